@@ -1,0 +1,79 @@
+"""Everything phase0 raises on purpose. The command line prints these as one line; anything else is a bug.
+
+    Phase0Error
+    ├── UsageError            a value given by the caller cannot be used; nothing was done
+    │   └── PlanError         the plan is wrong; nothing has been spent
+    ├── DataError             a file is not what it should be; that file is not read further
+    ├── RowError              one row is not what it should be; the row is dropped, the run goes on
+    ├── HubError              the dataset hub refused, or could not be reached
+    ├── BusyError             somebody else holds the lock on this folder
+    └── ProviderError         a model provider failed a request
+        ├── Transient         another try may help (rate limit, overload, timeout)
+        ├── Refused           this request will never be answered; others may be
+        └── Fatal             no request will be answered (bad key, no credit, unknown model)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Phase0Error(Exception):
+    """Base of all errors that phase0 raises on purpose."""
+
+
+class UsageError(Phase0Error):
+    """A value the caller gave cannot be used."""
+
+
+class PlanError(UsageError):
+    """The plan is wrong. Raised before anything is read, written or spent."""
+
+
+class DataError(Phase0Error):
+    """A file is not what it should be: unreadable, truncated, of no known layout, or changed behind our back."""
+
+
+class RowError(Phase0Error):
+    """One row is not what it should be. `reason` is a stable code, `field` the field at fault if there is one."""
+
+    def __init__(self, reason: str, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.field = field
+
+
+class HubError(Phase0Error):
+    """The dataset hub refused a download, or could not be reached."""
+
+
+class BusyError(Phase0Error):
+    """Another process holds the lock on a folder."""
+
+
+class ProviderError(Phase0Error):
+    """A model provider failed a request."""
+
+
+class Transient(ProviderError):
+    """Another try may help. `retry_after` is the provider's own wish, in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(ProviderError):
+    """This request will never be answered; others may be."""
+
+
+class Fatal(ProviderError):
+    """No request will be answered until a person changes something."""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` when a known name is close to `name`, else the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
