@@ -1,16 +1,16 @@
 """Everything phase0 raises on purpose. The command line prints these as one line; anything else is a bug.
 
-    Phase0Error
-    ├── UsageError            a value given by the caller cannot be used; nothing was done
-    │   └── PlanError         the plan is wrong; nothing has been spent
-    ├── DataError             a file is not what it should be; that file is not read further
-    ├── RowError              one row is not what it should be; the row is dropped, the run goes on
-    ├── HubError              the dataset hub refused, or could not be reached
-    ├── BusyError             somebody else holds the lock on this folder
-    └── ProviderError         a model provider failed a request
-        ├── Transient         another try may help (rate limit, overload, timeout)
-        ├── Refused           this request will never be answered; others may be
-        └── Fatal             no request will be answered (bad key, no credit, unknown model)
+Phase0Error
+├── UsageError            a value given by the caller cannot be used; nothing was done
+│   └── PlanError         the plan is wrong; nothing has been spent
+├── DataError             a file is not what it should be; that file is not read further
+├── RowError              one row is not what it should be; the row is dropped, the run goes on
+├── HubError              the dataset hub refused, or could not be reached
+├── BusyError             somebody else holds the lock on this folder
+└── ProviderError         a model provider failed a request
+    ├── Transient         another try may help (rate limit, overload, timeout)
+    ├── Refused           this request will never be answered; others may be
+    └── Fatal             no request will be answered (bad key, no credit, unknown model)
 """
 
 from __future__ import annotations

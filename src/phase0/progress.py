@@ -17,6 +17,9 @@ class Progress(Protocol):
     def finish(self, note: str = "") -> None:
         """The current step is over; `note` is one line worth keeping on the screen."""
 
+    def say(self, message: str) -> None:
+        """Something worth knowing that is no cause for concern."""
+
     def warn(self, message: str) -> None:
         """Something a person should know that does not stop the work."""
 
@@ -29,6 +32,8 @@ class Silent:
     def advance(self, units: int) -> None: ...
 
     def finish(self, note: str = "") -> None: ...
+
+    def say(self, message: str) -> None: ...
 
     def warn(self, message: str) -> None: ...
 

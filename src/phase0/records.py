@@ -159,7 +159,9 @@ def check(record: Record) -> None:
             _check_score(f"meta.scores.{dimension}", getattr(record.meta.scores, dimension))
     category = record.meta.category
     if category is not None and category not in CATEGORIES:
-        raise RowError("bad_category", f"category is {category!r}, not one of {', '.join(CATEGORIES)}", field="meta.category")
+        raise RowError(
+            "bad_category", f"category is {category!r}, not one of {', '.join(CATEGORIES)}", field="meta.category"
+        )
 
 
 def _check_score(field: str, value: float | None) -> None:

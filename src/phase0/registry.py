@@ -15,6 +15,8 @@ from phase0.errors import UsageError, near_miss
 def load(kind: str, table: Mapping[str, str], name: str) -> Any:
     """The attribute that `table` registers under `name`. An unknown name suggests the nearest known one."""
     if name not in table:
-        raise UsageError(f"There is no {kind} called {name!r}.{near_miss(name, table)} Known: {', '.join(sorted(table))}.")
+        raise UsageError(
+            f"There is no {kind} called {name!r}.{near_miss(name, table)} Known: {', '.join(sorted(table))}."
+        )
     module, _, attribute = table[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
