@@ -1,0 +1,275 @@
+"""Writing files once: to a temporary name, synced, renamed. A reader sees the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import msgspec
+import xxhash
+
+from phase0.dataset.containers import LeftOpen, opened, suffix
+from phase0.dataset.rows import FIELDS, STANDARD
+from phase0.errors import DataError, UsageError
+
+_BATCH = 4096  # rows to a Parquet row group
+
+
+class Writer(Protocol):
+    """Takes rows as JSON bytes and lays them out as the file's suffix asks."""
+
+    def write(self, row: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes its name only when the block ends well. Raises DataError where it cannot be written."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise DataError(f"{path}: is {what}, which a finished file cannot replace")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = partial.open("wb")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        if error.filename not in {None, str(partial)}:
+            raise  # about another file: the block's own
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+    _sync_folder(path.parent)
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows cannot open folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Publish one value as indented JSON."""
+    with atomic(path) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def file_digest(path: Path) -> str:
+    """XXH3-128 of a file's bytes, as 32 hex digits: to notice change, not to resist forgery."""
+    state = xxhash.xxh3_128()
+    with opened(path) as file:
+        while block := file.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[Writer]:
+    """A row writer for `path`, published when the block ends well. The suffix decides the format; none means JSONL."""
+    packing = path.suffix.lower() if path.suffix.lower() in {".gz", ".zst"} else ""
+    if packing and suffix(path) == ".parquet":
+        raise UsageError(f"{path}: Parquet compresses its own columns; leave out {packing}")
+    with atomic(path) as file, _compressed(packing, file) as plain:
+        out = _laid_out(path, plain)
+        yield out
+        out.close()
+
+
+@contextmanager
+def _compressed(packing: str, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    if packing == ".gz":
+        # No name and no time inside: the same rows must give the same bytes.
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+            yield packed  # type: ignore[misc]
+    elif packing == ".zst":
+        import pyarrow as pa
+
+        with pa.CompressedOutputStream(pa.PythonFile(LeftOpen(file), mode="w"), "zstd") as packed:
+            yield packed
+    else:
+        yield file
+
+
+def _laid_out(path: Path, file: IO[bytes]) -> Writer:
+    match suffix(path):
+        case ".json":
+            return _Array(file)
+        case ".parquet":
+            return _Parquet(path, file)
+        case ".csv":
+            return _Csv(path, file, ",")
+        case ".tsv":
+            return _Csv(path, file, "\t")
+    return _Lines(file)
+
+
+class _Lines:
+    """One JSON value to a line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, row: bytes) -> None:
+        self._file.write(row + b"\n")
+
+    def close(self) -> None: ...
+
+
+class _Array:
+    """One JSON array, an element to a line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._mark = file, b"[\n"
+
+    def write(self, row: bytes) -> None:
+        self._file.write(self._mark + row)
+        self._mark = b",\n"
+
+    def close(self) -> None:
+        self._file.write(b"[\n]\n" if self._mark == b"[\n" else b"\n]\n")
+
+
+class _Csv:
+    """The columns of the first row, or of every full record; null as an empty cell, what is not text as JSON.
+
+    Lines end in CRLF as RFC 4180 has it, which also makes the module quote a cell with a lone CR in it.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], delimiter: str) -> None:
+        self._path, self._file = path, file
+        self._line = io.StringIO(newline="")
+        self._csv = csv.writer(self._line, delimiter=delimiter)
+        self._header: list[str] = []
+
+    def write(self, row: bytes) -> None:
+        data = _object(self._path, row)
+        if not self._header:
+            self._header = list(FIELDS if "meta" in data else data)
+            self._put(self._header)
+        _check_columns(self._path, data, self._header)
+        self._put([_cell(data.get(field)) for field in self._header])
+
+    def _put(self, cells: list[str]) -> None:
+        self._csv.writerow(cells)
+        self._file.write(self._line.getvalue().encode())
+        self._line.seek(0)
+        self._line.truncate()
+
+    def close(self) -> None:
+        if not self._header:
+            self._put(list(STANDARD))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+class _Parquet:
+    """Row groups of `_BATCH` rows. The first batch settles the columns, unless its rows are full records."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path, self._file = path, file
+        self._rows: list[dict[str, Any]] = []
+        self._table: Any = None
+
+    def write(self, row: bytes) -> None:
+        self._rows.append(_object(self._path, row))
+        if len(self._rows) == _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            schema = _schema(self._rows) if self._table is None else self._table.schema
+            for row in self._rows:
+                _check_columns(self._path, row, schema.names)
+            batch = pa.RecordBatch.from_pylist(self._rows, schema=schema)
+        except (pa.ArrowException, OverflowError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{self._path}: Parquet has one type to a column, but {reason}; use .jsonl") from error
+        if self._table is None:
+            self._table = pq.ParquetWriter(self._file, schema, compression="zstd")
+        self._table.write_batch(batch)
+        self._rows = []
+
+    def close(self) -> None:
+        if self._rows or self._table is None:
+            self._flush()
+        self._table.close()
+
+
+def _object(path: Path, row: bytes) -> dict[str, Any]:
+    data = msgspec.json.decode(row)
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: a table has named columns, but a row is {row[:40]!r}; use .jsonl")
+    return data
+
+
+def _check_columns(path: Path, row: dict[str, Any], columns: list[str]) -> None:
+    for field in row:
+        if field not in columns:
+            raise DataError(
+                f"{path}: a table has one set of columns, but a row has {field!r}, which those before it have not; "
+                "use .jsonl"
+            )
+
+
+def _schema(rows: list[dict[str, Any]]) -> Any:
+    """The columns of a Parquet file of records: fixed types, so that a column of nulls is still a column of strings."""
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    origin = pa.struct([("dataset", text), ("revision", text), ("row", text)])
+    scores = pa.struct([(name, number) for name in ("correctness", "helpfulness", "clarity", "safety")])
+    meta = [
+        ("origin", origin),
+        ("license", text),
+        ("category", text),
+        ("scores", scores),
+        ("parent", text),
+        ("flags", pa.list_(text)),
+    ]
+    known = {
+        "instruction": text,
+        "response": text,
+        "source": text,
+        "quality_score": number,
+        "system": text,
+        "history": pa.list_(pa.struct([("role", text), ("content", text)])),
+        "id": text,
+        "meta": pa.struct(meta),
+    }
+    present = dict.fromkeys(field for row in rows for field in row)
+    if "meta" in present:  # system and history stand only in rows that have them, and may come later
+        present = dict.fromkeys(FIELDS) | present
+    if present.keys() <= known.keys():
+        return pa.schema([(field, known[field]) for field in present or STANDARD])
+    found = {field: pa.array([row.get(field) for row in rows]).type for field in present}
+    return pa.schema([(field, text if pa.types.is_null(kind) else kind) for field, kind in found.items()])
