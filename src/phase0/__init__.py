@@ -1,0 +1,68 @@
+"""phase0 makes instruction-tuning datasets: public data in, a curated, scored, de-duplicated and verified dataset out.
+
+Every command of the command line is one function here, with the same name and the same options.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from phase0.errors import (
+        BusyError,
+        DataError,
+        HubError,
+        PlanError,
+        ProviderError,
+        RowError,
+        UsageError,
+    )
+    from phase0.errors import Phase0Error as Phase0Error
+    from phase0.plan import Plan, load_plan
+    from phase0.records import Record, Reply, Request, Scores, Turn
+    from phase0.report import write_report
+    from phase0.runs import run, status
+    from phase0.stages.deduplicate import deduplicate
+    from phase0.stages.distill import distill
+    from phase0.stages.download import acquire, download
+    from phase0.stages.publish import publish
+    from phase0.stages.score import score
+    from phase0.stages.verify import verify
+    from phase0.story import explain
+
+_PUBLIC = {
+    "acquire": "phase0.stages.download",
+    "deduplicate": "phase0.stages.deduplicate",
+    "distill": "phase0.stages.distill",
+    "download": "phase0.stages.download",
+    "explain": "phase0.story",
+    "load_plan": "phase0.plan",
+    "publish": "phase0.stages.publish",
+    "run": "phase0.runs",
+    "score": "phase0.stages.score",
+    "status": "phase0.runs",
+    "verify": "phase0.stages.verify",
+    "write_report": "phase0.report",
+    **dict.fromkeys(("Plan",), "phase0.plan"),
+    **dict.fromkeys(("Record", "Reply", "Request", "Scores", "Turn"), "phase0.records"),
+    **dict.fromkeys(
+        ("BusyError", "DataError", "HubError", "Phase0Error", "PlanError", "ProviderError", "RowError", "UsageError"),
+        "phase0.errors",
+    ),
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (names of strings, made from the table above)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used: `import phase0` alone loads nothing heavy."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'phase0' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

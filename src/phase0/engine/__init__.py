@@ -1,0 +1,25 @@
+"""Where work runs. The rest of phase0 knows one method: `Engine.map`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ENGINES = {
+    "local": "phase0.engine.local:Local",
+}
+
+
+class Engine(Protocol):
+    """Runs a function on many small items, somewhere."""
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Run `work` on every item and yield the results in the order of the items.
+
+        Items and results are small and picklable: names of files go in, sums come out; rows stay in files.
+        The first exception stops the map and is raised here.
+        """
+        ...

@@ -1,0 +1,183 @@
+"""A plan: what a run makes, as strict TOML.
+
+An unknown key, a wrong type or an impossible value is told before anything is read, written or spent.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from phase0.catalog.datasets import Dataset
+from phase0.errors import PlanError, near_miss
+from phase0.records import CATEGORIES
+
+
+class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to acquire: names of the catalogue or of `[datasets]`, or files."""
+
+    datasets: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()  # files, glob patterns or folders, relative to the plan
+    layout: str = "auto"  # of `inputs`
+    limit: int | None = None  # rows to a dataset
+
+
+class Distill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who answers, and how much of the data: shares in percent that sum to 100."""
+
+    mix: dict[str, Decimal] = msgspec.field(default_factory=lambda: {"original": Decimal(100)})
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who judges, and above which score a row is kept."""
+
+    model: str = "local"
+    threshold: float = 7.0
+
+
+class Dedup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When two rows are one."""
+
+    threshold: Decimal = Decimal("0.8")
+    shingle: int = 5
+    on: Literal["both", "instruction", "response"] = "both"
+
+
+class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the finished dataset must satisfy. What is not given is not asked for."""
+
+    target_rows: int | None = None
+    min_quality: float | None = None
+    min_teachers: int | None = None
+    max_duplicate_rate: float = 0.01
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run, from public data to a verified dataset."""
+
+    name: str
+    description: str = ""
+    budget_usd: Decimal | None = None
+    download: Download
+    distill: Distill = Distill()
+    score: Score = Score()
+    dedup: Dedup = Dedup()
+    verify: Verify = Verify()
+    categories: dict[str, float] = {}  # wanted shares in percent
+    datasets: dict[str, Dataset] = {}  # further datasets, in the form of the catalogue
+    folder: str = "."  # where the plan lies: its relative paths start there. Not a key of the file.
+
+
+def load_plan(path: str | Path, settings: Sequence[str] = ()) -> Plan:
+    """Read a plan. `settings` are `key=value` with dotted keys and TOML values, put in place of what the file says."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise PlanError(f"{path}: there is no such plan") from None
+    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+        raise PlanError(f"{path}: cannot be read as a plan ({error})") from None
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{path}: is not valid TOML: {error}") from None
+    for setting in settings:
+        _override(data, setting)
+    return plan_from(data, where=str(path), text=text, folder=path.resolve().parent)
+
+
+def plan_from(data: Mapping[str, Any], *, where: str = "plan", text: str = "", folder: Path | None = None) -> Plan:
+    """A checked plan from decoded TOML. `where` and `text` are for messages: they name file and line."""
+    _check_keys(Plan, data, (), where, text)
+    if "folder" in data:
+        raise PlanError(f"{where}: unknown key 'folder'.")
+    try:
+        plan = msgspec.convert({**data, "folder": str(folder or Path.cwd())}, Plan, strict=True)
+    except msgspec.ValidationError as error:
+        raise PlanError(f"{where}: {_readable(str(error))}") from None
+    for message in _faults(plan):
+        raise PlanError(f"{where}: {message}")
+    return plan
+
+
+def _override(data: dict[str, Any], setting: str) -> None:
+    """Set one dotted key. A value that is no TOML is taken as a string, so that `--set name=x` needs no quotes."""
+    key, equals, value = setting.partition("=")
+    if not equals or not key.strip():
+        raise PlanError(f"--set takes key=value, as in --set score.threshold=7.5; got {setting!r}")
+    try:
+        parsed = tomllib.loads(f"value = {value}", parse_float=Decimal)["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        data = data.setdefault(table, {})
+        if not isinstance(data, dict):
+            raise PlanError(f"--set {setting}: {table!r} is a value, not a table")
+    data[last] = parsed
+
+
+def _check_keys(kind: Any, data: Any, place: tuple[str, ...], where: str, text: str) -> None:
+    """Name the first unknown key, with its line and the nearest known key."""
+    if not isinstance(data, Mapping):
+        return
+    if get_origin(kind) is dict:
+        for key, value in data.items():
+            _check_keys(get_args(kind)[1], value, (*place, key), where, text)
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        for key, value in data.items():
+            if key not in fields:
+                table = f" in [{'.'.join(place)}]" if place else ""
+                raise PlanError(f"{where}{_line_of(key, text)}: unknown key {key!r}{table}.{near_miss(key, fields)}")
+            _check_keys(fields[key], value, (*place, key), where, text)
+
+
+def _line_of(key: str, text: str) -> str:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*(\[+\s*([\w.-]+\.)?)?[\"']?{re.escape(key)}[\"']?\s*[=\].]", line):
+            return f":{number}"
+    return ""
+
+
+def _readable(message: str) -> str:
+    """msgspec's `Expected int, got str - at $.x` as `x: expected int, got str`."""
+    what, _, place = message.partition(" - at ")
+    place = place.strip("`").removeprefix("$").lstrip(".")
+    return f"{place}: {what[:1].lower()}{what[1:]}" if place else what
+
+
+def _faults(plan: Plan) -> list[str]:
+    """What types alone cannot say."""
+    faults = []
+    if not plan.download.datasets and not plan.download.inputs:
+        faults.append("[download] names neither datasets nor inputs")
+    if plan.download.limit is not None and plan.download.limit < 1:
+        faults.append(f"download.limit is {plan.download.limit}; it must be at least 1")
+    total = sum(plan.distill.mix.values(), Decimal(0))
+    if total != 100 or any(share <= 0 for share in plan.distill.mix.values()):
+        faults.append(f"distill.mix sums to {total}; its shares are above 0 and sum to 100")
+    if not 1 <= plan.score.threshold < 10:
+        faults.append(
+            f"score.threshold is {plan.score.threshold:g}; scores go from 1 to 10, and a row is kept above it"
+        )
+    if not 0 < plan.dedup.threshold <= 1:
+        faults.append(f"dedup.threshold is {plan.dedup.threshold}; a Jaccard similarity is above 0 and at most 1")
+    if plan.dedup.shingle < 1:
+        faults.append(f"dedup.shingle is {plan.dedup.shingle}; it must be at least 1 word")
+    unknown = [name for name in plan.categories if name not in CATEGORIES]
+    if unknown:
+        faults.append(
+            f"[categories] names {unknown[0]!r}.{near_miss(unknown[0], CATEGORIES)} Known: {', '.join(CATEGORIES)}"
+        )
+    if plan.categories and abs(sum(plan.categories.values()) - 100) > 0.01:
+        faults.append(f"[categories] sums to {sum(plan.categories.values()):g}, not 100")
+    if plan.budget_usd is not None and plan.budget_usd < 0:
+        faults.append(f"budget_usd is {plan.budget_usd}; it cannot be below 0")
+    return faults
