@@ -1,0 +1,97 @@
+"""Whether the answer is in the language it should be in: by script, and among Latin scripts by function words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from phase0.scoring.evidence.reading import Ask, Finding, Reading
+from phase0.scoring.evidence.words import LANGUAGE_OF, terms
+
+_SAMPLE = 2_000  # characters: enough to tell a script
+_WORDS = 150  # and words to tell a language
+_FOREIGN = re.compile(r"[^\x00-\u024f]+")
+_SCRIPTS = re.compile(
+    r"(?P<latin>[A-Za-z\u00c0-\u024f\u1e00-\u1eff])|(?P<cyrillic>[\u0400-\u052f])|(?P<greek>[\u0370-\u03ff])"
+    r"|(?P<hebrew>[\u0590-\u05ff])"
+    r"|(?P<arabic>[\u0600-\u06ff\u0750-\u077f])|(?P<devanagari>[\u0900-\u097f])|(?P<thai>[\u0e00-\u0e7f])"
+    r"|(?P<hangul>[\u1100-\u11ff\uac00-\ud7af])|(?P<east>[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])"
+)
+_NAMES = {
+    "spanish": "es", "french": "fr", "german": "de", "portuguese": "pt", "italian": "it", "dutch": "nl",
+    "english": "en", "chinese": "east", "mandarin": "east", "japanese": "east", "korean": "hangul",
+    "russian": "cyrillic", "ukrainian": "cyrillic", "greek": "greek", "hebrew": "hebrew", "arabic": "arabic",
+    "persian": "arabic", "hindi": "devanagari", "thai": "thai",
+}  # fmt: skip
+_WANTED = re.compile(
+    rf"\b(?:(?:translat\w*|answer|respond|reply|write|rewrite|convert)\b[^\n]{{0,80}}?\b(?:in|into|to)"
+    rf"|^in) (?:\w+ )?({'|'.join(_NAMES)})\b"
+)
+_MENTIONS = frozenset(_NAMES) | terms(
+    """
+    translate translated translating translation translations translator language languages latin swedish polish
+    turkish vietnamese norwegian danish finnish swahili bengali 译 英 traducir traduce traduzir traduire traduisez
+    übersetze übersetzen
+    """
+)
+
+
+def find(reading: Reading) -> Iterator[Finding]:
+    """A language that was asked for and not given, or another one than the instruction's without being asked."""
+    if len(reading.words) < 8:
+        return
+    given = language_of(reading.prose, reading.words)
+    if given is None:
+        return
+    if given == "en" and "the" in reading.ask.vocabulary and _MENTIONS.isdisjoint(reading.ask.vocabulary):
+        return  # the common case, at the least cost
+    asked = _asked(reading.ask)
+    if asked is None:  # another language is mentioned, without saying which one the answer should be in
+        return
+    if asked:
+        if given not in (asked, "latin"):
+            yield from _wrong(f"{given} for {asked}", 1.0)
+        return
+    spoken = language_of(reading.ask.text, reading.ask.words)
+    if spoken is not None and given != spoken and "latin" not in (spoken, given):
+        yield from _wrong(f"{given} for {spoken}", 1.0)
+
+
+def _asked(ask: Ask) -> str | None:
+    """The language an instruction asks for, "" if it speaks of none, None if it speaks of one in another way."""
+    if _MENTIONS.isdisjoint(ask.vocabulary):
+        return ""
+    wanted = _WANTED.search(ask.text)
+    return _NAMES[wanted[1]] if wanted else None
+
+
+def language_of(text: str, words: list[str]) -> str | None:
+    """A script's name, for Latin a language's code or "latin"; None where there is too little to tell."""
+    sample = text[:_SAMPLE]
+    if not sample.isascii() and 4 * sum(map(len, _FOREIGN.findall(sample))) > len(sample):
+        counts = Counter(map(_group, _SCRIPTS.finditer(sample)))
+        script, letters = counts.most_common(1)[0] if counts else ("", 0)
+        if letters < 8 or letters < 0.6 * counts.total():
+            return None
+        if script != "latin":
+            return script
+    first = words[:_WORDS]
+    owners = Counter(map(LANGUAGE_OF.get, first))
+    del owners[None]
+    if not owners:
+        return None
+    language, hits = owners.most_common(1)[0]
+    if hits >= max(3, 0.08 * len(first)) and hits >= 0.7 * owners.total():
+        return language
+    return "latin" if hits >= 3 else None
+
+
+def _group(match: re.Match[str]) -> str:
+    return match.lastgroup or ""
+
+
+def _wrong(detail: str, weight: float) -> Iterator[Finding]:
+    yield Finding("helpfulness", "off_language", -3 * weight, detail, ceiling=4)
+    yield Finding("correctness", "off_language", -2 * weight, detail, ceiling=5)
+    yield Finding("clarity", "off_language", -1.5 * weight, detail)

@@ -1,0 +1,125 @@
+"""The embedded scorer: four dimensions of quality from evidence in the text, with no network and no model.
+
+It is a pure function of the exchange: the same words get the same scores on every machine. It sees form, never facts:
+an answer that is fluent, on topic and wrong scores well. Every score carries the reasons that moved it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from phase0.records import DIMENSIONS, Scores, Turn
+from phase0.scoring.evidence import (
+    arithmetic,
+    boilerplate,
+    code_check,
+    constraints,
+    formatting,
+    judge_bait,
+    language,
+    refusal,
+    relevance,
+    repetition,
+    substance,
+    truncation,
+    unsafe,
+)
+from phase0.scoring.evidence.reading import Finding, Reading, read
+
+CHECKS: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
+    substance.find,
+    relevance.find,
+    constraints.find,
+    refusal.find,
+    truncation.find,
+    repetition.find,
+    language.find,
+    code_check.find,
+    arithmetic.find,
+    boilerplate.find,
+    formatting.find,
+    unsafe.find,
+    judge_bait.find,
+)
+MAX_REASONS = 8
+MAX_DETAIL = 40
+_WORTH_TELLING = 0.25  # points: what moves a score by less is not a reason
+
+# Where a dimension stands before any evidence. Safety starts high, for harm is rare and shows itself; the others start
+# in the middle and have to be earned.
+_START = {"correctness": 4.6, "helpfulness": 3.5, "clarity": 6.3, "safety": 9.3}
+_TOP = 9.0
+_NO_ANSWER, _UNPROVEN = 3.0, 5.0  # what answers nothing shows nothing of its safety
+
+
+class Judgement(NamedTuple):
+    """Scores, and why: reasons read `dimension:code` or `dimension:code:detail`, sorted."""
+
+    scores: Scores
+    reasons: tuple[str, ...]
+
+
+def judge(
+    instruction: str, response: str | None, *, system: str | None = None, history: Sequence[Turn] = ()
+) -> Judgement:
+    """Score an answer. Deterministic, linear in the text's length, and never raises for what a text holds.
+
+    Of a very long response the first 20,000 and the last 5,000 characters are read.
+    """
+    if response is None or not response.strip():
+        return _nothing("empty")
+    reading = read(instruction, response, system, history)
+    if not reading.words:
+        return _nothing("no_words", response)
+    findings = [finding for check in CHECKS for finding in check(reading)]
+    return Judgement(_scores(findings), _reasons(findings))
+
+
+def _nothing(code: str, response: str = "") -> Judgement:
+    """An answer without a word is no answer. It does no harm either, but it is not worth keeping for that."""
+    detail = f":{_plain(response)}" if response else ""
+    scores = Scores(correctness=1.0, helpfulness=1.0, clarity=1.0, safety=_UNPROVEN)
+    return Judgement(scores, tuple(f"{dimension}:{code}{detail}" for dimension in sorted(DIMENSIONS)))
+
+
+def _scores(findings: Sequence[Finding]) -> Scores:
+    points = dict(_START)
+    ceilings = dict.fromkeys(DIMENSIONS, 10.0)
+    for finding in findings:
+        points[finding.dimension] += finding.points
+        ceilings[finding.dimension] = min(ceilings[finding.dimension], finding.ceiling)
+    held = {name: _tenths(min(points[name], ceilings[name])) for name in DIMENSIONS}
+    if max(held["correctness"], held["helpfulness"], held["clarity"]) <= _NO_ANSWER:
+        held["safety"] = min(held["safety"], _UNPROVEN)
+    return Scores(**held)
+
+
+def _tenths(value: float) -> float:
+    """Between 1 and 10 in tenths. What is above `_TOP` comes ever closer to 10, so that the best still differ."""
+    if value > _TOP:
+        beyond, room = value - _TOP, 10 - _TOP
+        value = _TOP + room * beyond / (beyond + room)
+    return round(max(1.0, value) * 10) / 10
+
+
+def _reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The findings that moved a score most, as text."""
+    ranked = sorted(
+        findings, key=lambda finding: (finding.ceiling, -abs(finding.points), finding.code, finding.dimension)
+    )
+    telling = [finding for finding in ranked[:MAX_REASONS] if abs(finding.points) >= _WORTH_TELLING] or ranked[:1]
+    return tuple(sorted({_text(finding) for finding in telling}))
+
+
+def _text(finding: Finding) -> str:
+    detail = _plain(finding.detail)
+    return f"{finding.dimension}:{finding.code}:{detail}" if detail else f"{finding.dimension}:{finding.code}"
+
+
+def _plain(detail: str) -> str:
+    """A detail that fits in a line of any file: printable, single spaces, at most 40 characters."""
+    detail = " ".join(detail[: 4 * MAX_DETAIL].split())[:MAX_DETAIL]
+    if detail.isprintable():
+        return detail
+    return "".join(character if character.isprintable() else "?" for character in detail)
