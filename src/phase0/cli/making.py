@@ -1,0 +1,173 @@
+"""The commands that make rows: download, distill, score, dedup, publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from phase0.cli import settings
+from phase0.cli.printing import dataset_list, hint, print_rejected, summary
+from phase0.cli.screen import screen
+from phase0.cli.settings import Inputs, Output, Workers, Workspace
+from phase0.errors import UsageError
+
+
+def download(
+    *,
+    datasets: Annotated[list[str], Parameter(help="Names of the catalogue, or `all` for its default set.")] = [],  # noqa: B006
+    output: Annotated[
+        Path | None, Parameter(help="Folder to write to: a file per dataset, and combined.jsonl.")
+    ] = None,
+    from_: Annotated[
+        Path | None, Parameter(name="--from", help="Take the files from this folder instead of the hub.")
+    ] = None,
+    layout: Annotated[str, Parameter(help="Layout of files that are no dataset of the catalogue.")] = "auto",
+    limit: Annotated[int | None, Parameter(help="Keep the first so many rows of each dataset.")] = None,
+    revision: Annotated[
+        str | None, Parameter(help="Branch, tag or commit on the hub, in place of the pinned one.")
+    ] = None,
+    list_: Annotated[
+        bool, Parameter(name="--list", help="List the datasets of the catalogue and do nothing else.")
+    ] = False,
+    workers: Workers = None,
+    workspace: Workspace = None,
+) -> int:
+    """Acquire public datasets as standard rows.
+
+    With --from and no --datasets, every data file in that folder is a dataset of its own, its layout recognised.
+    A dataset acquired before is replaced in combined.jsonl, not repeated.
+    """
+    import phase0
+
+    if list_:
+        print(dataset_list())
+        return 0
+    if output is None:
+        raise UsageError("--output is missing: the folder to write to, such as data/raw/")
+    if not datasets and from_ is None:
+        raise UsageError("--datasets is missing: names such as alpaca, or all; `phase0 download --list` shows them")
+    engine = settings.engine(workers)
+    with screen() as progress:
+        if datasets:
+            made = phase0.download(
+                datasets,
+                output,
+                source=from_,
+                limit=limit,
+                revision=revision,
+                hub=settings.hub(),
+                workspace=settings.workspace(workspace),
+                engine=engine,
+                progress=progress,
+            )
+        else:
+            made = phase0.acquire([str(from_)], output, layout=layout, limit=limit, engine=engine, progress=progress)
+    for manifest in made.datasets:
+        print(summary(manifest, output / manifest.output.path))
+    print(summary(made.combined, output / made.combined.output.path))
+    return print_rejected(made.rejected)
+
+
+def distill(
+    *,
+    output: Output,
+    input: Inputs = [],  # noqa: A002, B006
+    teacher: Annotated[str, Parameter(help="Who answers; `original` keeps the dataset's own answers.")] = "original",
+    percentage: Annotated[str, Parameter(help="Share of the rows that this call answers.")] = "100",
+    release: Annotated[bool, Parameter(help="Give up the share that --output holds, and do nothing else.")] = False,
+    workspace: Workspace = None,
+) -> int:
+    """Answer rows with a teacher model.
+
+    Calls on the same input share it: each takes its own rows, together every row once. The same call again gets its
+    own rows back.
+    """
+    import phase0
+    from phase0.workspace import release as give_up
+    from phase0.workspace import workspace_of
+
+    place = settings.workspace(workspace)
+    if release:
+        claim = give_up(workspace_of(output, place), output)
+        print(f"{claim.percentage}% claimed by {claim.teacher} for {output} is free again")
+        return 0
+    if not input:
+        raise UsageError("--input is missing: the rows to answer, such as data/raw/combined.jsonl")
+    with screen() as progress:
+        manifest = phase0.distill(
+            input, output, teacher=teacher, percentage=percentage, workspace=place, progress=progress
+        )
+    return _done(manifest, output)
+
+
+def score(
+    *,
+    input: Inputs,  # noqa: A002
+    output: Output,
+    threshold: Annotated[float, Parameter(help="Rows are kept when their quality_score is above this.")] = 7.0,
+    model: Annotated[str, Parameter(help="Who judges; `local` needs no network.")] = "local",
+    workers: Workers = None,
+) -> int:
+    """Score rows from 1 to 10 and keep those above the threshold.
+
+    quality_score is the mean of correctness, helpfulness, clarity and safety, rounded to one decimal before it is
+    compared. Dropped rows keep their scores and reasons in OUTPUT.meta/dropped.jsonl.
+    """
+    import phase0
+
+    with screen() as progress:
+        manifest = phase0.score(
+            input, output, model=model, threshold=threshold, engine=settings.engine(workers), progress=progress
+        )
+    return _done(manifest, output)
+
+
+def dedup(
+    *,
+    input: Inputs,  # noqa: A002
+    output: Output,
+    threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are one.")] = "0.8",
+    on: Annotated[Literal["both", "instruction", "response"], Parameter(help="Text that is compared.")] = "both",
+    shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
+    workers: Workers = None,
+    publish: Annotated[
+        bool, Parameter(help="Write the finished dataset: the standard fields alone, full rows in OUTPUT.meta/.")
+    ] = False,
+) -> int:
+    """Remove near-duplicate rows.
+
+    Of two rows the one with the higher quality_score stays, then the one with the longer response. Kept rows leave as
+    the bytes they came in, in input order.
+    """
+    import phase0
+    from phase0.dataset import meta_folder
+
+    target = meta_folder(output) / "deduped.jsonl" if publish else output
+    with screen() as progress:
+        manifest = phase0.deduplicate(
+            input, target, threshold=threshold, on=on, shingle=shingle, workers=workers, progress=progress
+        )
+        finished = phase0.publish([target], output, progress=progress) if publish else None
+    status = _done(manifest, target)
+    return _done(finished, output) if finished is not None else status
+
+
+def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002
+    """Write the finished dataset: instruction, response, source and quality_score alone.
+
+    The full rows, with their origins and scores, stay in OUTPUT.meta/full.jsonl.
+    """
+    import phase0
+
+    with screen() as progress:
+        manifest = phase0.publish(input, output, progress=progress)
+    return _done(manifest, output)
+
+
+def _done(manifest: Any, output: Path) -> int:
+    print(summary(manifest, output))
+    if told := hint(manifest):
+        print(told)
+    return print_rejected(manifest.rejected)

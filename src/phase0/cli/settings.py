@@ -1,0 +1,42 @@
+"""Options that several commands share, and what the environment says. Nothing below the command line reads it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of rows.")]
+Output = Annotated[
+    Path, Parameter(help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv).")
+]
+Workers = Annotated[int | None, Parameter(help="Processes to share the work. Default: one for every core.")]
+Workspace = Annotated[
+    Path | None, Parameter(help="Folder that holds .phase0/. Default: PHASE0_WORKSPACE, else found from the output.")
+]
+
+
+def workspace(given: Path | None) -> Path | None:
+    """The workspace given as an option, else the environment's."""
+    named = os.environ.get("PHASE0_WORKSPACE")
+    return given or (Path(named) if named else None)
+
+
+def hub() -> Any:
+    """How the environment says the dataset hub is reached."""
+    from phase0.stages.download import Hub
+
+    return Hub(
+        endpoint=os.environ.get("HF_ENDPOINT") or None,
+        token=os.environ.get("HF_TOKEN") or None,
+        offline=os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"},
+    )
+
+
+def engine(workers: int | None) -> Any:
+    """The engine for so many workers on this machine."""
+    from phase0.engine.local import Local
+
+    return Local(workers)

@@ -1,0 +1,28 @@
+"""An exchange: what to ask models about a record, and how to read their answers. Teaching and judging are exchanges.
+
+Both halves are pure, so both are tested without a network; the gateway is the only code that sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from phase0.records import Record, Reply, Request
+
+EXCHANGES = {
+    "original": "phase0.exchanges.original:Original",
+}
+
+
+class Exchange(Protocol):
+    """One kind of question about a record."""
+
+    def ask(self, record: Record) -> Sequence[Request]:
+        """The requests to send about a record; none where nothing needs to be asked."""
+        ...
+
+    def read(self, record: Record, replies: Sequence[Reply | None]) -> Sequence[Record] | str:
+        """Records made from the replies, given in the order asked (None: never answered), or the code of the reason
+        why there are none."""
+        ...

@@ -1,0 +1,319 @@
+"""The report as a Markdown page. Pure: numbers in, text out; whatever comes from data is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from phase0.report.escape import code, prose
+from phase0.report.numbers import Balance, MixPart, Numbers, ScoreNumbers, StageNumbers
+from phase0.report.text import MOST_SOURCES, amount, read_from, remaining_duplicates
+from phase0.stages.statistics import share
+from phase0.stages.verification import SourceShare, Verification
+
+_BAR = 30  # characters of the longest bar
+_NONE = "–"
+_READ_AND_IN = (
+    "*Read* are the rows of the files, *in* those that the stage had to decide on: one upstream row may hold several "
+    "examples, or several make one, and a teacher takes its own share alone."
+)
+
+Lines = list[str]
+
+
+def markdown(numbers: Numbers) -> str:
+    """The whole page."""
+    checked = numbers.verification
+    sections = [
+        _title(numbers),
+        _section("What went in, what came out", _stages(numbers)),
+        _section("Dropped, by reason", _reasons(numbers.stages)),
+        _section("Upstream files", _upstream(numbers)),
+        _section("Files that were rejected", _rejected(numbers)),
+        _section("Who answered", _mix(numbers.mix)),
+        _section("Sources", _sources(checked.sources) if checked else []),
+        _section("Quality", [*_buckets(checked), *(line for item in numbers.scores for line in _scores(item))]),
+        _section("Categories", _categories(checked)),
+        _section("De-duplication", [*_dedup(numbers), *_remaining(checked)]),
+        _section("Length", _lengths(checked)),
+        _section("Cost", _cost(numbers)),
+        _section("Time", _time(numbers.stages)),
+        _section("Criteria", _criteria(checked)),
+        _section("Settings and versions", _settings(numbers.stages)),
+        _section("What is not known", [f"- {prose(note)}" for note in numbers.notes]),
+    ]
+    return "\n".join(line for section in sections for line in section)
+
+
+def _section(heading: str, lines: Sequence[str]) -> Lines:
+    """A heading with its lines; nothing at all where there is nothing to say."""
+    return [f"## {heading}", "", *(lines if lines[-1] else lines[:-1]), ""] if lines else []
+
+
+def _table(header: str, rows: Iterable[Sequence[str]]) -> Lines:
+    """A table. In `header`, columns are parted by bars, and those that begin with `>` stand to the right."""
+    columns = [column.strip() for column in header.split("|")]
+    marks = ["---:" if column.startswith(">") else "---" for column in columns]
+    lines = [_row(column.removeprefix(">") for column in columns), _row(marks)]
+    return [*lines, *(_row(row) for row in rows), ""]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _title(numbers: Numbers) -> Lines:
+    lines = [f"# {prose(numbers.title)}", ""]
+    if numbers.description:
+        lines += [prose(numbers.description), ""]
+    came = f"made from {numbers.balance.entered:,} examples"
+    lines += [f"**{numbers.rows:,} rows** in {code(numbers.dataset)} ({_bytes(numbers.bytes)}), {came}.", ""]
+    lines += [_verdict(numbers.verification), ""]
+    return lines
+
+
+def _verdict(checked: Verification | None) -> str:
+    if checked is None:
+        return "Not verified."
+    failed = [prose(item.name) for item in checked.criteria if item.failed]
+    return f"**Not met: {', '.join(failed)}.**" if failed else "**All criteria are met.**"
+
+
+def _stages(numbers: Numbers) -> Lines:
+    rows = [
+        (
+            prose(stage.stage),
+            code(stage.output),
+            f"{stage.read:,}",
+            f"{stage.rows_in:,}",
+            f"{stage.kept:,}",
+            f"{stage.dropped:,}",
+            f"{stage.seconds:,.1f}",
+            _NONE if stage.rows_per_second is None else f"{stage.rows_per_second:,.0f}",
+        )
+        for stage in numbers.stages
+    ]
+    lines = _table("stage | output | >read | >in | >kept | >dropped | >seconds | >rows/s", rows)
+    if any(stage.read != stage.rows_in for stage in numbers.stages):
+        lines += [_READ_AND_IN, ""]
+    return [*lines, _balance(numbers.balance)]
+
+
+def _balance(sums: Balance) -> str:
+    parts = [f"{sums.published:,} kept to the end", f"{sums.dropped:,} dropped with a reason"]
+    if sums.not_taken:
+        parts.append(f"{sums.not_taken:,} in no teacher's share")
+    if sums.closes:
+        return f"**The sums close**: {sums.entered:,} in = {' + '.join(parts)}."
+    faults = "; ".join(prose(fault) for fault in sums.faults)
+    return f"**The sums do not close**: {sums.entered:,} in, {', '.join(parts)}. {faults}."
+
+
+def _reasons(stages: Sequence[StageNumbers]) -> Lines:
+    rows = [
+        (prose(stage.stage), code(stage.output), code(reason), f"{count:,}", f"{share(count, stage.rows_in):.1%}")
+        for stage in stages
+        for reason, count in sorted(stage.reasons.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return _table("stage | output | reason | >rows | >of rows in", rows) if rows else []
+
+
+def _upstream(numbers: Numbers) -> Lines:
+    rows = [
+        (
+            code(file.dataset),
+            code(file.path),
+            _NONE if file.layout is None else code(file.layout),
+            f"{file.read:,}",
+            f"{file.rows_in:,}",
+            f"{file.kept:,}",
+            f"{file.dropped:,}",
+        )
+        for file in numbers.upstream
+    ]
+    return _table("dataset | file | layout | >read | >in | >kept | >dropped", rows) if rows else []
+
+
+def _rejected(numbers: Numbers) -> Lines:
+    return [f"- {code(item.path)}: {prose(item.reason)}" for item in numbers.rejected]
+
+
+def _mix(mix: Sequence[MixPart]) -> Lines:
+    rows = [
+        (
+            code(part.teacher),
+            _NONE if part.wanted_percent is None else f"{part.wanted_percent:g}%",
+            f"{share(part.taken, part.rows):.1%}",
+            f"{part.taken:,}",
+            f"{part.answered:,}",
+        )
+        for part in mix
+    ]
+    return _table("teacher | >wanted | >got | >rows taken | >answered", rows) if rows else []
+
+
+def _sources(sources: Sequence[SourceShare]) -> Lines:
+    rows = [(code(item.source), f"{item.rows:,}", f"{item.share:.1%}") for item in sources[:MOST_SOURCES]]
+    if rest := sources[MOST_SOURCES:]:
+        rows.append(
+            (f"{len(rest):,} more", f"{sum(item.rows for item in rest):,}", f"{sum(i.share for i in rest):.1%}")
+        )
+    return _table("source of the answer | >rows | >share", rows) if rows else []
+
+
+def _buckets(checked: Verification | None) -> Lines:
+    if checked is None or checked.quality.average is None:
+        return []
+    quality = checked.quality
+    unscored = f" {quality.unscored:,} rows are not scored." if quality.unscored else ""
+    lines = [f"The average score of the finished rows is **{quality.average:.2f}**.{unscored}", ""]
+    rows = [(prose(bucket.name), f"{bucket.rows:,}", f"{bucket.share:.1%}") for bucket in quality.buckets]
+    return [*lines, *_table("quality | >rows | >share", rows)]
+
+
+def _scores(scores: ScoreNumbers) -> Lines:
+    """All scores that were given, those of dropped rows too, in steps of a whole point."""
+    if not scores.scored:
+        return []
+    bins = Counter[int]()
+    for score, count in scores.histogram.items():
+        bins[min(9, math.floor(float(score)))] += count
+    most = max(bins.values())
+    rows = [
+        (f"{low}–{low + 1}", f"{bins[low]:,}", f"{share(bins[low], scores.scored):.1%}", _bar(bins[low], most))
+        for low in range(min(bins), 10)
+    ]
+    mean = "" if scores.mean is None else f"; their mean is {scores.mean:.2f}"
+    above = "" if scores.threshold is None else f"; rows above {scores.threshold:g} were kept"
+    judge = f" by {code(scores.judge)}" if scores.judge else ""
+    lines = [f"Scores given{judge} to {scores.scored:,} rows before any was dropped{mean}{above}.", ""]
+    return [*lines, *_table("score | >rows | >share | ", rows)]
+
+
+def _bar(rows: int, most: int) -> str:
+    return "█" * math.ceil(_BAR * rows / most)
+
+
+def _categories(checked: Verification | None) -> Lines:
+    if checked is None or not checked.valid:
+        return []
+    rows = [
+        (
+            prose(item.category),
+            f"{item.rows:,}",
+            f"{item.share:.1%}",
+            _NONE if item.wanted is None else f"{item.wanted:.1%}",
+            _NONE if item.wanted is None else f"{(item.share - item.wanted) * 100:+.1f}",
+        )
+        for item in checked.categories
+    ]
+    table = _table("category | >rows | >got | >wanted | >points off", rows)
+    return [*table, f"Categories were read from {read_from(checked)}."]
+
+
+def _dedup(numbers: Numbers) -> Lines:
+    rows = [
+        (
+            code(done.output),
+            f"{done.before:,}",
+            f"{done.removed:,}",
+            f"{done.after:,}",
+            code(done.threshold) if done.threshold else _NONE,
+            prose(done.method) if done.method else _NONE,
+        )
+        for done in numbers.dedup
+    ]
+    return _table("output | >before | >removed | >after | >threshold | method", rows) if rows else []
+
+
+def _remaining(checked: Verification | None) -> Lines:
+    if checked is None:
+        return []
+    left = checked.duplicates
+    lines = [
+        f"Remaining near-duplicates, counted again by another exact method: **{prose(remaining_duplicates(left))}**.",
+        "",
+    ]
+    rows = [(code(pair.first), code(pair.second), f"{pair.jaccard:.3f}") for pair in left.examples]
+    return [*lines, *(_table("row | and row | >Jaccard", rows) if rows else [])]
+
+
+def _lengths(checked: Verification | None) -> Lines:
+    if checked is None or checked.tokens.instruction_average is None or checked.tokens.response_average is None:
+        return []
+    tokens = checked.tokens
+    rows = [
+        ("instruction", f"{tokens.instruction_average:,.1f}", f"{tokens.instruction_total:,}"),
+        ("response", f"{tokens.response_average:,.1f}", f"{tokens.response_total:,}"),
+    ]
+    return _table(f"tokens ({prose(tokens.encoding)}) | >average | >total", rows)
+
+
+def _cost(numbers: Numbers) -> Lines:
+    cost = numbers.cost
+    rows = [
+        (prose(stage.stage), code(stage.who) if stage.who else _NONE, code(stage.output), amount(stage.usd))
+        for stage in cost.stages
+        if stage.who or stage.usd != "0"
+    ]
+    total = amount(cost.usd) if cost.usd is not None else f"not known, at least {amount(cost.known_usd)}"
+    budget = "" if numbers.budget_usd is None else f" The budget is {amount(str(numbers.budget_usd))}."
+    table = _table("stage | who | output | >cost", rows) if rows else []
+    return [*table, f"In all: **{total}**.{budget}"]
+
+
+def _time(stages: Sequence[StageNumbers]) -> Lines:
+    seconds: dict[str, float] = {}
+    for stage in stages:
+        seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds
+    total = sum(seconds.values())
+    rows = [(prose(name), _duration(took), f"{took / total if total else 0:.1%}") for name, took in seconds.items()]
+    return _table("stage | >time | >share", [*rows, ("all", _duration(total), "")])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _criteria(checked: Verification | None) -> Lines:
+    if checked is None:
+        return []
+    rows = [
+        (
+            prose(item.name),
+            prose(item.wanted),
+            prose(item.got),
+            f"**{item.state.upper()}**" if item.failed else item.state,
+        )
+        for item in checked.criteria
+    ]
+    return _table("criterion | wanted | got | ", rows)
+
+
+def _settings(stages: Sequence[StageNumbers]) -> Lines:
+    rows = [
+        (
+            prose(stage.stage),
+            code(stage.output),
+            code(msgspec.json.encode(stage.settings).decode()),
+            code(stage.started),
+        )
+        for stage in stages
+    ]
+    lines = _table("stage | output | settings | started", rows)
+    versions = sorted({(name, version) for stage in stages for name, version in stage.versions.items()})
+    return [*lines, ", ".join(f"{prose(name)} {prose(version)}" for name, version in versions)]
+
+
+def _bytes(size: int) -> str:
+    amount_of, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
+    while amount_of >= 1000 and len(units) > 1:
+        amount_of, units = amount_of / 1000, units[1:]
+    return f"{size:,} bytes" if units[0] == "bytes" else f"{amount_of:.1f} {units[0]}"

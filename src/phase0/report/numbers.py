@@ -1,0 +1,288 @@
+"""Every number of a report, gathered from manifests and from the verification. What they do not tell is None."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from phase0.dataset import Made
+from phase0.errors import DataError
+from phase0.stages.output import relative
+from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, who
+from phase0.stages.verification import Cost, DedupImpact, Verification
+
+PLAN, VERIFICATION = "plan.json", "verification.json"
+
+
+class StageNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage: its sums, its speed, and what it was asked to do. Rows per second are of rows read."""
+
+    stage: str
+    who: str | None
+    output: str
+    read: int
+    rows_in: int = msgspec.field(name="in")
+    kept: int
+    dropped: int
+    reasons: dict[str, int]
+    seconds: float
+    rows_per_second: float | None
+    started: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that came from outside."""
+
+    dataset: str
+    path: str
+    layout: str | None
+    bytes: int
+    read: int
+    rows_in: int = msgspec.field(name="in")
+    kept: int
+    dropped: int
+
+
+class RejectedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that could not be read, or not to its end."""
+
+    output: str
+    path: str
+    reason: str
+
+
+class MixPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one teacher was to answer, in percent, and what it did: rows taken of all, and answered of those taken."""
+
+    teacher: str
+    output: str
+    wanted_percent: float | None
+    rows: int
+    taken: int
+    answered: int
+
+
+class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """The scores that one stage gave, to kept rows and dropped ones."""
+
+    judge: str | None
+    output: str
+    threshold: float | None
+    scored: int
+    mean: float | None
+    histogram: dict[str, int]  # rows by score
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where all rows went: entered = published + dropped + not_taken. `not_taken` rows were no teacher's share."""
+
+    entered: int
+    published: int
+    dropped: int
+    not_taken: int
+    closes: bool
+    faults: tuple[str, ...]  # what does not add up, where it does not
+
+
+class Numbers(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a report says."""
+
+    title: str
+    description: str
+    dataset: str
+    rows: int
+    bytes: int
+    balance: Balance
+    stages: tuple[StageNumbers, ...]  # upstream first
+    upstream: tuple[Upstream, ...]
+    rejected: tuple[RejectedFile, ...]
+    mix: tuple[MixPart, ...]
+    scores: tuple[ScoreNumbers, ...]
+    dedup: tuple[DedupImpact, ...]
+    cost: Cost
+    budget_usd: Decimal | None
+    verification: Verification | None
+    notes: tuple[str, ...]
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """What a report says of the plan of a run."""
+
+    name: str = ""
+    description: str = ""
+    budget_usd: Decimal | None = None
+
+
+def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
+    """The numbers of a dataset. Paths are shown from `root`; plan and verification lie in `beside`.
+
+    Raises DataError where no manifest tells how the dataset was made.
+    """
+    known = chain([dataset])
+    if not known.made:
+        raise DataError(f"there is nothing to report: {'; '.join(known.gaps)}")
+    plan = _plan(beside / PLAN)
+    end = known.made[-1].manifest
+    checked, notes = _verification(beside / VERIFICATION, end.output.digest)
+    return Numbers(
+        title=plan.name or dataset.name,
+        description=plan.description,
+        dataset=relative(dataset, root),
+        rows=end.output.rows,
+        bytes=end.output.bytes,
+        balance=balance(known),
+        stages=tuple(_stage(made, root) for made in known.made),
+        upstream=tuple(item for made in known.made for item in _upstream(made, known, root)),
+        rejected=_rejected(known.made, root),
+        mix=tuple(_mix(made, root) for made in known.made if made.manifest.stage == "distill"),
+        scores=tuple(_scores(made, root) for made in known.made if made.manifest.stage == "score"),
+        dedup=dedup_impacts(known.made),
+        cost=cost(known),
+        budget_usd=plan.budget_usd,
+        verification=checked,
+        notes=(*known.gaps, *notes),
+    )
+
+
+def _plan(path: Path) -> _Plan:
+    """The plan of a run; an empty one where there is none that this version can read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Plan)
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
+        return _Plan()
+
+
+def _verification(path: Path, digest: str) -> tuple[Verification | None, tuple[str, ...]]:
+    """The verification of the very bytes that are reported on, or why there is none."""
+    try:
+        checked = msgspec.json.decode(path.read_bytes(), type=Verification)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ("the dataset was not verified, so this report does not describe its rows",)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return None, (f"{path.name} cannot be read ({error}); verify the dataset again",)
+    if all(file.digest != digest for file in checked.files):
+        return None, (f"{path.name} is about other bytes than the dataset holds now; verify it again",)
+    return checked, ()
+
+
+def _stage(made: Made, root: Path) -> StageNumbers:
+    manifest, counts = made.manifest, made.manifest.counts
+    return StageNumbers(
+        stage=manifest.stage,
+        who=who(manifest),
+        output=relative(made.path, root),
+        read=counts.read,
+        rows_in=counts.rows_in,
+        kept=counts.kept,
+        dropped=counts.dropped,
+        reasons=counts.reasons,
+        seconds=manifest.seconds,
+        rows_per_second=counts.read / manifest.seconds if manifest.seconds > 0 else None,
+        started=manifest.started,
+        settings=manifest.settings,
+        versions=manifest.versions,
+    )
+
+
+def _upstream(made: Made, known: Chain, root: Path) -> list[Upstream]:
+    return [
+        Upstream(
+            dataset=made.path.stem,
+            path=relative(made.path.parent / source.path, root),
+            layout=source.note,
+            bytes=source.bytes,
+            read=source.read,
+            rows_in=source.rows_in,
+            kept=source.kept,
+            dropped=source.dropped,
+        )
+        for source in made.manifest.inputs
+        if known.maker(made, source) is None
+    ]
+
+
+def _rejected(steps: Sequence[Made], root: Path) -> tuple[RejectedFile, ...]:
+    """Each file once: joining datasets tells again what reading them told."""
+    found: dict[str, RejectedFile] = {}
+    for path, manifest in steps:
+        for item in manifest.rejected:
+            output = relative(path, root)
+            found.setdefault(item.reason, RejectedFile(output=output, path=item.path, reason=item.reason))
+    return tuple(found.values())
+
+
+def _mix(made: Made, root: Path) -> MixPart:
+    manifest = made.manifest
+    return MixPart(
+        teacher=who(manifest) or "unknown",
+        output=relative(made.path, root),
+        wanted_percent=_number(manifest.figures.get("share")),
+        rows=manifest.counts.read,
+        taken=manifest.counts.rows_in,
+        answered=manifest.counts.kept,
+    )
+
+
+def _scores(made: Made, root: Path) -> ScoreNumbers:
+    manifest = made.manifest
+    histogram = manifest.figures.get("histogram")
+    counts = {
+        score: rows
+        for score, rows in (histogram.items() if isinstance(histogram, dict) else ())
+        if _number(score) is not None and isinstance(rows, int)
+    }
+    return ScoreNumbers(
+        judge=who(manifest),
+        output=relative(made.path, root),
+        threshold=_number(manifest.settings.get("threshold")),
+        scored=sum(counts.values()),
+        mean=_number(manifest.figures.get("mean")),
+        histogram=counts,
+    )
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, (str, int, float)) else None
+    except ValueError:
+        return None
+
+
+def balance(known: Chain) -> Balance:
+    """Follow every row from where it entered to where it ended, and name what does not add up."""
+    entered, taken, faults = 0, Counter[Path](), []
+    for made in known.made:
+        counts = made.manifest.counts
+        if counts.rows_in != counts.kept + counts.dropped or counts.kept != made.manifest.output.rows:
+            faults.append(f"{made.path.name}: {counts.rows_in} rows in, {counts.kept} kept, {counts.dropped} dropped")
+        for source in made.manifest.inputs:
+            maker = known.maker(made, source)
+            if maker is None:
+                entered += source.rows_in
+                continue
+            taken[maker.path] += source.rows_in
+            if source.read != maker.manifest.output.rows:
+                held = maker.manifest.output.rows
+                faults.append(f"{made.path.name} read {source.read} rows of {maker.path.name}, which holds {held}")
+    *steps, end = known.made
+    left = {made.path: made.manifest.output.rows - taken[made.path] for made in steps}
+    faults += [f"{path.name}: {-rows} rows were taken twice" for path, rows in left.items() if rows < 0]
+    published, dropped = end.manifest.output.rows, sum(made.manifest.counts.dropped for made in known.made)
+    not_taken = sum(left.values())
+    if entered != published + dropped + not_taken:
+        faults.append(f"{entered} rows entered, but {published + dropped + not_taken} are accounted for")
+    return Balance(
+        entered=entered,
+        published=published,
+        dropped=dropped,
+        not_taken=not_taken,
+        closes=not faults,
+        faults=tuple(faults),
+    )

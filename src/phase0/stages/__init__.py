@@ -1,0 +1,1 @@
+"""The stages: each a function from finished files to a finished file."""

@@ -1,0 +1,239 @@
+"""Upstream files in, standard rows out: one file per dataset, and `combined.jsonl` with all of them.
+
+From here on every row is a record with its id, its origin, its licence and its category. A file that cannot be read is
+rejected with its reason and the others go on; what it held before the damage is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from phase0.dataset import BadRow, Manifest, Rejected, Row, manifest_of, read
+from phase0.dataset.reading import record_from
+from phase0.engine import Engine
+from phase0.errors import DataError, RowError
+from phase0.progress import Progress
+from phase0.records import Meta, Origin, Record, encode, make
+from phase0.scoring.category import categorise
+from phase0.sources import WHOLE, Example, Layout, layout, recognise
+from phase0.stages.output import StageOutput, Sums, stage_output
+from phase0.stages.parts import Kept, Lost, Part, bad_row, finished, join, parts_folder, write_part
+
+COMBINED = "combined.jsonl"
+_PEEK = 50  # rows looked at to recognise a layout
+
+
+class Upstream(NamedTuple):
+    """One upstream file, and what is known of its dataset."""
+
+    path: Path
+    file: str  # its name inside the dataset
+    dataset: str
+    layout: str = "auto"
+    revision: str | None = None
+    license: str | None = None
+    author: str | None = None  # who wrote the responses, where the rows do not say
+
+
+def acquire_dataset(
+    files: Sequence[Upstream],
+    output: Path,
+    *,
+    settings: dict[str, Any],
+    limit: int | None,
+    engine: Engine,
+    progress: Progress,
+) -> Manifest:
+    """Read the files of one dataset into `output`. Rejected files are named in the manifest.
+
+    Raises DataError, and writes nothing, when no file could be read at all.
+    """
+    with stage_output("download", output, [item.path for item in files], settings) as out, parts_folder(out) as folder:
+        progress.start(f"read {output.stem}", None)
+        items = [(folder / f"{at:06}", item, limit) for at, item in enumerate(files)]
+        results = engine.map(_read_file, items) if limit is None else _until(limit, items)
+        for number, (part, problem) in enumerate(results):
+            join(out, part, number)
+            progress.advance(part.sums.read)
+            if problem is not None:
+                out.rejected.append(Rejected(path=files[number].file, reason=problem))
+        if len(out.rejected) == len(files) and not any(sums.kept for sums in out.sums):
+            raise DataError(out.rejected[0].reason)
+        progress.finish()
+    return finished(output)
+
+
+def _until(limit: int, items: Iterable[tuple[Path, Upstream, int | None]]) -> Iterator[tuple[Part, str | None]]:
+    """File after file until `limit` rows were kept: with a limit, a file depends on those before it."""
+    for place, item, _ in items:
+        part, problem = _read_file((place, item, limit))
+        limit -= part.sums.kept
+        yield part, problem
+        if limit <= 0:
+            return
+
+
+def combine(folder: Path, names: Sequence[str], *, rejected: Sequence[Rejected] = (), progress: Progress) -> Manifest:
+    """Write `combined.jsonl`: the rows of every dataset in `folder`, in the order of `names`.
+
+    Its manifest names every upstream file that was rejected, those of whole datasets (`rejected`) first.
+    """
+    files = [folder / f"{name}.jsonl" for name in names]
+    for path in files:
+        if not path.exists():
+            raise DataError(f"{path} is gone, but {folder / COMBINED} holds its rows; acquire it again")
+    made = [manifest for path in files if (manifest := manifest_of(path))]
+    with stage_output("combine", folder / COMBINED, files, combine_settings(names)) as out:
+        progress.start("combine", sum(manifest.output.rows for manifest in made))
+        for number, path in enumerate(files):
+            _append(out, path, number, progress)
+        out.rejected = [*rejected, *(item for manifest in made for item in manifest.rejected)]
+        out.figures = {"datasets": list(names)}
+        progress.finish()
+    return finished(folder / COMBINED)
+
+
+def combine_settings(names: Sequence[str]) -> dict[str, Any]:
+    """What a manifest says of what was combined."""
+    return {"datasets": list(names)}
+
+
+def _append(out: StageOutput, path: Path, number: int, progress: Progress) -> None:
+    rows = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            out.keep(line.rstrip(b"\n"), number)
+            rows += 1
+    out.sums[number].read += rows
+    progress.advance(rows)
+
+
+def _read_file(item: tuple[Path, Upstream, int | None]) -> tuple[Part, str | None]:
+    """Read one upstream file into a part; damage ends it early and is told beside what was read."""
+    place, upstream, limit = item
+    problem: list[str] = []
+    sums = Sums()
+    outcomes = _limited(_outcomes(upstream, sums, problem), limit)
+    part = write_part(place, stage="download", file=upstream.file, outcomes=outcomes, sums=sums)
+    return part, problem[0] if problem else None
+
+
+def _limited(outcomes: Iterator[Kept | Lost], limit: int | None) -> Iterator[Kept | Lost]:
+    left = limit
+    for outcome in outcomes:
+        if isinstance(outcome, Kept) and left is not None:
+            left -= 1
+        yield outcome
+        if left == 0:
+            return
+
+
+def _outcomes(upstream: Upstream, sums: Sums, problem: list[str]) -> Iterator[Kept | Lost]:
+    try:
+        rows = read(upstream.path)
+        head = list(islice(rows, _PEEK))
+        known = _layout(upstream, head)
+        sums.note = known.name
+        yield from _records(upstream, known, chain(head, rows), sums)
+    except DataError as error:
+        kept = f"; {sums.kept:,} rows before it are kept" if sums.kept else ""
+        problem.append(f"{error}{kept}")
+
+
+def _layout(upstream: Upstream, head: Sequence[Row | BadRow]) -> Layout:
+    if not head:
+        raise DataError(f"{upstream.path}: holds no rows")
+    values = [row.data for row in head if isinstance(row, Row)]
+    if not values:
+        first = head[0]
+        why = first.error.detail if isinstance(first, BadRow) else ""
+        raise DataError(f"{upstream.path}: none of its first {len(head)} rows can be read; line {first.line}: {why}")
+    if upstream.layout != "auto":
+        return layout(upstream.layout)
+    try:
+        return recognise(values)
+    except DataError as error:
+        raise DataError(f"{upstream.path}: {error}") from None
+
+
+def _records(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow], sums: Sums) -> Iterator[Kept | Lost]:
+    """Every row of a file as records, in the file's order. Layouts read good rows; bad ones pass beside them."""
+    raws: dict[int, bytes] = {}
+    aside: list[Lost | Kept] = []
+
+    def good() -> Iterator[tuple[int, Any]]:
+        for row in rows:
+            sums.read += 1
+            if isinstance(row, BadRow):
+                aside.append(bad_row(row))
+            elif known.name == "standard" and (done := _already(row, upstream)) is not None:
+                aside.append(done)
+            else:
+                raws[row.line] = row.raw
+                yield row.line, row.data
+
+    for line, part, outcome in known.read(good()):
+        yield from _drain(aside)
+        raw = raws[line]
+        yield _kept(upstream, line, part, outcome, raw) if isinstance(outcome, Example) else _lost(line, outcome, raw)
+        if known.name not in WHOLE:
+            for done in [other for other in raws if other < line]:
+                del raws[done]
+    yield from _drain(aside)
+
+
+def _drain(aside: list[Lost | Kept]) -> Iterator[Lost | Kept]:
+    yield from aside
+    aside.clear()
+
+
+def _already(row: Row, upstream: Upstream) -> Kept | Lost | None:
+    """A row that is a full record already keeps its origin and its history."""
+    if not (isinstance(row.data, dict) and "meta" in row.data):
+        return None
+    try:
+        record = record_from(row.raw, dataset=upstream.dataset, row=f"{upstream.file}:{row.line}")
+    except RowError as error:
+        return _lost(row.line, error, row.raw)
+    if record.meta.category is None:
+        category = categorise(record.instruction, record.response, system=record.system)
+        record = msgspec.structs.replace(record, meta=msgspec.structs.replace(record.meta, category=category))
+    return Kept(encode(record))
+
+
+def _kept(upstream: Upstream, line: int, part: int, example: Example, raw: bytes) -> Kept | Lost:
+    try:
+        return Kept(encode(_record(upstream, line, part, example)))
+    except RowError as error:
+        return _lost(line, error, raw)
+
+
+def _record(upstream: Upstream, line: int, part: int, example: Example) -> Record:
+    origin = Origin(
+        dataset=upstream.dataset,
+        revision=upstream.revision,
+        row=f"{upstream.file}:{line}" + (f".{part}" if part else ""),
+    )
+    return make(
+        instruction=example.instruction,
+        response=example.response,
+        source=example.source or upstream.author or upstream.dataset,
+        system=example.system,
+        history=example.history,
+        meta=Meta(
+            origin=origin,
+            license=upstream.license,
+            category=categorise(example.instruction, example.response, system=example.system),
+            flags=example.flags,
+        ),
+    )
+
+
+def _lost(line: int, error: RowError, raw: bytes) -> Lost:
+    evidence = {"detail": error.detail} | ({"field": error.field} if error.field else {})
+    return Lost(raw, line, error.reason, evidence)

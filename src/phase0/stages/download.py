@@ -1,0 +1,218 @@
+"""Acquire datasets: from the hub, from the package, or from files already on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from phase0.catalog.datasets import Dataset, find
+from phase0.dataset import Manifest, Rejected, expand, manifest_of
+from phase0.dataset.containers import stem
+from phase0.engine import Engine
+from phase0.engine.local import Local
+from phase0.errors import DataError, UsageError
+from phase0.progress import SILENT, Progress
+from phase0.stages.acquire import COMBINED, Upstream, acquire_dataset, combine
+from phase0.workspace import MARK, workspace_of
+
+DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+
+
+class Source(NamedTuple):
+    """A dataset whose files are on this disk."""
+
+    name: str
+    files: tuple[Upstream, ...]
+
+    def settings(self, limit: int | None) -> dict[str, Any]:
+        """What its manifest says of where it came from."""
+        first = self.files[0]
+        return {
+            "dataset": self.name,
+            "revision": first.revision,
+            "layout": first.layout,
+            "license": first.license,
+            "author": first.author,
+            "limit": limit,
+        }
+
+
+class Acquired(NamedTuple):
+    """What an acquisition made."""
+
+    combined: Manifest
+    datasets: tuple[Manifest, ...]
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """Every upstream file that could not be read, or not to its end."""
+        return self.combined.rejected
+
+
+class Hub(NamedTuple):
+    """How to reach the dataset hub."""
+
+    endpoint: str | None = None
+    token: str | None = None
+    offline: bool = False
+
+
+PUBLIC_HUB = Hub()
+
+
+def download(
+    datasets: Sequence[str],
+    output: str | Path,
+    *,
+    source: str | Path | None = None,
+    limit: int | None = None,
+    revision: str | None = None,
+    hub: Hub = PUBLIC_HUB,
+    workspace: Path | None = None,
+    engine: Engine | None = None,
+    progress: Progress = SILENT,
+) -> Acquired:
+    """Acquire datasets of the catalogue (`all` for its default set) into the folder `output`.
+
+    Writes `NAME.jsonl` per dataset and adds it to `combined.jsonl`, where a dataset acquired before is replaced, not
+    repeated. `source` is a folder to take the files from instead of the hub; `limit` keeps the first rows of each.
+    Raises UsageError for an unknown dataset, HubError when the hub fails, DataError when no file could be read.
+    """
+    folder = _folder(output)
+    cache = workspace_of(folder / COMBINED, workspace) / MARK / "hub"
+    wanted = find(datasets)
+    found = (
+        local_files(dataset, Path(source)) if source is not None else files_of(dataset, cache, revision, hub, progress)
+        for dataset in wanted
+    )
+    return _acquire(found, folder, limit, engine or Local(), progress)
+
+
+def acquire(
+    inputs: Iterable[str | Path],
+    output: str | Path,
+    *,
+    layout: str = "auto",
+    limit: int | None = None,
+    engine: Engine | None = None,
+    progress: Progress = SILENT,
+) -> Acquired:
+    """Acquire files of any known layout into the folder `output`, each file a dataset of its own.
+
+    A file that cannot be read is named in `rejected` and the others go on; DataError only when none could be read.
+    """
+    return _acquire(iter(own_files(inputs, layout)), _folder(output), limit, engine or Local(), progress)
+
+
+def _folder(output: str | Path) -> Path:
+    if Path(output).suffix in DATA_SUFFIXES or Path(output).is_file():
+        raise UsageError(f"{output} is a file; acquiring writes several files, so --output names a folder")
+    return Path(output)
+
+
+def _acquire(found: Iterator[Source], folder: Path, limit: int | None, engine: Engine, progress: Progress) -> Acquired:
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}; it must be at least 1")
+    made: dict[str, Manifest] = {}
+    rejected: list[Rejected] = []
+    for source in found:
+        try:
+            made[source.name] = acquire_source(source, folder, limit=limit, engine=engine, progress=progress)
+        except DataError as error:
+            rejected.append(Rejected(path=source.name, reason=str(error)))
+    if not made:
+        raise DataError(rejected[0].reason if rejected else "there was nothing to acquire")
+    before = manifest_of(folder / COMBINED)
+    names = [*(before.figures.get("datasets", ()) if before else ()), *made]
+    combined = combine(folder, list(dict.fromkeys(names)), rejected=rejected, progress=progress)
+    return Acquired(combined, tuple(made.values()))
+
+
+def acquire_source(source: Source, folder: Path, *, limit: int | None, engine: Engine, progress: Progress) -> Manifest:
+    """Read one dataset into `folder`/NAME.jsonl. Raises DataError when none of its files could be read."""
+    target = folder / f"{source.name}.jsonl"
+    settings = source.settings(limit)
+    return acquire_dataset(source.files, target, settings=settings, limit=limit, engine=engine, progress=progress)
+
+
+def files_of(dataset: Dataset, cache: Path, revision: str | None, hub: Hub, progress: Progress) -> Source:
+    """The files of a dataset, downloaded if need be into `cache`."""
+    if dataset.builtin:
+        return local_files(dataset, Path(str(resources.files("phase0"))) / dataset.name)
+    if dataset.hub is None:
+        return local_files(dataset, Path())
+    from phase0 import hub as client
+
+    snapshot = client.fetch(
+        dataset.hub,
+        patterns=dataset.files,
+        revision=revision or dataset.revision or "main",
+        folder=cache / dataset.hub.replace("/", "--"),
+        endpoint=hub.endpoint,
+        token=hub.token,
+        offline=hub.offline,
+        progress=progress,
+    )
+    files = (Upstream(file.path, file.name, dataset.name) for file in snapshot.files)
+    return _source(dataset, files, snapshot.revision)
+
+
+def local_files(dataset: Dataset, folder: Path) -> Source:
+    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder")
+    places = [folder / dataset.name, *([folder / dataset.hub.split("/")[1]] if dataset.hub else []), folder]
+    for place in places:
+        for patterns in (dataset.files, [Path(pattern).name for pattern in dataset.files]):
+            paths = sorted({path for pattern in patterns for path in place.glob(pattern) if path.is_file()})
+            if paths:
+                files = (Upstream(path, path.relative_to(place).as_posix(), dataset.name) for path in paths)
+                return _source(dataset, files, None)
+    looked = ", ".join(str(place) for place in places)
+    raise DataError(f"{dataset.name}: none of its files ({', '.join(dataset.files)}) is in {looked}")
+
+
+def _source(dataset: Dataset, files: Iterable[Upstream], revision: str | None) -> Source:
+    known = partial(
+        Upstream._replace, layout=dataset.layout, revision=revision, license=dataset.license, author=dataset.author
+    )
+    return Source(dataset.name, tuple(map(known, files)))
+
+
+def own_files(inputs: Iterable[str | Path], layout: str = "auto") -> list[Source]:
+    """One source for each file named by paths, patterns and folders (searched to their depths for data files)."""
+    paths: list[Path] = []
+    for item in inputs:
+        paths += _data_files(Path(item)) if Path(item).is_dir() else expand([item])
+    names = _names(paths)
+    return [Source(name, (Upstream(path, path.name, name, layout),)) for name, path in names.items()]
+
+
+def _data_files(folder: Path) -> list[Path]:
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and any(suffix in DATA_SUFFIXES for suffix in path.suffixes)
+        and not any(part.startswith(".") or part.endswith(".meta") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise UsageError(f"{folder}: has no data files in it ({', '.join(DATA_SUFFIXES)})")
+    return found
+
+
+def _names(paths: Sequence[Path]) -> dict[str, Path]:
+    """A name for each file: its stem, with its folder's name before it where two would have the same."""
+    unique = list(dict.fromkeys(path.resolve() for path in paths))
+    stems = Counter(stem(path) for path in unique)
+    names: dict[str, Path] = {}
+    for path in unique:
+        name = stem(path) if stems[stem(path)] == 1 else f"{path.parent.name}-{stem(path)}"
+        while name in names or f"{name}.jsonl" == COMBINED:
+            name += "-2"
+        names[name] = path
+    return names

@@ -1,0 +1,259 @@
+"""What every stage writes: kept rows, dropped rows with reasons, and last of all the manifest whose sums close."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from phase0 import __version__
+from phase0.dataset import (
+    BadRow,
+    Counts,
+    InputFile,
+    Manifest,
+    OutputFile,
+    Rejected,
+    atomic,
+    file_digest,
+    meta_folder,
+    write_json,
+    writer,
+)
+from phase0.dataset.manifest import dropped
+from phase0.dataset.writing import Writer
+from phase0.errors import DataError, RowError, UsageError
+from phase0.records import digest
+from phase0.workspace import hold
+
+
+class Sums:
+    """The sums of one input file while a stage reads it."""
+
+    def __init__(self) -> None:
+        self.read = self.kept = 0
+        self.note: str | None = None
+        self.reasons: Counter[str] = Counter()
+
+    @property
+    def dropped(self) -> int:
+        return self.reasons.total()
+
+
+class StageOutput:
+    """The output of one stage while it is being written. Made by `stage_output`."""
+
+    def __init__(self, stage: str, path: Path, inputs: Sequence[Path], settings: dict[str, Any]) -> None:
+        self.stage, self.path, self.inputs, self.settings = stage, path, list(inputs), settings
+        self.figures: dict[str, Any] = {}
+        self.rejected: list[Rejected] = []
+        self.names = _names(self.inputs, path.parent)  # what dropped rows call the file they came from
+        self.sums = [Sums() for _ in inputs]
+        self._marks = [_mark(item) for item in inputs]
+        self._digests = [_digest(item) for item in inputs]
+        self._started, self._clock = datetime.now(UTC), time.monotonic()
+        self._beside: list[Path] = []
+        self._files: ExitStack
+        self._kept: Writer
+        self._dropped: IO[bytes]
+
+    @property
+    def recipe(self) -> str:
+        return recipe(self.stage, self.settings, self._digests)
+
+    def open(self, files: ExitStack) -> None:
+        """Begin to write: everything opened into `files` is published together when they close."""
+        self._files = files
+        self._kept = files.enter_context(writer(self.path))
+        self._dropped = files.enter_context(atomic(meta_folder(self.path) / "dropped.jsonl"))
+
+    def beside(self, path: Path) -> Writer:
+        """A further file, with as many rows as the output, that is published with it."""
+        _sweep(path)
+        self._beside.append(path)
+        return self._files.enter_context(writer(path))
+
+    def keep(self, raw: bytes, file: int = 0) -> None:
+        """Keep a row of the `file`-th input."""
+        self._kept.write(raw)
+        self.sums[file].kept += 1
+
+    def drop(self, raw: bytes, *, line: int, reason: str, evidence: dict[str, Any], file: int = 0) -> None:
+        """Drop a row of the `file`-th input, with what speaks against it."""
+        name = self.names[file]
+        self._dropped.write(
+            dropped(stage=self.stage, reason=reason, evidence=evidence, file=name, line=line, raw=raw) + b"\n"
+        )
+        self.sums[file].reasons[reason] += 1
+
+    def drop_bad(self, row: BadRow, file: int = 0) -> None:
+        """Drop a row of the `file`-th input that could not be read."""
+        self.drop(row.raw, line=row.line, reason=row.error.reason, evidence=evidence_of(row.error), file=file)
+
+    def add(self, kept: Path, lost: Path, sums: Sums, file: int) -> None:
+        """Take over what a worker wrote for the `file`-th input."""
+        with kept.open("rb") as rows:
+            for row in rows:
+                self._kept.write(row[:-1])
+        with lost.open("rb") as rows:
+            while block := rows.read(1 << 20):
+                self._dropped.write(block)
+        mine = self.sums[file]
+        mine.read, mine.kept, mine.note = mine.read + sums.read, mine.kept + sums.kept, sums.note or mine.note
+        mine.reasons.update(sums.reasons)
+
+    def check_inputs(self) -> None:
+        """Raise DataError when an input is no longer the file whose digest the manifest will state."""
+        for path, mark in zip(self.inputs, self._marks, strict=True):
+            if _mark(path) != mark:
+                raise DataError(f"{path} was changed while {self.stage} was reading it; run the same again")
+
+    def manifest(self) -> Manifest:
+        """What the finished files hold. To be asked once they have their names."""
+        reasons: Counter[str] = sum((sums.reasons for sums in self.sums), Counter())
+        kept = sum(sums.kept for sums in self.sums)
+        return Manifest(
+            stage=self.stage,
+            recipe=self.recipe,
+            settings=self.settings,
+            inputs=tuple(map(self._input, self.inputs, self._marks, self._digests, self.sums)),
+            output=described(self.path, kept, self.path.parent),
+            others=tuple(described(path, kept, self.path.parent) for path in self._beside),
+            counts=Counts(
+                read=sum(sums.read for sums in self.sums),
+                rows_in=kept + reasons.total(),
+                kept=kept,
+                dropped=reasons.total(),
+                reasons=dict(sorted(reasons.items())),
+            ),
+            rejected=tuple(self.rejected),
+            figures=self.figures,
+            versions=versions(),
+            started=self._started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._clock, 3),
+        )
+
+    def _input(self, path: Path, mark: _Mark, seen: str, sums: Sums) -> InputFile:
+        return InputFile(
+            path=relative(path, self.path.parent),
+            bytes=mark.size,
+            digest=seen,
+            read=sums.read,
+            rows_in=sums.kept + sums.dropped,
+            kept=sums.kept,
+            dropped=sums.dropped,
+            note=sums.note,
+        )
+
+
+class _Mark(NamedTuple):
+    """What tells cheaply that a file was replaced or written to."""
+
+    size: int
+    modified: int  # nanoseconds
+    number: int
+
+
+@contextmanager
+def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[str, Any]) -> Iterator[StageOutput]:
+    """Write one stage's output under its lock; published, manifest last, when the block ends well.
+
+    Until then the old output and its manifest stand. A process killed while files take their names leaves no manifest:
+    never one that speaks of other bytes.
+    """
+    check_output(path, inputs)
+    folder = meta_folder(path)
+    manifest = folder / "manifest.json"
+    with hold(folder / ".lock", str(path)):
+        for written in (path, folder / "dropped.jsonl", manifest):
+            _sweep(written)
+        out = StageOutput(stage, path, inputs, settings)
+        with ExitStack() as files:
+            out.open(files)
+            yield out
+            out.check_inputs()
+            manifest.unlink(missing_ok=True)  # from here on the old one would be a lie
+        write_json(manifest, out.manifest())
+
+
+def check_output(path: Path, inputs: Sequence[Path]) -> None:
+    """Raise for an output that is one of the inputs, and for names that no file can be read or written under."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; the output is a file, such as {path / 'rows.jsonl'}")
+    if path.resolve() in {item.resolve() for item in inputs}:
+        raise UsageError(f"{path} is both an input and the output; write to another file")
+    for item in inputs:
+        if item.exists() and not item.is_file():
+            what = "a folder" if item.is_dir() else "a pipe or a device"
+            raise UsageError(f"{item} is {what}; inputs are read more than once, so they must be files")
+    for item in (path, *inputs):
+        try:
+            str(item).encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{str(item)!r}: its name is not UTF-8, so no manifest can name it; rename it") from None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed process left of this file. Its lock is held: nobody is writing it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
+def _names(inputs: Sequence[Path], folder: Path) -> list[str]:
+    """Names of files: alone where that tells them apart, else the way to them."""
+    seen = Counter(path.name for path in inputs)
+    return [path.name if seen[path.name] == 1 else relative(path, folder) for path in inputs]
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    return _Mark(seen.st_size, seen.st_mtime_ns, seen.st_ino)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def evidence_of(error: RowError) -> dict[str, Any]:
+    """What `dropped.jsonl` says of a row that breaks a rule."""
+    return {"detail": error.detail} | ({"field": error.field} if error.field else {})
+
+
+def recipe(stage: str, settings: dict[str, Any], digests: Sequence[str]) -> str:
+    """What a stage's output depends on, as one digest: what was asked, of which bytes, by which version."""
+    return digest((stage, settings, list(digests), __version__))
+
+
+def described(path: Path, rows: int, folder: Path) -> OutputFile:
+    """A written file as its manifest names it."""
+    return OutputFile(path=relative(path, folder), rows=rows, bytes=path.stat().st_size, digest=file_digest(path))
+
+
+def relative(path: Path, folder: Path) -> str:
+    """The path from `folder`, so that a run can be moved as a whole; absolute where there is no way (other drive)."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+def versions() -> dict[str, str]:
+    """The versions a manifest records."""
+    return {"phase0": __version__, "python": platform.python_version(), "msgspec": msgspec.__version__}

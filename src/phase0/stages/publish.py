@@ -1,0 +1,79 @@
+"""The last stage: strip every row to the four standard fields. The full rows stay beside it, in `X.meta/full.jsonl`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from phase0.dataset import BadRow, Manifest, Row, expand, meta_folder, read
+from phase0.dataset.rows import STANDARD, standard_record
+from phase0.errors import RowError
+from phase0.progress import SILENT, Progress
+from phase0.stages.output import stage_output
+from phase0.stages.parts import finished
+
+FULL = "full.jsonl"
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the finished dataset: the standard fields and nothing else, in this order."""
+
+    instruction: str
+    response: str
+    source: str
+    quality_score: float | None
+
+
+def publish(inputs: Iterable[str | Path], output: str | Path, *, progress: Progress = SILENT) -> Manifest:
+    """Write the finished dataset: rows with instruction, response, source and quality_score alone.
+
+    A row without a response, or with a field of the wrong type, is dropped with its reason. Earlier turns and system
+    prompts are not standard fields: they stay in `X.meta/full.jsonl`, row for row in the same order.
+    """
+    paths, output = expand(inputs), Path(output)
+    full = meta_folder(output) / FULL
+    with stage_output("publish", output, paths, {}) as out:
+        progress.start("publish", None)
+        rows = out.beside(full)
+        for file, path in enumerate(paths):
+            for item in map(_published, read(path)):
+                out.sums[file].read += 1
+                progress.advance(1)
+                if isinstance(item, BadRow):
+                    out.drop_bad(item, file)
+                else:
+                    rows.write(item.full)
+                    out.keep(item.row, file)
+        progress.finish()
+    return finished(output)
+
+
+class _Row(NamedTuple):
+    """A published row, and the full row that it was."""
+
+    row: bytes
+    full: bytes
+
+
+def _published(item: Row | BadRow) -> _Row | BadRow:
+    """The row to publish, checked: only its standard fields matter, whatever else it holds."""
+    if isinstance(item, BadRow):
+        return item
+    data = item.data
+    fields = {name: data[name] for name in STANDARD if name in data} if isinstance(data, dict) else data
+    try:
+        record = standard_record(fields, dataset="", row="")
+        if record.response is None or not record.response.strip():
+            raise RowError("no_response", "the row has no response", field="response")
+    except RowError as error:
+        return BadRow(item.line, item.raw, error)
+    row = Published(
+        instruction=record.instruction,
+        response=record.response,
+        source=record.source,
+        quality_score=record.quality_score,
+    )
+    return _Row(msgspec.json.encode(row), item.raw)

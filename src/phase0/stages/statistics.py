@@ -1,0 +1,307 @@
+"""One pass over finished rows: is each of them valid, and what do the valid ones look like. Memory is for counters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from phase0.dataset import BadRow, file_digest, manifest_of, meta_folder, raw_rows
+from phase0.dataset.reading import record_from
+from phase0.errors import DataError, RowError
+from phase0.progress import Progress
+from phase0.records import CATEGORIES
+from phase0.scoring.category import categorise
+from phase0.stages.publish import FULL
+from phase0.stages.verification import (
+    Bucket,
+    CategoryOrigin,
+    CategoryShare,
+    Fault,
+    Faults,
+    Quality,
+    SourceShare,
+    Tokens,
+    VerifiedFile,
+)
+
+ENCODING = "o200k_base"
+SHOWN_FAULTS = 20
+BUCKETS = (
+    ("9–10 excellent", 9.0),
+    ("8–9 good", 8.0),
+    ("7–8 acceptable", 7.0),
+    ("below 7", 1.0),
+)
+"""Each reaches from its least score up to the one before it; the first one includes 10."""
+
+_MICRO = 1_000_000  # scores are summed as whole millionths, so that the average does not depend on the order of rows
+_BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted in one call, on every core; 4 MB of text bound the memory
+
+
+class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A published row: what most rows are, decoded in one step."""
+
+    instruction: str
+    response: str
+    source: str
+    quality_score: float | None = None
+
+
+class _PeekedMeta(msgspec.Struct, frozen=True):
+    category: str | None = None
+
+
+class _Full(msgspec.Struct, frozen=True):
+    """What is read of the full row that a published one was made from."""
+
+    instruction: str
+    response: str | None = None
+    meta: _PeekedMeta | None = None
+
+
+class _Scored(msgspec.Struct, frozen=True):
+    quality_score: float | None = None
+
+
+class ValidRow(NamedTuple):
+    """A row that breaks no rule of the format."""
+
+    instruction: str
+    response: str
+    source: str
+    quality_score: float | None
+    category: str | None = None
+    system: str | None = None
+
+
+def valid_row(raw: bytes) -> ValidRow:
+    """The row that a line of a finished dataset holds. Raises RowError for the first rule that it breaks.
+
+    A row is valid when it is a record, or has the standard fields of one, and has a response. A `quality_score` that is
+    null or absent is a row that nobody scored.
+    """
+    try:
+        row = _plain(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _from_record(raw)
+    scored = row.quality_score is None or 1 <= row.quality_score <= 10
+    if not (scored and row.instruction.strip() and row.response.strip() and row.source.strip()):
+        return _from_record(raw)  # it knows the words for what is wrong
+    return ValidRow(row.instruction, row.response, row.source, row.quality_score)
+
+
+def _from_record(raw: bytes) -> ValidRow:
+    record = record_from(raw, dataset="", row="")
+    if record.response is None or not record.response.strip():
+        raise RowError("no_response", "the row has no response", field="response")
+    return ValidRow(
+        record.instruction,
+        record.response,
+        record.source,
+        record.quality_score,
+        record.meta.category,
+        record.system,
+    )
+
+
+_plain = msgspec.json.Decoder(_Plain).decode
+_full = msgspec.json.Decoder(_Full).decode
+_score_of = msgspec.json.Decoder(_Scored).decode
+
+
+class Examined(NamedTuple):
+    """What one pass over the files found."""
+
+    files: tuple[VerifiedFile, ...]
+    rows: int
+    valid: int
+    faults: Faults
+    quality: Quality
+    tokens: Tokens
+    sources: tuple[SourceShare, ...]
+    categories: tuple[CategoryShare, ...]
+    categories_from: dict[CategoryOrigin, int]
+
+
+def examine(paths: Sequence[Path], wanted: Mapping[str, float], progress: Progress) -> Examined:
+    """Read every row once. `wanted` are shares of categories in percent. DataError for a file that is no data."""
+    tally = _Tally()
+    files = []
+    progress.start("verify rows", _total(paths))
+    for path in paths:
+        before = tally.rows
+        for item, twin in zip(raw_rows(path), _full_rows(path), strict=False):
+            tally.rows += 1
+            _examine(path, item, twin, tally)
+            progress.advance(1)
+        files.append(
+            VerifiedFile(path=str(path), rows=tally.rows - before, bytes=path.stat().st_size, digest=file_digest(path))
+        )
+    progress.finish()
+    return Examined(
+        files=tuple(files),
+        rows=tally.rows,
+        valid=tally.valid,
+        faults=tally.faults(),
+        quality=tally.quality(),
+        tokens=tally.tokens(),
+        sources=tally.source_shares(),
+        categories=tally.category_shares(wanted),
+        categories_from=dict(tally.origins),
+    )
+
+
+def _total(paths: Iterable[Path]) -> int | None:
+    """How many rows the manifests promise: for the progress bar alone."""
+    try:
+        manifests = [manifest_of(path) for path in paths]
+    except DataError:
+        return None
+    return None if None in manifests else sum(manifest.output.rows for manifest in manifests if manifest)
+
+
+def _full_rows(path: Path) -> Iterator[_Full | None]:
+    """The full rows beside a published file, row for row; None without end where there are none, or no more."""
+    full = meta_folder(path) / FULL
+    for item in raw_rows(full) if full.exists() else ():
+        try:
+            yield None if isinstance(item, BadRow) else _full(item[1])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield None
+    while True:
+        yield None
+
+
+def _examine(path: Path, item: tuple[int, bytes] | BadRow, twin: _Full | None, tally: _Tally) -> None:
+    if isinstance(item, BadRow):
+        tally.fault(path, item.line, item.error)
+        return
+    line, raw = item
+    try:
+        row = valid_row(raw)
+    except RowError as error:
+        tally.fault(path, line, error)
+        if error.reason == "score_out_of_range" and error.field == "quality_score":
+            tally.see(_score_of(raw).quality_score)
+        return
+    tally.add(row, *_category(row, twin))
+
+
+def _category(row: ValidRow, twin: _Full | None) -> tuple[str, CategoryOrigin]:
+    """The category that was set when the row was acquired, else the one that its text has now."""
+    if row.category is not None:
+        return row.category, "rows"
+    same = twin is not None and (twin.instruction, twin.response) == (row.instruction, row.response)
+    if same and twin.meta is not None and twin.meta.category in CATEGORIES:
+        return twin.meta.category, "full rows"
+    return categorise(row.instruction, row.response, system=row.system), "computed"
+
+
+class _Tally:
+    """Counts rows as they pass. Holds no row longer than it takes to count the tokens of a batch."""
+
+    def __init__(self) -> None:
+        self.rows = self.valid = 0
+        self.origins: Counter[CategoryOrigin] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._first: list[Fault] = []
+        self._sources: Counter[str] = Counter()
+        self._categories: Counter[str] = Counter()
+        self._buckets: Counter[str] = Counter()
+        self._scored = self._micro = 0
+        self._seen: list[float] = []  # the lowest and the highest score
+        self._texts: list[str] = []  # instruction, response, instruction, response …
+        self._chars = 0
+        self._tokens = [0, 0]
+
+    def fault(self, path: Path, line: int, error: RowError) -> None:
+        self._reasons[error.reason] += 1
+        if len(self._first) < SHOWN_FAULTS:
+            self._first.append(
+                Fault(file=str(path), line=line, field=error.field, reason=error.reason, detail=error.detail)
+            )
+
+    def add(self, row: ValidRow, category: str, origin: CategoryOrigin) -> None:
+        self.valid += 1
+        self._sources[row.source] += 1
+        self._categories[category] += 1
+        self.origins[origin] += 1
+        if row.quality_score is not None:
+            self.see(row.quality_score)
+            self._scored += 1
+            self._micro += round(row.quality_score * _MICRO)
+            self._buckets[bucket_of(row.quality_score)] += 1
+        self._texts += (row.instruction, row.response)
+        self._chars += len(row.instruction) + len(row.response)
+        if len(self._texts) >= 2 * _BATCH_ROWS or self._chars >= _BATCH_CHARS:
+            self._count()
+
+    def see(self, score: float | None) -> None:
+        if score is not None:
+            self._seen = [min([score, *self._seen]), max([score, *self._seen])]
+
+    def _count(self) -> None:
+        import toktok
+
+        if not self._texts:
+            return
+        # with_special is off: "<|endoftext|>" in a row is text that somebody wrote, and is counted as such
+        counts = toktok.batch_count(self._texts, ENCODING)
+        self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
+        self._texts, self._chars = [], 0
+
+    def faults(self) -> Faults:
+        return Faults(rows=self._reasons.total(), reasons=dict(sorted(self._reasons.items())), first=tuple(self._first))
+
+    def quality(self) -> Quality:
+        return Quality(
+            scored=self._scored,
+            unscored=self.valid - self._scored,
+            lowest=self._seen[0] if self._seen else None,
+            highest=self._seen[1] if self._seen else None,
+            average=self._micro / (_MICRO * self._scored) if self._scored else None,
+            buckets=tuple(
+                Bucket(name=name, least=least, rows=self._buckets[name], share=share(self._buckets[name], self._scored))
+                for name, least in BUCKETS
+            ),
+        )
+
+    def tokens(self) -> Tokens:
+        self._count()
+        instruction, response = self._tokens
+        return Tokens(
+            encoding=ENCODING,
+            instruction_total=instruction,
+            response_total=response,
+            instruction_average=instruction / self.valid if self.valid else None,
+            response_average=response / self.valid if self.valid else None,
+        )
+
+    def source_shares(self) -> tuple[SourceShare, ...]:
+        ranked = sorted(self._sources.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(SourceShare(source=name, rows=rows, share=share(rows, self.valid)) for name, rows in ranked)
+
+    def category_shares(self, wanted: Mapping[str, float]) -> tuple[CategoryShare, ...]:
+        return tuple(
+            CategoryShare(
+                category=name,
+                rows=self._categories[name],
+                share=share(self._categories[name], self.valid),
+                wanted=wanted.get(name, 0.0) / 100 if wanted else None,
+            )
+            for name in CATEGORIES
+        )
+
+
+def bucket_of(score: float) -> str:
+    """The name of the bucket that a score falls into."""
+    return next((name for name, least in BUCKETS if score >= least), BUCKETS[-1][0])
+
+
+def share(rows: int, whole: int) -> float:
+    """A part of a whole; 0 of nothing is 0."""
+    return rows / whole if whole else 0.0

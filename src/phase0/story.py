@@ -1,0 +1,89 @@
+"""Everything that happened to a row: where it came from, what each stage made of it, and which rows it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from phase0.dataset import Made, lineage, meta_folder
+from phase0.errors import DataError, UsageError
+
+_SHORTEST = 6  # hex digits of an id that are enough to look for
+
+
+class Event(NamedTuple):
+    """One thing that happened to a row. `stands_for` is a row that was dropped in favour of this one."""
+
+    stage: str
+    what: Literal["kept", "dropped", "stands_for"]
+    file: str
+    line: int
+    reason: str | None
+    evidence: dict[str, Any]
+    row: dict[str, Any]
+
+
+def explain(folder: str | Path, row_id: str) -> list[Event]:
+    """What happened to the rows with this id, stage by stage. Equal rows share an id: all of them are shown.
+
+    `folder` is a run, or a file that phase0 wrote; the first six digits of an id suffice. Raises DataError when no row
+    has it.
+    """
+    row_id = row_id.strip().lower()
+    if len(row_id) < _SHORTEST or any(digit not in "0123456789abcdef" for digit in row_id):
+        raise UsageError(f"{row_id!r} is not an id: 32 hex digits, of which at least {_SHORTEST} must be given")
+    steps = _steps(Path(folder))
+    events = [event for step in steps for event in _events(step, row_id)]
+    if not events:
+        raise DataError(f"{folder}: no row has an id that starts with {row_id}")
+    return events
+
+
+def _steps(target: Path) -> list[Made]:
+    if not target.is_dir():
+        ends = [target]
+    else:
+        names = ("dataset.jsonl", "deduped/deduped.jsonl", "scored/all_scored.jsonl", "raw/combined.jsonl")
+        ends = [target / name for name in names] + sorted(target.glob("distilled/*.jsonl"))
+    found: dict[Path, Made] = {}
+    for end in ends:
+        found.update({made.path: made for made in lineage(end) if made.path not in found})
+    if not found:
+        raise DataError(f"{target}: nothing here was made by phase0")
+    order = ("download", "combine", "distill", "score", "dedup", "publish")
+    return sorted(
+        found.values(), key=lambda made: order.index(made.manifest.stage) if made.manifest.stage in order else 99
+    )
+
+
+def _events(step: Made, row_id: str) -> Iterator[Event]:
+    stage, path = step.manifest.stage, step.path
+    if stage == "combine":  # the same rows as the datasets it joins
+        return
+    full = meta_folder(path) / "full.jsonl"
+    mark = f'"id":"{row_id}'.encode()
+    for line, raw in _holding(full if stage == "publish" and full.exists() else path, mark):
+        yield Event(stage, "kept", path.name, line, None, {}, msgspec.json.decode(raw))
+    twin = f'"kept_id":"{row_id}'.encode()
+    for _, raw in _holding(meta_folder(path) / "dropped.jsonl", mark, twin):
+        lost = msgspec.json.decode(raw)
+        row = lost["row"]
+        evidence, line = lost["evidence"], lost["line"]
+        if isinstance(row, dict) and str(row.get("id", "")).startswith(row_id):
+            yield Event(stage, "dropped", lost["file"], line, lost["reason"], evidence, row)
+        elif str(evidence.get("kept_id", "")).startswith(row_id):
+            yield Event(stage, "stands_for", lost["file"], line, lost["reason"], evidence, row)
+
+
+def _holding(path: Path, *marks: bytes) -> Iterator[tuple[int, bytes]]:
+    """Lines that hold one of the marks: looking for bytes is far quicker than decoding every row."""
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if any(mark in line for mark in marks):
+                    yield number, line
+    except FileNotFoundError:
+        return
