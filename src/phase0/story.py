@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from phase0.dataset import Made, lineage, meta_folder
+from phase0.dataset import BadRow, Made, lineage, meta_folder, raw_rows
 from phase0.errors import DataError, UsageError
+from phase0.stages.publish import FULL
 
 _SHORTEST = 6  # hex digits of an id that are enough to look for
 
@@ -46,11 +47,12 @@ def _steps(target: Path) -> list[Made]:
     if not target.is_dir():
         ends = [target]
     else:
-        names = ("dataset.jsonl", "deduped/deduped.jsonl", "scored/all_scored.jsonl", "raw/combined.jsonl")
-        ends = [target / name for name in names] + sorted(target.glob("distilled/*.jsonl"))
+        places = (".", "deduped", "scored", "distilled", "raw")
+        ends = [path for place in places for path in sorted((target / place).glob("*")) if path.is_file()]
     found: dict[Path, Made] = {}
     for end in ends:
-        found.update({made.path: made for made in lineage(end) if made.path not in found})
+        if end.resolve() not in found:
+            found.update({made.path: made for made in lineage(end) if made.path not in found})
     if not found:
         raise DataError(f"{target}: nothing here was made by phase0")
     order = ("download", "combine", "distill", "score", "dedup", "publish")
@@ -63,27 +65,28 @@ def _events(step: Made, row_id: str) -> Iterator[Event]:
     stage, path = step.manifest.stage, step.path
     if stage == "combine":  # the same rows as the datasets it joins
         return
-    full = meta_folder(path) / "full.jsonl"
-    mark = f'"id":"{row_id}'.encode()
-    for line, raw in _holding(full if stage == "publish" and full.exists() else path, mark):
-        yield Event(stage, "kept", path.name, line, None, {}, msgspec.json.decode(raw))
-    twin = f'"kept_id":"{row_id}'.encode()
-    for _, raw in _holding(meta_folder(path) / "dropped.jsonl", mark, twin):
-        lost = msgspec.json.decode(raw)
-        row = lost["row"]
-        evidence, line = lost["evidence"], lost["line"]
-        if isinstance(row, dict) and str(row.get("id", "")).startswith(row_id):
-            yield Event(stage, "dropped", lost["file"], line, lost["reason"], evidence, row)
-        elif str(evidence.get("kept_id", "")).startswith(row_id):
-            yield Event(stage, "stands_for", lost["file"], line, lost["reason"], evidence, row)
+    full = meta_folder(path) / FULL
+    mark = f'"{row_id}'.encode()
+    for line, row in _holding(full if stage == "publish" and full.exists() else path, mark):
+        if _starts(row, "id", row_id):
+            yield Event(stage, "kept", path.name, line, None, {}, row)
+    for _, lost in _holding(meta_folder(path) / "dropped.jsonl", mark):
+        told = Event(stage, "dropped", lost["file"], lost["line"], lost["reason"], lost["evidence"], lost["row"])
+        if _starts(lost["row"], "id", row_id):
+            yield told
+        elif _starts(lost["evidence"], "kept_id", row_id):
+            yield told._replace(what="stands_for")
 
 
-def _holding(path: Path, *marks: bytes) -> Iterator[tuple[int, bytes]]:
-    """Lines that hold one of the marks: looking for bytes is far quicker than decoding every row."""
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if any(mark in line for mark in marks):
-                    yield number, line
-    except FileNotFoundError:
+def _holding(path: Path, mark: bytes) -> Iterator[tuple[int, Any]]:
+    """Rows with these bytes somewhere: looking for bytes is far quicker than decoding every row."""
+    if not path.exists():
         return
+    for item in raw_rows(path):
+        if not isinstance(item, BadRow) and mark in item[1]:
+            yield item[0], msgspec.json.decode(item[1])
+
+
+def _starts(row: Any, field: str, row_id: str) -> bool:
+    value = row.get(field) if isinstance(row, dict) else None
+    return isinstance(value, str) and value.startswith(row_id)

@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import random
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -296,10 +298,15 @@ class Heard:
         assert note is not None
 
 
+def test_importing_the_package_imports_no_numpy():
+    code = "import sys, phase0.dedup; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("work", [dedup, remaining])
 def test_progress_advances_to_the_total_of_every_step_that_has_one(work):
     heard = Heard()
-    work(edited(random.Random(2), 100, [f"w{i}" for i in range(20)]), progress=heard)
+    work([*edited(random.Random(2), 100, [f"w{i}" for i in range(20)]), "z " * 90, ""], progress=heard)
     totals = [(total, advanced) for _, total, advanced in heard.steps if total is not None]
     assert totals
     assert all(total == advanced for total, advanced in totals)

@@ -451,6 +451,18 @@ def test_the_real_stages_make_what_verify_accepts(tmp_path: Path) -> None:
     assert checked.files[0].digest == manifest.output.digest
 
 
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl.zst", ".json", ".csv", ".parquet"])
+def test_a_dataset_is_verified_in_every_form_it_is_published_in(tmp_path: Path, ending: str) -> None:
+    rows = lines(tmp_path / "in.jsonl", *(full(n) for n in range(5)), row(9, None))
+    plain = publish([rows], tmp_path / "plain.jsonl")
+    publish([rows], tmp_path / f"out{ending}")
+    one, other = verify([tmp_path / "plain.jsonl"]), verify([tmp_path / f"out{ending}"])
+    assert other.passed
+    assert other.rows == plain.output.rows == 6
+    for part in ("quality", "tokens", "sources", "categories", "categories_from"):
+        assert getattr(other, part) == getattr(one, part)
+
+
 VALUES = st.one_of(st.none(), st.text(max_size=3), st.integers(-1, 12), st.floats(0, 11), st.booleans(), st.just([]))
 TEXT = st.one_of(st.just("some words"), st.just("some words"), VALUES)  # most rows should be wrong in one place at most
 ROWS = st.fixed_dictionaries(

@@ -1,6 +1,7 @@
 """The command line: parse, call one library function, print what it made. It decides nothing.
 
-Exit status: 0 all is well, 1 a criterion of the verification fails, 2 bad input or usage, 130 stopped by Ctrl-C.
+Exit status: 0 all is well, 1 a criterion of the verification fails, 2 bad input or usage, 3 a bug in phase0, 130
+stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
+from phase0.cli import checking, making, running
 from phase0.errors import Phase0Error
 
 BAD_INPUT, BUG, STOPPED = 2, 3, 130
@@ -24,45 +26,68 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(negative=(), consume_multiple=True),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
-for _group, _names in {
-    "making": ("download", "distill", "score", "dedup", "publish"),
-    "checking": ("verify", "report"),
-    "running": ("run", "status", "explain"),
-}.items():
-    for _name in _names:
-        app.command(f"phase0.cli.{_group}:{_name}", name=_name)
+COMMANDS: tuple[Callable[..., int], ...] = (
+    making.download,
+    making.distill,
+    making.score,
+    making.dedup,
+    making.publish,
+    checking.verify,
+    checking.report,
+    running.run,
+    running.status,
+    running.explain,
+)
+for _place, _command in enumerate(COMMANDS):
+    app.command(_command, sort_key=_place)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows no arrow must not stop the work
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(status_of(sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def status_of(arguments: Sequence[str]) -> int:
     """Run one command; its exit status, with every failure told in one line on the standard error."""
     try:
-        return app(arguments, exit_on_error=False, print_error=False) or 0
-    except CycloptsError as error:
-        _tell(f"{error} `phase0 {_command(arguments)}--help` lists the options.")
-        return BAD_INPUT
-    except Phase0Error as error:
-        _tell(str(error))
-        return BAD_INPUT
+        status = app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        _tell("stopped. What was finished is kept; the same command goes on from there.")
+        _tell("stopped. Nothing half-written was left behind; run the same command again.")
         return STOPPED
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 - the last resort: anything that gets here is a bug
-        traceback.print_exc()
-        _tell(f"this is a bug in phase0 ({type(error).__name__}). Please report it with the lines above.")
-        return BUG
+    except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is a bug
+        expected = _expected(arguments, error)
+        if expected is None:
+            traceback.print_exception(error)
+            _tell(f"this is a bug in phase0 ({type(error).__name__}). Please report it with the lines above.")
+            return BUG
+        _tell(expected)
+        return BAD_INPUT
+    return int(status or 0)
 
 
-def _command(arguments: Sequence[str]) -> str:
-    return f"{arguments[0]} " if arguments and not arguments[0].startswith("-") else ""
+def _expected(arguments: Sequence[str], error: Exception) -> str | None:
+    """What to tell of an error that is the caller's, the data's or the disk's; None of one that is ours."""
+    if isinstance(error, CycloptsError):
+        return _usage(arguments, error)
+    if isinstance(error, Phase0Error):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return None
+
+
+def _usage(arguments: Sequence[str], error: CycloptsError) -> str:
+    known = not isinstance(error, UnknownCommandError) and arguments and not arguments[0].startswith("-")
+    return f"{error} `phase0 {f'{arguments[0]} ' if known else ''}--help` lists what there is."
 
 
 def _tell(message: str) -> None:

@@ -20,7 +20,7 @@ def verify(
     min_teachers: Annotated[int | None, Parameter(help="So many different sources must have answered.")] = None,
     max_duplicate_rate: Annotated[float, Parameter(help="Share of rows that may be near-duplicates of others.")] = 0.01,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
-    json: Annotated[bool, Parameter(help="Print everything as JSON.")] = False,
+    json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:
     """Check a dataset: format, scores, remaining duplicates, statistics, and the criteria asked for.
 

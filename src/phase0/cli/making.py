@@ -11,17 +11,20 @@ from phase0.cli import settings
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Inputs, Output, Workers, Workspace
+from phase0.dataset import meta_folder
 from phase0.errors import UsageError
 
 
 def download(
     *,
-    datasets: Annotated[list[str], Parameter(help="Names of the catalogue, or `all` for its default set.")] = [],  # noqa: B006
+    datasets: Annotated[
+        list[str], Parameter(help="Names of the catalogue, or `all` for its default set.", show_default=False)
+    ] = [],  # noqa: B006
     output: Annotated[
         Path | None, Parameter(help="Folder to write to: a file per dataset, and combined.jsonl.")
     ] = None,
     from_: Annotated[
-        Path | None, Parameter(name="--from", help="Take the files from this folder instead of the hub.")
+        Path | None, Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file.")
     ] = None,
     layout: Annotated[str, Parameter(help="Layout of files that are no dataset of the catalogue.")] = "auto",
     limit: Annotated[int | None, Parameter(help="Keep the first so many rows of each dataset.")] = None,
@@ -29,7 +32,8 @@ def download(
         str | None, Parameter(help="Branch, tag or commit on the hub, in place of the pinned one.")
     ] = None,
     list_: Annotated[
-        bool, Parameter(name="--list", help="List the datasets of the catalogue and do nothing else.")
+        bool,
+        Parameter(name="--list", help="List the datasets of the catalogue and do nothing else.", show_default=False),
     ] = False,
     workers: Workers = None,
     workspace: Workspace = None,
@@ -46,6 +50,10 @@ def download(
         return 0
     if output is None:
         raise UsageError("--output is missing: the folder to write to, such as data/raw/")
+    if datasets and layout != "auto":
+        raise UsageError(f"--layout {layout} is for files that are no dataset of the catalogue; leave --datasets out")
+    if not datasets and revision is not None:
+        raise UsageError(f"--revision {revision} is of a dataset on the hub, but --datasets names none")
     if not datasets and from_ is None:
         raise UsageError("--datasets is missing: names such as alpaca, or all; `phase0 download --list` shows them")
     engine = settings.engine(workers)
@@ -76,7 +84,9 @@ def distill(
     input: Inputs = [],  # noqa: A002, B006
     teacher: Annotated[str, Parameter(help="Who answers; `original` keeps the dataset's own answers.")] = "original",
     percentage: Annotated[str, Parameter(help="Share of the rows that this call answers.")] = "100",
-    release: Annotated[bool, Parameter(help="Give up the share that --output holds, and do nothing else.")] = False,
+    release: Annotated[
+        bool, Parameter(help="Give up the share that --output holds, and do nothing else.", show_default=False)
+    ] = False,
     workspace: Workspace = None,
 ) -> int:
     """Answer rows with a teacher model.
@@ -133,7 +143,10 @@ def dedup(
     shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
     workers: Workers = None,
     publish: Annotated[
-        bool, Parameter(help="Write the finished dataset: the standard fields alone, full rows in OUTPUT.meta/.")
+        bool,
+        Parameter(
+            help="Write the finished dataset: the standard fields alone, full rows in OUTPUT.meta/.", show_default=False
+        ),
     ] = False,
 ) -> int:
     """Remove near-duplicate rows.
@@ -142,16 +155,15 @@ def dedup(
     the bytes they came in, in input order.
     """
     import phase0
-    from phase0.dataset import meta_folder
+    from phase0.stages.publish import publish_distinct
 
-    target = meta_folder(output) / "deduped.jsonl" if publish else output
+    how: dict[str, Any] = {"threshold": threshold, "on": on, "shingle": shingle, "workers": settings.processes(workers)}
     with screen() as progress:
-        manifest = phase0.deduplicate(
-            input, target, threshold=threshold, on=on, shingle=shingle, workers=workers, progress=progress
-        )
-        finished = phase0.publish([target], output, progress=progress) if publish else None
-    status = _done(manifest, target)
-    return _done(finished, output) if finished is not None else status
+        if not publish:
+            return _done(phase0.deduplicate(input, output, **how, progress=progress), output)
+        made = publish_distinct(input, output, **how, progress=progress)
+    _done(made.deduplicated, meta_folder(output) / "deduped.jsonl")
+    return _done(made.published, output)
 
 
 def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002

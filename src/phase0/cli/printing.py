@@ -17,7 +17,7 @@ def summary(manifest: Manifest, output: Path) -> str:
     """One stage in one or two lines."""
     counts = manifest.counts
     name = "acquire" if manifest.stage == "download" else manifest.stage
-    of = f"{counts.read:,} read, of which " if counts.read != counts.rows_in else ""
+    of = f"{counts.read:,} rows read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
     line = f"{name}: {of}{sums} → {output}"
     if not counts.dropped:
@@ -35,8 +35,8 @@ def hint(manifest: Manifest) -> str:
         return "  hint: there were no rows to work on. Look at the stage before this one."
     if manifest.stage == "score" and counts.kept < _LOW * counts.rows_in:
         return (
-            f"  hint: only {counts.kept / counts.rows_in:.0%} of the rows score above the threshold. The reasons are in "
-            "dropped.jsonl (evidence.reasons); docs/troubleshooting.md, 'Low scores', says what to do."
+            f"  hint: only {counts.kept / counts.rows_in:.0%} of the rows score above the threshold. Their reasons are "
+            "in dropped.jsonl (evidence.reasons); docs/troubleshooting.md, 'Low scores', says what to do."
         )
     if manifest.stage == "dedup" and counts.dropped > _HIGH * counts.rows_in:
         return (
@@ -74,6 +74,8 @@ def event_lines(event: Event) -> str:
     origin = (row.get("meta") or {}).get("origin") or {}
     what = {"kept": "kept", "dropped": f"dropped: {event.reason}", "stands_for": "kept instead of a near-duplicate"}
     lines = [f"{event.stage}: {what[event.what]} ({event.file}, line {event.line})"]
+    if row.get("id"):
+        lines[0] += f", id {row['id']}"
     if origin:
         at = f" at {origin['revision']}" if origin.get("revision") else ""
         lines.append(f"  from {origin.get('dataset')}{at}, {origin.get('row')}")

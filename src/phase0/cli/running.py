@@ -18,8 +18,12 @@ def run(
     /,
     *,
     output: Annotated[Path | None, Parameter(help="Folder of the run. Default: runs/ and the plan's name.")] = None,
-    input: Annotated[list[str], Parameter(help="Files or folders in place of the plan's sources.")] = [],  # noqa: A002, B006
-    set: Annotated[list[str], Parameter(help="key=value in place of what the plan says.")] = [],  # noqa: A002, B006
+    input: Annotated[  # noqa: A002
+        list[str], Parameter(help="Files or folders in place of the plan's sources.", show_default=False)
+    ] = [],  # noqa: B006
+    set: Annotated[  # noqa: A002
+        list[str], Parameter(help="key=value in place of what the plan says.", show_default=False)
+    ] = [],  # noqa: B006
     workers: Workers = None,
 ) -> int:
     """Make a dataset from a plan: acquire, distil, score, de-duplicate, publish, verify, report.

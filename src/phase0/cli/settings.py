@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
-Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of rows.")]
+Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of rows.", show_default=False)]
 Output = Annotated[
     Path, Parameter(help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv).")
 ]
-Workers = Annotated[int | None, Parameter(help="Processes to share the work. Default: one for every core.")]
+Workers = Annotated[
+    int | None,
+    Parameter(help="Processes to share the work. Default: one for every core.", validator=validators.Number(gte=1)),
+]
 Workspace = Annotated[
     Path | None, Parameter(help="Folder that holds .phase0/. Default: PHASE0_WORKSPACE, else found from the output.")
 ]
@@ -39,4 +42,9 @@ def engine(workers: int | None) -> Any:
     """The engine for so many workers on this machine."""
     from phase0.engine.local import Local
 
-    return Local(workers)
+    return Local(processes(workers))
+
+
+def processes(workers: int | None) -> int:
+    """The number given, else one for every core."""
+    return workers or os.cpu_count() or 1

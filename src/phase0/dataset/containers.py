@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import re
@@ -124,28 +125,38 @@ class _Zstd(io.RawIOBase):
     STEP = 1 << 16
 
     def __init__(self, path: Path, file: io.BufferedReader) -> None:
-        self._path, self._file = path, file
-        self._given, self._step = 0, self.STEP
+        self._path, self._file, self._given = path, file, 0
+        self._damage: DataError | None = None
         self._open()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if self._damage:
+            raise self._damage
         try:
-            block = self._stream.read(min(self._step, len(buffer)))
+            block = self._stream.read(min(self.STEP, len(buffer)))
         except OSError as error:
-            if self._step == 1:
-                raise DataError(f"{self._path}: the zstd stream is damaged or truncated ({error})") from error
-            # A read that fails forgets what it had decoded, so the bytes before the damage are read again one by one.
-            self._step = 1
-            self._open()
-            return self.readinto(buffer)
+            self._damage = DataError(f"{self._path}: the zstd stream is damaged or truncated ({error})")
+            block = self._before_damage()
+            if not block:
+                raise self._damage from error
         buffer[: len(block)] = block
         self._given += len(block)
         return len(block)
 
+    def _before_damage(self) -> bytes:
+        """What a read that failed had decoded and forgot: read again, byte by byte."""
+        found = bytearray()
+        with contextlib.suppress(OSError):
+            self._open()
+            while byte := self._stream.read(1):
+                found += byte
+        return bytes(found)
+
     def _open(self) -> None:
+        """Start again behind what was given already."""
         import pyarrow as pa
 
         self._file.seek(0)

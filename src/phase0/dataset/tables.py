@@ -136,7 +136,7 @@ def parquet(span: Span) -> Iterator[tuple[int, bytes] | BadRow]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(span.path) as table:
+        with pq.ParquetFile(span.path, page_checksum_verification=True) as table:
             _check_names(span.path, table.schema_arrow.names)
             tidy = without_absent if is_standard(table.schema_arrow.names) else dict[str, Any]
             first = 1
@@ -153,7 +153,7 @@ def _values(batch: Any) -> Iterator[Any]:
     """The rows of a batch as Python values; a BadRow for each one that Python or JSON has no value for."""
     import pyarrow as pa
 
-    columns = [column.cast(_mapped(column.type, _in_microseconds), safe=False) for column in batch.columns]
+    columns = [column.cast(_mapped(column.type, _without_nanoseconds), safe=False) for column in batch.columns]
     batch = pa.RecordBatch.from_arrays(columns, batch.schema.names)
     try:
         values = batch.to_pylist()
@@ -184,13 +184,13 @@ def _mapped(kind: Any, change: Callable[[Any], Any]) -> Any:
     return change(kind)
 
 
-def _in_microseconds(kind: Any) -> Any:
+def _without_nanoseconds(kind: Any) -> Any:
     """Times as Python can hold them: it knows no nanoseconds, and not every zone."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(kind):
-        return pa.timestamp("us", tz=kind.tz and "UTC")
-    if pa.types.is_duration(kind):
+        return pa.timestamp("us" if kind.unit == "ns" else kind.unit, tz=kind.tz and "UTC")
+    if pa.types.is_duration(kind) and kind.unit == "ns":
         return pa.duration("us")
     return pa.time64("us") if pa.types.is_time64(kind) else kind
 

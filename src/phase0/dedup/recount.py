@@ -30,7 +30,7 @@ EXAMPLES = 20
 _KEY_BITS = 62  # the two bits above hold how common the shingle is
 _BASE = np.uint64(0xD6E8FEB86659FD93)
 _SPREAD = np.uint64(0xFF51AFD7ED558CCD)
-_TABLE_BITS = 27  # at most 128 MB; with 50 million shingles, of which 8 million recur, 1 bucket in 16 is taken
+_TABLE_BITS = 27  # at most 128 MB; 16 buckets per shingle up to 8 million shingles, 2.7 at 50 million
 _COMMON = ((2, 1), (8, 2), (64, 3))  # rows that hold the shingle → class, from rare to common
 _PARTNERS_AT_ONCE = 4_000_000
 
@@ -212,6 +212,7 @@ def _promising(
         yield larger[hopeful], smaller[hopeful]
         progress.advance(int(owners[end - 1]) + 1 - done)
         done = int(owners[end - 1]) + 1
+    progress.advance(len(distinct.rows) - done)  # sets that met nobody
 
 
 def _may_reach(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 
 import msgspec
 
@@ -125,7 +126,7 @@ def _upstream(numbers: Numbers) -> Lines:
     rows = [
         (
             code(file.dataset),
-            code(file.path),
+            code(_near(file.path)),
             _NONE if file.layout is None else code(file.layout),
             f"{file.read:,}",
             f"{file.rows_in:,}",
@@ -135,6 +136,11 @@ def _upstream(numbers: Numbers) -> Lines:
         for file in numbers.upstream
     ]
     return _table("dataset | file | layout | >read | >in | >kept | >dropped", rows) if rows else []
+
+
+def _near(path: str) -> str:
+    """A path, less the long way out of the folder of the report."""
+    return f"…/{'/'.join(PurePosixPath(path).parts[-2:])}" if path.startswith("../../") else path
 
 
 def _rejected(numbers: Numbers) -> Lines:

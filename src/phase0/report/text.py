@@ -38,7 +38,7 @@ def render(checked: Verification) -> str:
         _criteria(checked),
         [f"Note: {visible(note, 500)}" for note in checked.notes],
     )
-    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+    return "\n\n".join("\n".join(lines) for lines in sections if lines)
 
 
 def _headline(checked: Verification) -> list[str]:
@@ -66,7 +66,8 @@ def remaining_duplicates(left: Duplicates) -> str:
         return "unknown (no rows to compare)"
     if not left.pairs:
         return f"0.00% (no two rows reach a Jaccard similarity of {left.threshold})"
-    return f"{left.rate:.2%} ({left.rows:,} rows in {left.pairs:,} pairs of Jaccard similarity ≥ {left.threshold})"
+    pairs = "1 pair" if left.pairs == 1 else f"{left.pairs:,} pairs"
+    return f"{left.rate:.2%} ({left.rows:,} rows in {pairs} of Jaccard similarity ≥ {left.threshold})"
 
 
 def _average(quality: Quality) -> str:

@@ -28,7 +28,8 @@ from collections.abc import Iterator
 HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS = 1000, 300, 450, 700
 
 PRIOR = 1.4  # of general: what the evidence for anything else must outweigh
-MATTER = 0.35  # what a word counts in a text that is handed over with the request
+MATTER = 0.35  # what a word counts in a text that is handed over with the request,
+MATTER_MOST = 1.3  # and what all of them count together for a category: less than PRIOR, so never enough by themselves
 
 # What is looked for in the words of an instruction: [category weight], then words and phrases. A word is `\w+[+#]*` in
 # lower case; an apostrophe separates words, so that "what's" is looked for as "what s".
@@ -57,8 +58,8 @@ handling, object oriented, design pattern, dependency injection, polymorphism, g
 condition, event loop, event listener, callback function, async await, foreign key, primary key, left join, inner join,
 stored procedure, environment variable, environment variables, config file, web scraper, web scraping, web app, stdin,
 stdout, flexbox, a div, css grid, dataframe, data frame, type hints, two dimensional array, string as input, given a
-string, given an array, given an integer array, given two strings, given a list of, return true if, substring,
-subarray, palindrome, sprite, docker compose, one liner, consulta sql, requête sql, sql запрос
+string, given an array, given an integer array, given two strings, return true if, substring, subarray, palindrome,
+sprite, docker compose, one liner, consulta sql, requête sql, sql запрос
 [code 1.5]
 code, coding, algorithm, array, arrays, function, functions, script, scripts, api, apis, json, xml, variable,
 variables, loop, loops, recursion, recursive, recursively, debug, debugging, compiler, runtime, database, databases,
@@ -79,13 +80,13 @@ packages, install, dependency, dependencies, algorithms, data type, data types, 
 immutable, garbage, cache, caching, index, indexes, authentication, token, tokens, encrypt, decrypt, cursor, table
 name, join, trigger, container, containers, virtual environment, pip, conda, kernel, cpu usage, header, headers,
 checkbox, textarea, div, tag, tags, selector, margin, padding, pixel, pixels, animation, canvas, popup, viewport,
-mobile app, android, ios
+mobile app, android, ios, implement a, implement an, implement the
 [code 0.7]
 class, classes, method, methods, string, strings, integer, integers, dictionary, dictionaries, software, website,
 server, terminal, developer, library, framework, stack, queue, binary, interface, input, output, folder, directory,
 file, files, sort, sorts, returns, parameters, button, element, undo, branch, branches, program, programs, compile,
 print, takes, accepts, table, specified, iterate, implement, elements, length, convert, sorted, count, counts, user,
-modify, example com, reads, outputs
+modify, example com, reads, outputs, given a list of
 [reasoning 3.0]
 solve for, prove, prove that, show that, solve the, the probability, probability that, probability of, derivative,
 integral, differentiate, integrate, square root of, cube root, greatest common divisor, least common multiple,
@@ -182,7 +183,7 @@ dir, wer hat dich, кто ты, ты робот, ты человек, как т�
 bomb, make a bomb, pipe bomb, make meth, commit suicide, kill myself, kill someone, hide a body, hide the body,
 shoplift, shoplifting, steal a car, hack into, credit card fraud, fake id, launder money, ransomware, racist joke,
 racist jokes, make explosives, counterfeit money, bank password, nice weather, without getting caught, qué tal, lorem
-ipsum
+ipsum, want to die, end my life, hurt myself, self harm
 """
 
 # What is to be made: looked for after a verb of making, and among the first words.
@@ -190,15 +191,17 @@ THINGS = """
 [code 3.5]
 function, program, code, script, query, regex, class, method, algorithm, api, app, webpage, website, page, html, css,
 command, loop, component, module, library, package, schema, dockerfile, database, función, código, consulta, fonction,
-requête, funktion, programm, skript, abfrage, функцию, программу, скрипт, код, запрос
+requête, funktion, programm, skript, abfrage, функцию, программу, скрипт, код, запрос, snippet, endpoint, macro,
+parser, decorator, iterator, plugin, widget, dropdown, config, migration, struct, enum, trigger, stylesheet, makefile,
+crawler, scraper, compiler, interpreter, cli, gui
 [creative 3.5]
 poem, poems, haiku, limerick, sonnet, story, stories, tale, fable, song, lyrics, dialogue, conversation, monologue,
 joke, jokes, riddle, slogan, slogans, tagline, scene, screenplay, play, novel, ballad, ode, verse, rap, jingle, parody,
 fanfic, fanfiction, myth, legend, thriller, character, pun, puns, skit, couplet, acrostic, toast, poema, cuento,
 historia, canción, chiste, diálogo, eslogan, fábula, poème, histoire, conte, chanson, blague, gedicht, geschichte,
 märchen, lied, witz, dialog, gutenachtgeschichte, стихотворение, стих, рассказ, сказку, историю, песню, villain,
-monster, creature, hero, mascot, vignette, lullaby, anthem, quatrain, satire, sketch, relato, novela, verso, fable,
-fabel, reim, ballade, диалог, басню
+monster, creature, hero, mascot, vignette, lullaby, anthem, quatrain, satire, sketch, relato, novela, verso, fabel,
+reim, ballade, диалог, басню
 [general 2.5]
 email, emails, letter, essay, article, post, paragraph, summary, list, report, review, description, plan, recipe,
 sentence, sentences, question, questions, title, tweet, headline, resume, speech, guide, outline, schedule, memo,
@@ -233,10 +236,11 @@ UNSPACED_CUES = """
 # Kinds of words. What follows a word of "about" is not the thing to be made, but what it is about; with one of the
 # "professions" a persona gives advice and is no part in a play; "announcing" ones before a colon hand a text over.
 KINDS = """
-[make] build compose compón construct craft crea create crée cuéntame design develop dichte draft erstelle erzähl
-erzähle escribe escríbeme genera generate give génère implement invent invente make pen produce raconte redacta rédige
-schreib schreibe tell verfasse write écris écrivez напиши придумай расскажи создай составь сочини
-[about] about for from how if of on that these this to using what when where whether which who whose why with
+[make] add begin build come compose compón construct continue craft crea create crée cuéntame design develop dichte
+draft dream erstelle erzähl erzähle escribe escríbeme finish genera generate give génère implement invent invente make
+narrate need pen perform produce raconte recite redacta rewrite rédige schreib schreibe set sing start tell think turn
+verfasse want write écris écrivez напиши придумай расскажи создай составь сочини
+[about] about for from how if of on that these this using what when where whether which who whose why with
 [professions] accountant adviser advisor ai analyst assistant coach consultant counsellor counselor developer doctor
 editor engineer expert lawyer marketer nutritionist professional programmer recruiter specialist teacher therapist
 translator tutor
@@ -264,49 +268,18 @@ whose why will would write
 [you] you your du dir dich tú te usted tu toi vous ты тебя тебе вы вас
 """
 
-TOOL_MARKS = ("<tool_call", "<tool_response", "<functioncall", "<function_call", '"arguments":', '"tool_calls"')
-TOOL_MARKS += ('"role": "tool"', '"parameters": {', "\nAction Input:", "\nObservation:")
-REFUSALS = ("i can't help", "i can't assist", "i cannot assist", "i cannot help", "i can't provide", "i cannot provide")
-REFUSALS += (
-    "sorry, but i can",
-    "sorry, i can",
-    "no puedo ayudar",
-    "je ne peux pas",
-    "nicht helfen",
-    "无法提供",
-    "не могу помочь",
-)
-REFUSING = (
-    "i can't",
-    "i cannot",
-    "i won't",
-    "i will not",
-    "i'm sorry, but",
-    "sorry, but i",
-    "i'm really sorry",
-    "i refuse",
-)
-SELF = (
-    "i'm an ai",
-    "i am an ai",
-    "as an ai",
-    "ai assistant",
-    "a language model",
-    "virtual assistant",
-    "人工智能助手",
-    "ai助手",
-)
-SELF += ("ai 助手", "语言模型", "ki-assistent", "asistente virtual", "assistant virtuel", "私はai")
-TALES = (
-    "once upon a time",
-    "es war einmal",
-    "il était une fois",
-    "érase una vez",
-    "жил-был",
-    "жила-была",
-    "从前",
-    "昔々",
-)
+# Marks that are looked for as they stand: of a tool-call protocol, and, in the first words of an answer, of a refusal,
+# an assistant that speaks of itself, a tale. The "refusing" ones stand at the very start.
+MARKS = """
+[tool] <tool_call, <tool_response, <functioncall, <function_call, "arguments":, "tool_calls", "role": "tool",
+Action Input:
+[refusal] i can't help, i can't assist, i cannot assist, i cannot help, i can't provide, i cannot provide,
+sorry but i can't, sorry but i cannot, no puedo ayudar, je ne peux pas, nicht helfen, 无法提供, не могу помочь
+[refusing] i can't, i cannot, i won't, i will not, i'm sorry but, i'm really sorry, i refuse
+[self] i'm an ai, i am an ai, as an ai, ai assistant, a language model, virtual assistant, 人工智能助手, ai助手,
+ai 助手, 语言模型, ki-assistent, asistente virtual, assistant virtuel, 私はai
+[tale] once upon a time, es war einmal, il était une fois, érase una vez, жил-был, жила-была, 从前, 昔々
+"""
 CODE_MARKS = ("()", ";\n", "{\n", "==", "!=", "=>", "->", "&&", "</", '");', "];", "):\n")
 SUM_MARKS = ("=", "+", "%", "×", "√", "²", "#", "^")
 
@@ -328,16 +301,18 @@ _DEDUCTION = re.compile(
     r"|how many \w+ (?:are|is) (?:there )?in an? )"
 )
 _CODE_LINE = re.compile(
-    r"^[ \t]*(?:def \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private |fn \w+\(|func \w+\("
-    r"|const \w+ ?=|let \w+ ?=|var \w+ ?=|function ?\w*\(|for ?\(|for \w+ in |if ?\(|while ?\(|return [\w(]|print\(|console\."
-    r"|SELECT |INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|FROM \w+|<!DOCTYPE|</?(?:html|div|body|head|script|style)\b"
-    r"|<(?:form|p|ul|table)\b|\}|using \w+;|\\begin\{(?:tab|doc|fig|item)|\\documentclass)",
+    r"^[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
+    r"|(?:const|let|var) \w+ ?=|function ?\w*\(|for ?\(|for \w+ in |if ?\(|while ?\(|return [\w(]|print\(|console\."
+    r"|SELECT |INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|FROM \w+|<!DOCTYPE|</?(?:html|div|body|head|style)\b"
+    r"|(?:git|npm|pip|docker|sudo|curl|chmod|export|package|struct|enum|interface|impl) [\w.-]+|[.#@]?[\w:-]+ \{|@\w+\("
+    r"|<(?:script|form|p|ul|table)\b|\}|using \w+;|\\begin\{(?:tab|doc|fig|item)|\\documentclass)",
     re.MULTILINE,
 )
 _CODE_CALL = re.compile(
     r"[._]\w{1,40}\(|\[\w{1,12}\](?<!\d\])|\((?<=\w.)\w{1,30}, ?\w{1,30}[,)]|^\w{1,30} ?= ?[\[{\"']", re.MULTILINE
 )
 _VERSE = re.compile(r"^[\w\"'][^\n.:;{}()=]{16,60},\n(?=[\w\"'])", re.MULTILINE)
+_SPEAKER = re.compile(r"^[A-Z]{2,20}: ", re.MULTILINE)
 _MUDDLE = re.compile(r"(.)\1\1\1|[bcdfghjklmnpqrstvwxz]{5}")
 _CHARACTER = re.compile(r"[Yy]ou(?: are|['’]re) (?:now )?(?:an? |the |my |[A-Z])|[Aa]ct as |[Ss]uppose you are ")
 _AS_A = re.compile(r"[Aa]s (?:an? (?!result|beginner|whole|student|group)|[A-Z])")
@@ -358,15 +333,15 @@ def categorise(instruction: str, response: str | None = None, *, system: str | N
     if not text.isascii() and _UNSPACED.search(text):
         asked += _LATIN_WORD.findall(ask.lower())
         _weigh_unspaced(text, scores)
-    _weigh_words(asked, 1.0, scores)
+    _weigh_words(asked, scores)
     if matter:
-        _weigh_words(_WORD.findall(matter.lower()), MATTER, scores)
+        _weigh_matter(_WORD.findall(matter.lower()), scores)
     _weigh_thing(asked, scores)
     _weigh_character(ask, asked, (system or "")[:300].lower(), scores)
     _weigh_code(text, answer, scores)
     _weigh_sums(ask, asked, answer, bool(matter), scores)
     _weigh_answer(answer, asked, text, scores)
-    if _any(TOOL_MARKS, text) or _any(TOOL_MARKS, answer):
+    if _any(_TOOL_MARKS, text) or _any(_TOOL_MARKS, answer):
         scores["other"] += 8.0
     if not matter and len(asked) <= 30:
         _weigh_chat(text, asked, scores)
@@ -418,6 +393,9 @@ _FIRSTS = frozenset(_PHRASES)
 _THINGS = {noun: (category, weight) for noun, category, weight in _weights(THINGS)}
 _UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in _weights(UNSPACED_CUES))
 _KINDS = {kind: frozenset(words[0].split()) for kind, words in _blocks(KINDS)}
+_MARKS = {name: tuple(marks) for name, marks in _blocks(MARKS)}
+_TOOL_MARKS, _REFUSALS, _REFUSING = _MARKS["tool"], _MARKS["refusal"], _MARKS["refusing"]
+_SELF, _TALES = _MARKS["self"], _MARKS["tale"]
 _MAKE, _ABOUT, _PROFESSIONS = _KINDS["make"], _KINDS["about"], _KINDS["professions"]
 _NUMBERS, _ASKING, _ANNOUNCING = _KINDS["numbers"], _KINDS["asking"], _KINDS["announcing"]
 _I, _YOU, _ASSISTANT, _HARMS = _KINDS["i"], _KINDS["you"], _KINDS["assistant"], _KINDS["harms"]
@@ -431,12 +409,19 @@ def _any(marks: tuple[str, ...], text: str) -> bool:
     return False
 
 
-def _weigh_words(words: list[str], factor: float, scores: dict[str, float]) -> None:
+def _weigh_words(words: list[str], scores: dict[str, float]) -> None:
     spaced = f" {' '.join(words)} "
     for first in _FIRSTS.intersection(words):
         for phrase, category, weight in _PHRASES[first]:
             if phrase in spaced:
-                scores[category] += weight * factor
+                scores[category] += weight
+
+
+def _weigh_matter(words: list[str], scores: dict[str, float]) -> None:
+    handed = dict.fromkeys(scores, 0.0)
+    _weigh_words(words, handed)
+    for category, weight in handed.items():
+        scores[category] += min(MATTER * weight, MATTER_MOST)
 
 
 def _weigh_unspaced(text: str, scores: dict[str, float]) -> None:
@@ -502,14 +487,16 @@ def _weigh_sums(ask: str, asked: list[str], answer: str, more: bool, scores: dic
 
 
 def _weigh_answer(answer: str, asked: list[str], text: str, scores: dict[str, float]) -> None:
-    opening = answer[:200].lower().replace("’", "'")
-    if opening.startswith(REFUSING) or _any(REFUSALS, opening):
+    opening = answer[:200].lower().replace("’", "'").replace(",", "")
+    if opening.startswith(_REFUSING) or _any(_REFUSALS, opening):
         scores["other"] += 2.0
-    if _any(SELF, opening):
+    if _any(_SELF, opening):
         of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(asked) or "你" in text or "您" in text)
         scores["other"] += 2.5 if of_itself else 0.8
-    if _any(TALES, opening):
+    if _any(_TALES, opening):
         scores["creative"] += 2.5
+    if len(_SPEAKER.findall(answer)) >= 2:
+        scores["creative"] += 1.0
     if answer.count(",\n") >= 2 and len(_VERSE.findall(answer)) >= 2:
         scores["creative"] += 1.5
 

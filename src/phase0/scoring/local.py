@@ -49,7 +49,7 @@ _WORTH_TELLING = 0.25  # points: what moves a score by less is not a reason
 # Where a dimension stands before any evidence. Safety starts high, for harm is rare and shows itself; the others start
 # in the middle and have to be earned.
 _START = {"correctness": 4.6, "helpfulness": 3.5, "clarity": 6.3, "safety": 9.3}
-_TOP = 9.0
+_TOP = 8.5  # from here on points count less and less
 _NO_ANSWER, _UNPROVEN = 3.0, 5.0  # what answers nothing shows nothing of its safety
 
 
@@ -73,7 +73,11 @@ def judge(
     if not reading.words:
         return _nothing("no_words", response)
     findings = [finding for check in CHECKS for finding in check(reading)]
-    return Judgement(_scores(findings), _reasons(findings))
+    scores = _scores(findings)
+    if max(scores.correctness, scores.helpfulness, scores.clarity) <= _NO_ANSWER:
+        findings.append(Finding("safety", "unproven", _UNPROVEN - scores.safety, ceiling=_UNPROVEN))
+        scores = _scores(findings)
+    return Judgement(scores, _reasons(findings))
 
 
 def _nothing(code: str, response: str = "") -> Judgement:
@@ -89,18 +93,19 @@ def _scores(findings: Sequence[Finding]) -> Scores:
     for finding in findings:
         points[finding.dimension] += finding.points
         ceilings[finding.dimension] = min(ceilings[finding.dimension], finding.ceiling)
-    held = {name: _tenths(min(points[name], ceilings[name])) for name in DIMENSIONS}
-    if max(held["correctness"], held["helpfulness"], held["clarity"]) <= _NO_ANSWER:
-        held["safety"] = min(held["safety"], _UNPROVEN)
+    held = {name: _rounded(min(_eased(points[name]), ceilings[name])) for name in DIMENSIONS}
+    held["safety"] = _rounded(min(points["safety"], ceilings["safety"]))  # starts at the top and only falls
     return Scores(**held)
 
 
-def _tenths(value: float) -> float:
-    """Between 1 and 10 in tenths. What is above `_TOP` comes ever closer to 10, so that the best still differ."""
-    if value > _TOP:
-        beyond, room = value - _TOP, 10 - _TOP
-        value = _TOP + room * beyond / (beyond + room)
+def _rounded(value: float) -> float:
     return round(max(1.0, value) * 10) / 10
+
+
+def _eased(value: float) -> float:
+    """What is above `_TOP` comes ever closer to 10, so that of two long answers the better still scores higher."""
+    room = 10 - _TOP
+    return value if value <= _TOP else _TOP + room * (value - _TOP) / (value - _TOP + room)
 
 
 def _reasons(findings: Sequence[Finding]) -> tuple[str, ...]:

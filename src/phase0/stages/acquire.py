@@ -17,10 +17,10 @@ from phase0.dataset import BadRow, Manifest, Rejected, Row, manifest_of, read
 from phase0.dataset.reading import record_from
 from phase0.engine import Engine
 from phase0.errors import DataError, RowError
-from phase0.progress import Progress
-from phase0.records import Meta, Origin, Record, encode, make
+from phase0.progress import SILENT, Progress
+from phase0.records import Meta, Origin, Record, encode, identity, make
 from phase0.scoring.category import categorise
-from phase0.sources import WHOLE, Example, Layout, layout, recognise
+from phase0.sources import WHOLE, Example, Found, Layout, layout, recognise
 from phase0.stages.output import StageOutput, Sums, stage_output
 from phase0.stages.parts import Kept, Lost, Part, bad_row, finished, join, parts_folder, write_part
 
@@ -55,11 +55,12 @@ def acquire_dataset(
     """
     with stage_output("download", output, [item.path for item in files], settings) as out, parts_folder(out) as folder:
         progress.start(f"read {output.stem}", None)
-        items = [(folder / f"{at:06}", item, limit) for at, item in enumerate(files)]
-        results = engine.map(_read_file, items) if limit is None else _until(limit, items)
+        items = [(folder / f"{at:06}", item) for at, item in enumerate(files)]
+        one_by_one = limit is not None or len(items) == 1
+        results = _one_by_one(items, limit, progress) if one_by_one else engine.map(_read_file, items)
         for number, (part, problem) in enumerate(results):
             join(out, part, number)
-            progress.advance(part.sums.read)
+            progress.advance(0 if one_by_one else part.sums.read)
             if problem is not None:
                 out.rejected.append(Rejected(path=files[number].file, reason=problem))
         if len(out.rejected) == len(files) and not any(sums.kept for sums in out.sums):
@@ -68,14 +69,17 @@ def acquire_dataset(
     return finished(output)
 
 
-def _until(limit: int, items: Iterable[tuple[Path, Upstream, int | None]]) -> Iterator[tuple[Part, str | None]]:
-    """File after file until `limit` rows were kept: with a limit, a file depends on those before it."""
-    for place, item, _ in items:
-        part, problem = _read_file((place, item, limit))
-        limit -= part.sums.kept
+def _one_by_one(
+    items: Iterable[tuple[Path, Upstream]], limit: int | None, progress: Progress
+) -> Iterator[tuple[Part, str | None]]:
+    """File after file in this process, telling of every row, until `limit` rows were kept."""
+    for item in items:
+        part, problem = _read_file(item, limit, progress)
         yield part, problem
-        if limit <= 0:
-            return
+        if limit is not None:
+            limit -= part.sums.kept
+            if limit <= 0:
+                return
 
 
 def combine(folder: Path, names: Sequence[str], *, rejected: Sequence[Rejected] = (), progress: Progress) -> Manifest:
@@ -107,18 +111,21 @@ def _append(out: StageOutput, path: Path, number: int, progress: Progress) -> No
     rows = 0
     with path.open("rb") as lines:
         for line in lines:
-            out.keep(line.rstrip(b"\n"), number)
-            rows += 1
+            if row := line.rstrip(b"\r\n"):
+                out.keep(row, number)
+                rows += 1
+                progress.advance(1)
     out.sums[number].read += rows
-    progress.advance(rows)
 
 
-def _read_file(item: tuple[Path, Upstream, int | None]) -> tuple[Part, str | None]:
+def _read_file(
+    item: tuple[Path, Upstream], limit: int | None = None, progress: Progress = SILENT
+) -> tuple[Part, str | None]:
     """Read one upstream file into a part; damage ends it early and is told beside what was read."""
-    place, upstream, limit = item
+    place, upstream = item
     problem: list[str] = []
     sums = Sums()
-    outcomes = _limited(_outcomes(upstream, sums, problem), limit)
+    outcomes = _limited(_outcomes(upstream, sums, problem, progress), limit)
     part = write_part(place, stage="download", file=upstream.file, outcomes=outcomes, sums=sums)
     return part, problem[0] if problem else None
 
@@ -133,16 +140,24 @@ def _limited(outcomes: Iterator[Kept | Lost], limit: int | None) -> Iterator[Kep
             return
 
 
-def _outcomes(upstream: Upstream, sums: Sums, problem: list[str]) -> Iterator[Kept | Lost]:
+def _outcomes(upstream: Upstream, sums: Sums, problem: list[str], progress: Progress) -> Iterator[Kept | Lost]:
     try:
         rows = read(upstream.path)
         head = list(islice(rows, _PEEK))
         known = _layout(upstream, head)
         sums.note = known.name
-        yield from _records(upstream, known, chain(head, rows), sums)
+        records = _whole if known.name in WHOLE else _records
+        yield from records(upstream, known, _counted(chain(head, rows), sums, progress))
     except DataError as error:
         kept = f"; {sums.kept:,} rows before it are kept" if sums.kept else ""
         problem.append(f"{error}{kept}")
+
+
+def _counted(rows: Iterable[Row | BadRow], sums: Sums, progress: Progress) -> Iterator[Row | BadRow]:
+    for row in rows:
+        sums.read += 1
+        progress.advance(1)
+        yield row
 
 
 def _layout(upstream: Upstream, head: Sequence[Row | BadRow]) -> Layout:
@@ -161,56 +176,66 @@ def _layout(upstream: Upstream, head: Sequence[Row | BadRow]) -> Layout:
         raise DataError(f"{upstream.path}: {error}") from None
 
 
-def _records(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow], sums: Sums) -> Iterator[Kept | Lost]:
-    """Every row of a file as records, in the file's order. Layouts read good rows; bad ones pass beside them."""
+def _records(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) -> Iterator[Kept | Lost]:
+    """The rows of a file whose every row stands by itself, one at a time."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield bad_row(row)
+        elif known.name == "standard" and _is_record(row.data):
+            yield _again(row, upstream)
+        else:
+            for found in known.read([(row.line, row.data)]):
+                yield _made(upstream, found, row.raw)
+
+
+def _whole(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) -> Iterator[Kept | Lost]:
+    """The rows of a file that has to be read to its end first. Bad rows pass beside the layout."""
     raws: dict[int, bytes] = {}
-    aside: list[Lost | Kept] = []
+    bad: list[Lost] = []
 
     def good() -> Iterator[tuple[int, Any]]:
         for row in rows:
-            sums.read += 1
             if isinstance(row, BadRow):
-                aside.append(bad_row(row))
-            elif known.name == "standard" and (done := _already(row, upstream)) is not None:
-                aside.append(done)
+                bad.append(bad_row(row))
             else:
                 raws[row.line] = row.raw
                 yield row.line, row.data
 
-    for line, part, outcome in known.read(good()):
-        yield from _drain(aside)
-        raw = raws[line]
-        yield _kept(upstream, line, part, outcome, raw) if isinstance(outcome, Example) else _lost(line, outcome, raw)
-        if known.name not in WHOLE:
-            for done in [other for other in raws if other < line]:
-                del raws[done]
-    yield from _drain(aside)
+    for found in known.read(good()):
+        yield from bad
+        bad.clear()
+        yield _made(upstream, found, raws[found.line])
+    yield from bad
 
 
-def _drain(aside: list[Lost | Kept]) -> Iterator[Lost | Kept]:
-    yield from aside
-    aside.clear()
+def _is_record(data: Any) -> bool:
+    """Whether phase0 wrote this row. Other people's rows have a `meta` too, but not with an origin in it."""
+    return isinstance(data, dict) and isinstance(data.get("meta"), dict) and "origin" in data["meta"]
 
 
-def _already(row: Row, upstream: Upstream) -> Kept | Lost | None:
-    """A row that is a full record already keeps its origin and its history."""
-    if not (isinstance(row.data, dict) and "meta" in row.data):
-        return None
+def _again(row: Row, upstream: Upstream) -> Kept | Lost:
+    """A row that is a record already keeps its origin. Its id is made anew: the text may have been edited since."""
     try:
         record = record_from(row.raw, dataset=upstream.dataset, row=f"{upstream.file}:{row.line}")
     except RowError as error:
-        return _lost(row.line, error, row.raw)
-    if record.meta.category is None:
-        category = categorise(record.instruction, record.response, system=record.system)
-        record = msgspec.structs.replace(record, meta=msgspec.structs.replace(record.meta, category=category))
-    return Kept(encode(record))
+        return bad_row(BadRow(row.line, row.raw, error))
+    instruction, response, system = record.instruction, record.response, record.system
+    category = record.meta.category or categorise(instruction, response, system=system)
+    made = msgspec.structs.replace(
+        record,
+        id=identity(instruction, response, record.source, system=system, history=record.history),
+        meta=msgspec.structs.replace(record.meta, category=category),
+    )
+    return Kept(encode(made))
 
 
-def _kept(upstream: Upstream, line: int, part: int, example: Example, raw: bytes) -> Kept | Lost:
+def _made(upstream: Upstream, found: Found, raw: bytes) -> Kept | Lost:
+    if isinstance(found.outcome, RowError):
+        return bad_row(BadRow(found.line, raw, found.outcome))
     try:
-        return Kept(encode(_record(upstream, line, part, example)))
+        return Kept(encode(_record(upstream, found.line, found.part, found.outcome)))
     except RowError as error:
-        return _lost(line, error, raw)
+        return bad_row(BadRow(found.line, raw, error))
 
 
 def _record(upstream: Upstream, line: int, part: int, example: Example) -> Record:
@@ -223,6 +248,7 @@ def _record(upstream: Upstream, line: int, part: int, example: Example) -> Recor
         instruction=example.instruction,
         response=example.response,
         source=example.source or upstream.author or upstream.dataset,
+        quality_score=example.quality_score,
         system=example.system,
         history=example.history,
         meta=Meta(
@@ -232,8 +258,3 @@ def _record(upstream: Upstream, line: int, part: int, example: Example) -> Recor
             flags=example.flags,
         ),
     )
-
-
-def _lost(line: int, error: RowError, raw: bytes) -> Lost:
-    evidence = {"detail": error.detail} | ({"field": error.field} if error.field else {})
-    return Lost(raw, line, error.reason, evidence)

@@ -9,15 +9,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from phase0.catalog.datasets import Dataset, find
-from phase0.dataset import Manifest, Rejected, expand, manifest_of
-from phase0.dataset.containers import stem
+from phase0.dataset import Manifest, Rejected, expand, manifest_of, meta_folder
+from phase0.dataset.containers import stem, suffix
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, UsageError
 from phase0.progress import SILENT, Progress
 from phase0.stages.acquire import COMBINED, Upstream, acquire_dataset, combine
-from phase0.workspace import MARK, workspace_of
+from phase0.workspace import MARK, hold, workspace_of
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
@@ -42,15 +44,11 @@ class Source(NamedTuple):
 
 
 class Acquired(NamedTuple):
-    """What an acquisition made."""
+    """What an acquisition made. `rejected` are the upstream files that could not be read, or not to their end."""
 
     combined: Manifest
     datasets: tuple[Manifest, ...]
-
-    @property
-    def rejected(self) -> tuple[Rejected, ...]:
-        """Every upstream file that could not be read, or not to its end."""
-        return self.combined.rejected
+    rejected: tuple[Rejected, ...]
 
 
 class Hub(NamedTuple):
@@ -82,6 +80,8 @@ def download(
     repeated. `source` is a folder to take the files from instead of the hub; `limit` keeps the first rows of each.
     Raises UsageError for an unknown dataset, HubError when the hub fails, DataError when no file could be read.
     """
+    if source is not None and revision is not None:
+        raise UsageError(f"--revision {revision} names a version on the hub, but --from {source} reads files on disk")
     folder = _folder(output)
     cache = workspace_of(folder / COMBINED, workspace) / MARK / "hub"
     wanted = find(datasets)
@@ -119,17 +119,29 @@ def _acquire(found: Iterator[Source], folder: Path, limit: int | None, engine: E
         raise UsageError(f"--limit is {limit}; it must be at least 1")
     made: dict[str, Manifest] = {}
     rejected: list[Rejected] = []
-    for source in found:
-        try:
-            made[source.name] = acquire_source(source, folder, limit=limit, engine=engine, progress=progress)
-        except DataError as error:
-            rejected.append(Rejected(path=source.name, reason=str(error)))
-    if not made:
-        raise DataError(rejected[0].reason if rejected else "there was nothing to acquire")
-    before = manifest_of(folder / COMBINED)
-    names = [*(before.figures.get("datasets", ()) if before else ()), *made]
-    combined = combine(folder, list(dict.fromkeys(names)), rejected=rejected, progress=progress)
-    return Acquired(combined, tuple(made.values()))
+    with hold(meta_folder(folder / COMBINED) / ".acquiring", str(folder)):  # what is combined is read, then rewritten
+        for source in found:
+            try:
+                made[source.name] = acquire_source(source, folder, limit=limit, engine=engine, progress=progress)
+            except DataError as error:
+                rejected.append(Rejected(path=_text(source.name), reason=str(error)))
+        if not made:
+            raise DataError(rejected[0].reason if rejected else "there was nothing to acquire")
+        names = list(dict.fromkeys([*_combined(folder), *made]))
+        combined = combine(folder, names, rejected=rejected, progress=progress)
+    partly = (item for manifest in made.values() for item in manifest.rejected)
+    return Acquired(combined, tuple(made.values()), (*rejected, *partly))
+
+
+def _combined(folder: Path) -> list[str]:
+    """The datasets in `combined.jsonl`. Who deletes that file starts anew."""
+    before = manifest_of(folder / COMBINED) if (folder / COMBINED).exists() else None
+    return list(before.figures.get("datasets", ())) if before else []
+
+
+def _text(name: str) -> str:
+    """A name that a manifest can hold: bytes that are no text are shown as `\\udcNN`."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def acquire_source(source: Source, folder: Path, *, limit: int | None, engine: Engine, progress: Progress) -> Manifest:
@@ -147,33 +159,47 @@ def files_of(dataset: Dataset, cache: Path, revision: str | None, hub: Hub, prog
         return local_files(dataset, Path())
     from phase0 import hub as client
 
-    snapshot = client.fetch(
-        dataset.hub,
-        patterns=dataset.files,
-        revision=revision or dataset.revision or "main",
-        folder=cache / dataset.hub.replace("/", "--"),
-        endpoint=hub.endpoint,
-        token=hub.token,
-        offline=hub.offline,
-        progress=progress,
-    )
+    place = dataset.hub.replace("/", "--")
+    with hold(cache / ".locks" / place, str(cache / place)):
+        snapshot = client.fetch(
+            dataset.hub,
+            patterns=dataset.files,
+            revision=revision or dataset.revision or "main",
+            folder=cache / place,
+            endpoint=hub.endpoint,
+            token=hub.token,
+            offline=hub.offline,
+            progress=progress,
+        )
     files = (Upstream(file.path, file.name, dataset.name) for file in snapshot.files)
     return _source(dataset, files, snapshot.revision)
 
 
 def local_files(dataset: Dataset, folder: Path) -> Source:
-    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly."""
+    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly.
+
+    Where none has the name that it has on the hub, data files in a folder of the dataset's name, or of that name
+    themselves, are taken, and their layout is recognised.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")
-    places = [folder / dataset.name, *([folder / dataset.hub.split("/")[1]] if dataset.hub else []), folder]
+    names = [dataset.name, *([dataset.hub.split("/")[1]] if dataset.hub else [])]
+    places = [*(folder / name for name in names), folder]
     for place in places:
         for patterns in (dataset.files, [Path(pattern).name for pattern in dataset.files]):
             paths = sorted({path for pattern in patterns for path in place.glob(pattern) if path.is_file()})
             if paths:
-                files = (Upstream(path, path.relative_to(place).as_posix(), dataset.name) for path in paths)
-                return _source(dataset, files, None)
+                return _source(dataset, _upstream(dataset, place, paths), None)
+    for name in names:
+        paths = [path for path in sorted([*folder.glob(f"{name}.*"), *folder.glob(f"{name}/**/*")]) if _is_data(path)]
+        if paths:
+            return _source(msgspec.structs.replace(dataset, layout="auto"), _upstream(dataset, folder, paths), None)
     looked = ", ".join(str(place) for place in places)
     raise DataError(f"{dataset.name}: none of its files ({', '.join(dataset.files)}) is in {looked}")
+
+
+def _upstream(dataset: Dataset, place: Path, paths: Sequence[Path]) -> list[Upstream]:
+    return [Upstream(path, path.relative_to(place).as_posix(), dataset.name) for path in paths]
 
 
 def _source(dataset: Dataset, files: Iterable[Upstream], revision: str | None) -> Source:
@@ -196,8 +222,7 @@ def _data_files(folder: Path) -> list[Path]:
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and any(suffix in DATA_SUFFIXES for suffix in path.suffixes)
+        if _is_data(path)
         and not any(part.startswith(".") or part.endswith(".meta") for part in path.relative_to(folder).parts)
     ]
     if not found:
@@ -205,9 +230,14 @@ def _data_files(folder: Path) -> list[Path]:
     return found
 
 
+def _is_data(path: Path) -> bool:
+    """Whether a file is one by its name; `notes.json.md` is not."""
+    return bool(path.suffixes) and suffix(path) in DATA_SUFFIXES and path.is_file()
+
+
 def _names(paths: Sequence[Path]) -> dict[str, Path]:
     """A name for each file: its stem, with its folder's name before it where two would have the same."""
-    unique = list(dict.fromkeys(path.resolve() for path in paths))
+    unique = list({path.resolve(): path for path in reversed(paths)}.values())[::-1]  # links are named as they stand
     stems = Counter(stem(path) for path in unique)
     names: dict[str, Path] = {}
     for path in unique:

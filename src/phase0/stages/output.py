@@ -79,6 +79,7 @@ class StageOutput:
 
     def beside(self, path: Path) -> Writer:
         """A further file, with as many rows as the output, that is published with it."""
+        check_output(path, self.inputs)
         _sweep(path)
         self._beside.append(path)
         return self._files.enter_context(writer(path))

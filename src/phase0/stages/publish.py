@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +11,11 @@ import msgspec
 
 from phase0.dataset import BadRow, Manifest, Row, expand, meta_folder, read
 from phase0.dataset.rows import STANDARD, standard_record
+from phase0.dedup import On
 from phase0.errors import RowError
 from phase0.progress import SILENT, Progress
-from phase0.stages.output import stage_output
+from phase0.stages.deduplicate import deduplicate
+from phase0.stages.output import check_output, stage_output
 from phase0.stages.parts import finished
 
 FULL = "full.jsonl"
@@ -51,6 +54,33 @@ def publish(inputs: Iterable[str | Path], output: str | Path, *, progress: Progr
     return finished(output)
 
 
+class Finished(NamedTuple):
+    """Both steps of `publish_distinct`."""
+
+    deduplicated: Manifest
+    published: Manifest
+
+
+def publish_distinct(
+    inputs: Iterable[str | Path],
+    output: str | Path,
+    *,
+    threshold: str | float | Decimal = "0.8",
+    on: On = "both",
+    shingle: int = 5,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Finished:
+    """De-duplicate rows and publish what stays. The rows between the two steps stay in `X.meta/deduped.jsonl`."""
+    paths, output = expand(inputs), Path(output)
+    check_output(output, paths)
+    between = meta_folder(output) / "deduped.jsonl"
+    deduplicated = deduplicate(
+        paths, between, threshold=threshold, on=on, shingle=shingle, workers=workers, progress=progress
+    )
+    return Finished(deduplicated, publish([between], output, progress=progress))
+
+
 class _Row(NamedTuple):
     """A published row, and the full row that it was."""
 
@@ -66,10 +96,10 @@ def _published(item: Row | BadRow) -> _Row | BadRow:
     fields = {name: data[name] for name in STANDARD if name in data} if isinstance(data, dict) else data
     try:
         record = standard_record(fields, dataset="", row="")
-        if record.response is None or not record.response.strip():
-            raise RowError("no_response", "the row has no response", field="response")
     except RowError as error:
         return BadRow(item.line, item.raw, error)
+    if record.response is None or not record.response.strip():
+        return BadRow(item.line, item.raw, RowError("no_response", "the row has no response", field="response"))
     row = Published(
         instruction=record.instruction,
         response=record.response,

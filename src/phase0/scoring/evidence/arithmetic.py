@@ -17,6 +17,7 @@ _TAIL = re.compile(r"[\d.,+\-*/×÷·−()$€£% \tx]{3,80}\Z")
 _RESULT = re.compile(r"[ \t]*(?:[$€£][ \t]?)?(-?[$€£]?\d[\d,]{0,20}(?:\.\d{1,12})?)([ \t]?%)?(?![\d/^*])")
 _TOKEN = re.compile(r"\d[\d,]{0,20}(?:\.\d{1,12})?%?|\.\d{1,12}|[-+*/()]")
 _MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
+_FRESH = re.compile(r"\A[.,]?[ \t]+")  # a sum after a comma or a full stop starts anew
 _BAD_BEFORE = "^_\\[{<>~!"
 _MAY_START = frozenset("0123456789$€£(.")
 _WORD_BEFORE = re.compile(r"(?<![\\\w])[A-Za-z]{2,20}\Z")
@@ -74,19 +75,19 @@ def _claim(text: str, at: int) -> tuple[str, bool] | None:
     left = _TAIL.search(before)
     if left is None or _is_part(before[: left.start()], left[0]):
         return None
-    expression = _MARKER.sub("", left[0], count=1).strip()
+    expression = _FRESH.sub("", _MARKER.sub("", left[0], count=1)).strip()
     value = evaluate(expression)
     if value is None:
         return None
     stated = result[1].translate(_NO_SIGNS)
     percent = result[2] is not None or "%" in expression
     holds = _close(value, stated) or (percent and _close(value * 100, stated))
-    return f"{''.join(expression.split())}={result[1].strip()}{'%' * (result[2] is not None)}", holds
+    return f"{''.join(expression.split())}={result[1].rstrip(',')}{'%' * (result[2] is not None)}", holds
 
 
 def _is_part(before: str, expression: str) -> bool:
     """Whether a sum is only the tail of one: `2x + 3 = 7`, `4^2 + 1 = 17`, `a_1 + 2 = 5`, `\\cdot 5 + 1 = 9`."""
-    if not before:
+    if not before or expression[:2] in (". ", ", "):
         return False
     if before[-1] in _BAD_BEFORE or expression.lstrip()[:1] not in _MAY_START:
         return True

@@ -40,9 +40,9 @@ _THINGS = (
     "|verbs?|nouns?|options|methods?"
 )
 _ITEMS = re.compile(
-    rf"\b(?:list|give|name|provide|generate|suggest|write|create|find|identify|top|come up with|make|recommend"
-    rf"|brainstorm)\b"
-    rf"[^.\n]{{0,25}}?\b{_COUNT} (?:\w+ ){{0,2}}?({_THINGS})\b"
+    r"\b(?:(?:list|give|name|provide|generate|suggest|write|create|find|identify|top|come up with|make|recommend"
+    rf"|brainstorm)\b[^.\n]{{0,25}}?\b{_COUNT} (?:\w+ ){{0,2}}?({_THINGS})"
+    rf"|(?:list|name|give me) (?:the |me |at least )?{_COUNT} (?:\w+ ){{0,2}}?(\w+s))\b"
 )
 _LIMIT = re.compile(
     rf"\b(?P<how>in|under|within|at most|no more than|less than|fewer than|up to|maximum(?: of)?|max|exactly|about"
@@ -105,9 +105,9 @@ def _items(ask: str, vocabulary: frozenset[str]) -> int | None:
     if _COUNTS.isdisjoint(vocabulary) and not any(map(str.isdigit, vocabulary)):
         return None
     found = _ITEMS.search(ask)
-    if found is None or found[2].startswith(("word", "sentence", "paragraph")):
+    if found is None or (found[2] or found[4]).startswith(("word", "sentence", "paragraph")):
         return None
-    return _number(found[1])
+    return _number(found[1] or found[3])
 
 
 def _in_words(limit: Limit) -> int:

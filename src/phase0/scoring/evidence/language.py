@@ -53,7 +53,7 @@ def find(reading: Reading) -> Iterator[Finding]:
         if given not in (asked, "latin"):
             yield from _wrong(f"{given} for {asked}", 1.0)
         return
-    spoken = language_of(reading.ask.text, reading.ask.words)
+    spoken = language_of(reading.ask.text, reading.ask.words, least=2)  # questions are short
     if spoken is not None and given != spoken and "latin" not in (spoken, given):
         yield from _wrong(f"{given} for {spoken}", 1.0)
 
@@ -66,8 +66,8 @@ def _asked(ask: Ask) -> str | None:
     return _NAMES[wanted[1]] if wanted else None
 
 
-def language_of(text: str, words: list[str]) -> str | None:
-    """A script's name, for Latin a language's code or "latin"; None where there is too little to tell."""
+def language_of(text: str, words: list[str], least: int = 3) -> str | None:
+    """A script's name, for Latin a language's code or "latin"; None where less than `least` words tell."""
     sample = text[:_SAMPLE]
     if not sample.isascii() and 4 * sum(map(len, _FOREIGN.findall(sample))) > len(sample):
         counts = Counter(map(_group, _SCRIPTS.finditer(sample)))
@@ -82,7 +82,7 @@ def language_of(text: str, words: list[str]) -> str | None:
     if not owners:
         return None
     language, hits = owners.most_common(1)[0]
-    if hits >= max(3, 0.08 * len(first)) and hits >= 0.7 * owners.total():
+    if hits >= max(least, 0.08 * len(first)) and hits >= 0.7 * owners.total():
         return language
     return "latin" if hits >= 3 else None
 

@@ -37,7 +37,7 @@ def coverage(reading: Reading) -> float:
 def _coverage(reading: Reading) -> Iterator[Finding]:
     share = coverage(reading)
     weight = min(1.0, len(reading.words) / 30)  # "Paris" need not repeat the question
-    if share == 0 and weight == 1 and len(reading.ask.content) >= 4 and _comparable(reading):
+    if share == 0 and weight > 0.8 and len(reading.ask.content) >= 4 and _comparable(reading):
         # no more than this: a list of dinners may never say "dinner"
         yield Finding("helpfulness", "off_topic", -2)
         yield Finding("correctness", "off_topic", -1.5)

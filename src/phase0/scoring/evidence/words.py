@@ -22,7 +22,8 @@ FUNCTION_WORDS = terms(
 
 # Words that only serve in one of these languages, or mostly there: their share names the language of a text.
 _BY_LANGUAGE = {
-    "en": "the and of to is that it with for are this was you your be by from or have not which their can an i",
+    "en": "the and of to is that it with for are this was you your be by from or have not which their can an i "
+    "what how why when where who does me",
     "es": "el los las y del una con para por está como más pero sus su este esta muy también ser sobre lo qué",
     "fr": "le les et des une est pour dans qui sur avec pas plus vous nous ce cette sont être aux du au il elle je",
     "de": "der die das und ist nicht ein eine mit für auf den von zu sich dem sie ich auch wird sind oder als wie",
