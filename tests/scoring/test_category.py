@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase0.records import CATEGORIES
-from phase0.scoring import category
+from phase0.scoring import category, cues
 from phase0.scoring.category import ASK_CHARS, HEAD_CHARS, RESPONSE_CHARS, TAIL_CHARS, categorise
 
 SAMPLE = Path(__file__).parents[2] / "benchmarks" / "data" / "categories.jsonl"
@@ -143,7 +143,7 @@ def test_the_request_is_split_from_what_is_handed_over():
     assert (len(ask), len(matter)) == (ASK_CHARS, 50)
 
 
-@pytest.mark.parametrize("table", [category.CUES, category.THINGS, category.UNSPACED_CUES])
+@pytest.mark.parametrize("table", [cues.CUES, cues.THINGS, cues.UNSPACED_CUES])
 def test_every_cue_stands_once_in_a_known_category_with_a_weight(table):
     cues = [(cue, name) for cue, name, _ in category._weights(table)]
     assert {name for _, name in cues} <= set(CATEGORIES)
@@ -153,7 +153,7 @@ def test_every_cue_stands_once_in_a_known_category_with_a_weight(table):
 
 def test_every_phrase_can_be_found_in_the_words_of_a_text():
     """A phrase that the word pattern would cut otherwise could never match."""
-    phrases = [phrase for phrase, _, _ in category._weights(category.CUES)]
+    phrases = [phrase for phrase, _, _ in category._weights(cues.CUES)]
     assert [phrase for phrase in phrases if category._WORD.findall(phrase.lower()) != phrase.split(" ")] == []
 
 
