@@ -3,7 +3,8 @@
     PHASE0_DEV_DATA=… python benchmarks/dedup_small.py [ROWS …]
 
 Rows are spread evenly over the corpus. Each size runs in a process of its own, so that its peak memory is its own; the
-texts of the whole corpus are read first, are not timed, and count in every peak. `remaining` is timed on what `dedup` kept.
+texts of the whole corpus are read first, are not timed, and count in every peak. `remaining` is timed on what `dedup`
+kept.
 """
 
 from __future__ import annotations

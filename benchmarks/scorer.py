@@ -82,7 +82,7 @@ def agreement(name: str, pairs: Sequence[Pair]) -> None:
     low, high = interval(scored)
     ties = scored.count(0.5)
     print(
-        f"{name:<44} {len(pairs):>5} {statistics.fmean(scored):>7.3f}  [{low:.3f}, {high:.3f}] {ties:>5}"
+        f"{name:<62} {len(pairs):>5} {statistics.fmean(scored):>7.3f}  [{low:.3f}, {high:.3f}] {ties:>5}"
         f" {statistics.fmean(longer):>8.3f} {0.5:>7.3f}"
     )
 
@@ -101,9 +101,9 @@ def alpaca_eval(data: Path) -> Iterator[tuple[str, list[Pair]]]:
             continue
         pair = ordered(row["instruction"], row["response_a"], row["response_b"], preference > 1.5)
         by_annotator[f"{row['annotator']}"].append(pair)
-        by_annotator[f"  {row['annotator'][:12]}: {row['model_b']}"].append(pair)
-    yield "alpaca_eval, all", [pair for name, pairs in by_annotator.items() if name[0] != " " for pair in pairs]
-    yield from sorted(by_annotator.items(), key=lambda item: item[0].strip())
+        by_annotator[f"{row['annotator']} {row['model_b']}"].append(pair)
+    yield "alpaca_eval, all", [pair for name, pairs in by_annotator.items() if " " not in name for pair in pairs]
+    yield from sorted(by_annotator.items())
     print(f"  left out of alpaca_eval (failed, draw, draw): {dict(sorted(left_out.items()))}")
 
 
@@ -232,7 +232,7 @@ def main() -> None:
     data = Path(options.data)
 
     print("## Agreement with labels (a tie of the scorer counts one half; 95 % bootstrap interval)\n")
-    print(f"{'labels':<44} {'pairs':>5} {'scorer':>7}  {'interval':<14} {'ties':>5} {'longer':>8} {'chance':>7}")
+    print(f"{'labels':<62} {'pairs':>5} {'scorer':>7}  {'interval':<14} {'ties':>5} {'longer':>8} {'chance':>7}")
     for source in (alpaca_eval, llmbar, pandalm, prometheus, vicuna):
         for name, pairs in source(data):
             agreement(name, pairs)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+AGAIN = "PHASE0_STARTED_AGAIN"
 
 
 def command(*words):
@@ -19,11 +20,11 @@ def command(*words):
 
 
 def start_elsewhere():
-    """Start this script again in ../.venv; without one, say in one line what to do."""
-    folder = PROJECT / ".venv"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists() or Path(sys.prefix).resolve() == folder.resolve():
-        sys.exit("phase0 is not installed for {}. Run `make setup` in {}, then this again.".format(sys.executable, PROJECT))
+    """Start this script again in ../.venv; where that is not the way out, say in one line what is."""
+    python = PROJECT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists() or AGAIN in os.environ:
+        sys.exit(f"phase0 is not installed for {sys.executable}. Run `make setup` in {PROJECT}, then this again.")
+    os.environ[AGAIN] = "1"  # once: an environment without phase0 must not start itself for ever
     arguments = [str(python), *sys.argv]
     if os.name == "nt":  # there, exec returns to the shell before the new process is done
         sys.exit(subprocess.call(arguments))

@@ -10,7 +10,25 @@ from hypothesis import strategies as st
 from phase0.records import CATEGORIES, Meta, Origin, Record, Scores, Turn, encode, make
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
-    ["", " ", "\r", "a\rb", "a\r\nb", "a\nb", '"', '""', ",", "\t", "\x00", "\u2028", "\u2029", "\x85", "\ufeff", "NaN", "null"]
+    [
+        "",
+        " ",
+        "\r",
+        "a\rb",
+        "a\r\nb",
+        "a\nb",
+        '"',
+        '""',
+        ",",
+        "\t",
+        "\x00",
+        "\u2028",
+        "\u2029",
+        "\x85",
+        "\ufeff",
+        "NaN",
+        "null",
+    ]
 )
 filled = text.filter(str.strip)
 score = st.integers(10, 100).map(lambda tenths: tenths / 10)

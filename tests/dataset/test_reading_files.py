@@ -244,7 +244,9 @@ def test_a_disk_that_fails_is_one_clear_line(tmp_path: Path, monkeypatch: pytest
     assert "cannot be read (Input/output error)" in refused(path)
 
 
-@given(st.binary(max_size=300), st.sampled_from(["x", "x.jsonl", "x.json", "x.csv", "x.jsonl.gz", "x.zst", "x.parquet"]))
+@given(
+    st.binary(max_size=300), st.sampled_from(["x", "x.jsonl", "x.json", "x.csv", "x.jsonl.gz", "x.zst", "x.parquet"])
+)
 def test_no_bytes_make_reading_fail_but_by_a_data_error(content: bytes, name: str) -> None:
     import tempfile
 
@@ -310,7 +312,9 @@ def test_inputs_that_name_nothing_are_a_usage_error(
         expand(inputs)
 
 
-@pytest.mark.parametrize(("name", "content"), [("x.json", b"[1,\n2]"), ("x.csv", b"a\n1\n"), ("x.jsonl.gz", gzip.compress(LINES))])
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.json", b"[1,\n2]"), ("x.csv", b"a\n1\n"), ("x.jsonl.gz", gzip.compress(LINES))]
+)
 def test_what_cannot_be_cut_is_one_span(tmp_path: Path, name: str, content: bytes) -> None:
     path = file(tmp_path, content, name)
     assert [span.path for span in split(path, 1)] == [path]

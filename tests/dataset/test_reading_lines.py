@@ -29,7 +29,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
 
 
 def test_lines_may_end_in_crlf_and_the_last_in_nothing(tmp_path: Path) -> None:
-    assert list(read(file(tmp_path, b'{"a":1}\r\n{"a":2}'))) == [Row(1, b'{"a":1}', {"a": 1}), Row(2, b'{"a":2}', {"a": 2})]
+    assert list(read(file(tmp_path, b'{"a":1}\r\n{"a":2}'))) == [
+        Row(1, b'{"a":1}', {"a": 1}),
+        Row(2, b'{"a":2}', {"a": 2}),
+    ]
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])

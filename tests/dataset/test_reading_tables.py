@@ -66,7 +66,10 @@ def test_a_csv_file_is_read_however_it_is_laid_out(tmp_path: Path, content: byte
 
 def test_cells_may_hold_anything(tmp_path: Path) -> None:
     content = 'q,a\n"say ""hi"", then\r\ngo","a\x00b\u2028"\n,NULL\n'.encode()
-    assert values(file(tmp_path, content)) == [{"q": 'say "hi", then\r\ngo', "a": "a\x00b\u2028"}, {"q": "", "a": "NULL"}]
+    assert values(file(tmp_path, content)) == [
+        {"q": 'say "hi", then\r\ngo', "a": "a\x00b\u2028"},
+        {"q": "", "a": "NULL"},
+    ]
 
 
 def test_a_cell_may_be_longer_than_the_csv_module_likes(tmp_path: Path) -> None:
@@ -154,7 +157,9 @@ def test_a_score_that_is_no_number_stays_the_text_it_is(tmp_path: Path, cell: st
 
 def test_cells_of_other_tables_are_text_and_nothing_else(tmp_path: Path) -> None:
     content = b"instruction,input,response,quality_score\ni,,,8.5\n"
-    assert values(file(tmp_path, content)) == [{"instruction": "i", "input": "", "response": "", "quality_score": "8.5"}]
+    assert values(file(tmp_path, content)) == [
+        {"instruction": "i", "input": "", "response": "", "quality_score": "8.5"}
+    ]
 
 
 def write(folder: Path, table: pa.Table) -> Path:
@@ -246,7 +251,9 @@ def test_a_truncated_parquet_file_is_damaged(tmp_path: Path) -> None:
 def test_a_damaged_parquet_page_is_noticed_and_the_groups_before_it_are_read(tmp_path: Path, share: float) -> None:
     path = tmp_path / "x.parquet"
     rows = [{"t": f"row {number * 7919 % 10007} of many"} for number in range(5000)]
-    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=1000, use_dictionary=False, write_page_checksum=True)
+    pq.write_table(
+        pa.Table.from_pylist(rows), path, row_group_size=1000, use_dictionary=False, write_page_checksum=True
+    )
     content = bytearray(path.read_bytes())
     content[int(len(content) * share)] ^= 0xFF
     path.write_bytes(bytes(content))

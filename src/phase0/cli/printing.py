@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from phase0.dataset import Manifest, Rejected, meta_folder
 from phase0.story import Event
@@ -68,24 +69,47 @@ def dataset_list() -> str:
     return "\n".join([*lines, f"\n`--datasets all` takes those marked all: {total:,} rows. As of {catalog().as_of}."])
 
 
-def event_lines(event: Event) -> str:
-    """One thing that happened to a row, with what matters of the row itself."""
-    row = event.row
-    origin = (row.get("meta") or {}).get("origin") or {}
-    what = {"kept": "kept", "dropped": f"dropped: {event.reason}", "stands_for": "kept instead of a near-duplicate"}
-    lines = [f"{event.stage}: {what[event.what]} ({event.file}, line {event.line})"]
-    if row.get("id"):
-        lines[0] += f", id {row['id']}"
-    if origin:
-        at = f" at {origin['revision']}" if origin.get("revision") else ""
-        lines.append(f"  from {origin.get('dataset')}{at}, {origin.get('row')}")
-    if row.get("quality_score") is not None:
-        lines.append(f"  quality_score {row['quality_score']}")
-    lines += [f"  {name}: {value}" for name, value in event.evidence.items()]
-    lines += [
+def story(events: Sequence[Event]) -> str:
+    """Everything that happened to a row. What the row says is shown where it is first met, or said otherwise."""
+    lines: list[str] = []
+    shown: set[str] = set()
+    for event in events:
+        row = event.row
+        what = {"kept": "kept", "dropped": f"dropped: {event.reason}", "stands_for": "kept instead of a near-duplicate"}
+        number = f", id {row['id']}" if row.get("id") else ""
+        lines.append(f"{event.stage}: {what[event.what]} ({event.file}, line {event.line}{number})")
+        lines += [f"  {name}: {_short(str(value))}" for name, value in event.evidence.items()]
+        lines += _judged(event)
+        said = _said(row)
+        if (text := "\n".join(said)) not in shown:
+            lines += said
+            shown.add(text)
+    return "\n".join(lines)
+
+
+def _judged(event: Event) -> list[str]:
+    """The scores that a row got in this stage, and the reasons for them."""
+    scores = _part(_part(event.row, "meta"), "scores")
+    if event.stage != "score" or not scores:
+        return []
+    four = ", ".join(f"{name} {value}" for name, value in scores.items())
+    reasons = [] if event.evidence else [f"  reasons: {_short(', '.join(event.row['meta'].get('flags', ())))}"]
+    return [f"  quality_score {event.row.get('quality_score')}: {four}", *reasons]
+
+
+def _said(row: Mapping[str, Any]) -> list[str]:
+    origin = _part(_part(row, "meta"), "origin")
+    at = f" at {origin['revision']}" if origin.get("revision") else ""
+    lines = [f"  from {origin.get('dataset')}{at}, {origin.get('row')}"] if origin else []
+    return lines + [
         f"  {name}: {_short(str(row[name]))}" for name in ("instruction", "response") if row.get(name) is not None
     ]
-    return "\n".join(lines)
+
+
+def _part(row: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """An object in a row; empty where there is none. Upstream rows have a `meta` of any kind."""
+    value = row.get(field)
+    return value if isinstance(value, dict) else {}
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from phase0.cli import settings
-from phase0.cli.printing import print_rejected, summary
+from phase0.cli.printing import print_rejected, story, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Workers
 
@@ -70,8 +70,6 @@ def explain(
 ) -> int:
     """Tell everything that happened to a row."""
     import phase0
-    from phase0.cli.printing import event_lines
 
-    for event in phase0.explain(folder, id):
-        print(event_lines(event))
+    print(story(phase0.explain(folder, id)))
     return 0

@@ -20,10 +20,9 @@ _BLOCK = 1 << 20
 _SPACE = b" \t\r\n"
 
 # The next mark that matters behind anything that does not; a quote is such a mark only where its string has no end.
-# Possessive, so that a string of 50 MB is passed in constant memory.
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_OUTSIDE = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb')*+(["\[\]{},])', re.DOTALL)
-_INSIDE = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb')*+(["\[\]{}])', re.DOTALL)
+# Possessive, so that a string of 50 MB is passed in constant memory. Escapes are masked before they are searched.
+_OUTSIDE = re.compile(rb'[^"\[\]{},]*+(?:"[^"]*+"[^"\[\]{},]*+)*+(["\[\]{},])')
+_INSIDE = re.compile(rb'[^"\[\]{}]*+(?:"[^"]*+"[^"\[\]{}]*+)*+(["\[\]{}])')
 
 
 def array(span: Span) -> Iterator[tuple[int, bytes] | BadRow]:
@@ -45,7 +44,8 @@ class _Elements:
 
     def __init__(self, path: Path, stream: io.BufferedIOBase) -> None:
         self._path, self._stream = path, stream
-        self._view, self._at, self._number = b"", 0, 0
+        self._view = self._masked = b""
+        self._at = self._number = 0
         self._damage: Exception | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -71,7 +71,7 @@ class _Elements:
         """Where the comma or bracket stands that ends the element the view begins with."""
         depth, at = 0, self._at
         while True:
-            found = (_INSIDE if depth else _OUTSIDE).match(self._view, at)
+            found = (_INSIDE if depth else _OUTSIDE).match(self._masked, at)
             if found is None or found[1] == b'"':
                 # The view doubles, so that looking again from the element's start stays linear in its length.
                 if not self._grow():
@@ -102,6 +102,7 @@ class _Elements:
         except DAMAGE as error:
             self._damage = error
         self._view, self._at = b"".join(blocks), 0
+        self._masked = self._view.replace(b"\\\\", b"__").replace(b'\\"', b"__")
         return len(blocks) > 1 or self._damage is not None
 
     def _leave(self) -> None:

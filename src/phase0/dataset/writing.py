@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,11 @@ class Writer(Protocol):
 
     def write(self, row: bytes) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Write what ends the file."""
+
+    def abandon(self) -> None:
+        """Write nothing more, whatever was left open."""
 
 
 @contextmanager
@@ -62,6 +67,13 @@ def _unwritable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be written ({error.strerror or error})")
 
 
+def sweep(path: Path) -> None:
+    """Remove what killed processes left of a file that was never finished. Only for who holds the file's lock."""
+    for child in path.parent.iterdir():
+        if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.partial", child.name):
+            child.unlink(missing_ok=True)
+
+
 def _sync_folder(folder: Path) -> None:
     with contextlib.suppress(OSError):  # Windows cannot open folders
         handle = os.open(folder, os.O_RDONLY)
@@ -94,8 +106,11 @@ def writer(path: Path) -> Iterator[Writer]:
         raise UsageError(f"{path}: Parquet compresses its own columns; leave out {packing}")
     with atomic(path) as file, _compressed(packing, file) as plain:
         out = _laid_out(path, plain)
-        yield out
-        out.close()
+        try:
+            yield out
+            out.close()
+        finally:
+            out.abandon()
 
 
 @contextmanager
@@ -137,6 +152,8 @@ class _Lines:
 
     def close(self) -> None: ...
 
+    def abandon(self) -> None: ...
+
 
 class _Array:
     """One JSON array, an element to a line."""
@@ -150,6 +167,8 @@ class _Array:
 
     def close(self) -> None:
         self._file.write(b"[\n]\n" if self._mark == b"[\n" else b"\n]\n")
+
+    def abandon(self) -> None: ...
 
 
 class _Csv:
@@ -181,6 +200,8 @@ class _Csv:
     def close(self) -> None:
         if not self._header:
             self._put(list(STANDARD))
+
+    def abandon(self) -> None: ...
 
 
 def _cell(value: Any) -> str:
@@ -223,6 +244,10 @@ class _Parquet:
         if self._rows or self._table is None:
             self._flush()
         self._table.close()
+
+    def abandon(self) -> None:
+        if self._table is not None:
+            self._table.is_open = False  # else it closes itself later, into a file that is gone
 
 
 def _object(path: Path, row: bytes) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Recall is chosen, precision is not: every candidate is counted exactly, so a false one costs time and nothing else. Rows
 are compared in the order of their rank, and only with rows that were kept: a bucket full of rows that resemble each
-other costs one comparison per row, not one per pair. Nothing is capped, so nothing is lost. (A bucket full of kept rows,
-which all share a band and are no near-duplicates, still costs a look at each pair, though bounds dismiss most.)
+other costs one comparison per row, not one per pair. Nothing is capped, so nothing is lost. (A bucket full of kept
+rows, which share a band and are no near-duplicates, still costs a look at each pair, though bounds dismiss most.)
 """
 
 from __future__ import annotations

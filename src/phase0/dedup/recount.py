@@ -33,6 +33,7 @@ _SPREAD = np.uint64(0xFF51AFD7ED558CCD)
 _TABLE_BITS = 27  # at most 128 MB; 16 buckets per shingle up to 8 million shingles, 2.7 at 50 million
 _COMMON = ((2, 1), (8, 2), (64, 3))  # rows that hold the shingle → class, from rare to common
 _PARTNERS_AT_ONCE = 4_000_000
+_LOOKED_UP = 4_000_000  # keys searched for at once
 
 _U64 = npt.NDArray[np.uint64]
 _I64 = npt.NDArray[np.int64]
@@ -250,11 +251,13 @@ def _shared(distinct: _Distinct, larger: _I64, smaller: _I64) -> _I64:
     leads = np.flatnonzero(np.diff(larger, prepend=-1))
     for first, end in pairwise([*leads.tolist(), len(larger)]):
         keys = distinct.keys(int(larger[first]))
-        partners = smaller[first:end]
-        sizes = distinct.starts_D1[partners + 1] - distinct.starts_D1[partners]
-        wanted = distinct.keys_S[_spans(distinct.starts_D1[partners], sizes)]
-        found = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
-        shared[first:end] = np.add.reduceat(found.astype(np.int64), np.cumsum(sizes) - sizes)
+        step = max(1, _LOOKED_UP // len(keys))  # partners are no larger than the set itself
+        for start in range(first, end, step):
+            partners = smaller[start : min(start + step, end)]
+            sizes = distinct.starts_D1[partners + 1] - distinct.starts_D1[partners]
+            wanted = distinct.keys_S[_spans(distinct.starts_D1[partners], sizes)]
+            found = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+            shared[start : start + len(partners)] = np.add.reduceat(found.astype(np.int64), np.cumsum(sizes) - sizes)
     return shared
 
 

@@ -110,11 +110,10 @@ def _eased(value: float) -> float:
 
 def _reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
     """The findings that moved a score most, as text."""
-    ranked = sorted(
-        findings, key=lambda finding: (finding.ceiling, -abs(finding.points), finding.code, finding.dimension)
-    )
-    telling = [finding for finding in ranked[:MAX_REASONS] if abs(finding.points) >= _WORTH_TELLING] or ranked[:1]
-    return tuple(sorted({_text(finding) for finding in telling}))
+    telling = [finding for finding in findings if abs(finding.points) >= _WORTH_TELLING] or list(findings)
+    if len(telling) > MAX_REASONS:
+        telling.sort(key=lambda finding: (finding.ceiling, -abs(finding.points), finding.code, finding.dimension))
+    return tuple(sorted({_text(finding) for finding in telling[:MAX_REASONS]}))
 
 
 def _text(finding: Finding) -> str:

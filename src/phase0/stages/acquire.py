@@ -141,16 +141,28 @@ def _limited(outcomes: Iterator[Kept | Lost], limit: int | None) -> Iterator[Kep
 
 
 def _outcomes(upstream: Upstream, sums: Sums, problem: list[str], progress: Progress) -> Iterator[Kept | Lost]:
+    damage: list[DataError] = []
+    rows = _up_to(damage, read(upstream.path))
+    head = list(islice(rows, _PEEK))
     try:
-        rows = read(upstream.path)
-        head = list(islice(rows, _PEEK))
-        known = _layout(upstream, head)
-        sums.note = known.name
-        records = _whole if known.name in WHOLE else _records
-        yield from records(upstream, known, _counted(chain(head, rows), sums, progress))
+        known = _layout(upstream, head, damage)
     except DataError as error:
+        problem.append(str(error))
+        return
+    sums.note = known.name
+    records = _whole if known.name in WHOLE else _records
+    yield from records(upstream, known, _counted(chain(head, rows), sums, progress))
+    for what in damage:
         kept = f"; {sums.kept:,} rows before it are kept" if sums.kept else ""
-        problem.append(f"{error}{kept}")
+        problem.append(f"{what}{kept}")
+
+
+def _up_to(damage: list[DataError], rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+    """The rows before a file's damage, as if it ended there; the damage is added to the list."""
+    try:
+        yield from rows
+    except DataError as error:
+        damage.append(error)
 
 
 def _counted(rows: Iterable[Row | BadRow], sums: Sums, progress: Progress) -> Iterator[Row | BadRow]:
@@ -160,9 +172,9 @@ def _counted(rows: Iterable[Row | BadRow], sums: Sums, progress: Progress) -> It
         yield row
 
 
-def _layout(upstream: Upstream, head: Sequence[Row | BadRow]) -> Layout:
+def _layout(upstream: Upstream, head: Sequence[Row | BadRow], damage: Sequence[DataError]) -> Layout:
     if not head:
-        raise DataError(f"{upstream.path}: holds no rows")
+        raise damage[0] if damage else DataError(f"{upstream.path}: holds no rows")
     values = [row.data for row in head if isinstance(row, Row)]
     if not values:
         first = head[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -84,11 +84,13 @@ def download(
         raise UsageError(f"--revision {revision} names a version on the hub, but --from {source} reads files on disk")
     folder = _folder(output)
     cache = workspace_of(folder / COMBINED, workspace) / MARK / "hub"
-    wanted = find(datasets)
-    found = (
-        local_files(dataset, Path(source)) if source is not None else files_of(dataset, cache, revision, hub, progress)
-        for dataset in wanted
-    )
+
+    def files(dataset: Dataset) -> Source:
+        if source is not None:
+            return local_files(dataset, Path(source))
+        return files_of(dataset, cache, revision, hub, progress)
+
+    found = {dataset.name: partial(files, dataset) for dataset in find(datasets)}
     return _acquire(found, folder, limit, engine or Local(), progress)
 
 
@@ -105,7 +107,12 @@ def acquire(
 
     A file that cannot be read is named in `rejected` and the others go on; DataError only when none could be read.
     """
-    return _acquire(iter(own_files(inputs, layout)), _folder(output), limit, engine or Local(), progress)
+    found = {source.name: partial(_on_disk, source) for source in own_files(inputs, layout)}
+    return _acquire(found, _folder(output), limit, engine or Local(), progress)
+
+
+def _on_disk(source: Source) -> Source:
+    return source
 
 
 def _folder(output: str | Path) -> Path:
@@ -114,17 +121,20 @@ def _folder(output: str | Path) -> Path:
     return Path(output)
 
 
-def _acquire(found: Iterator[Source], folder: Path, limit: int | None, engine: Engine, progress: Progress) -> Acquired:
+def _acquire(
+    found: Mapping[str, Callable[[], Source]], folder: Path, limit: int | None, engine: Engine, progress: Progress
+) -> Acquired:
+    """Fetch and read datasets one after the other, then combine them with what was acquired before."""
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}; it must be at least 1")
     made: dict[str, Manifest] = {}
     rejected: list[Rejected] = []
     with hold(meta_folder(folder / COMBINED) / ".acquiring", str(folder)):  # what is combined is read, then rewritten
-        for source in found:
+        for name, source in found.items():
             try:
-                made[source.name] = acquire_source(source, folder, limit=limit, engine=engine, progress=progress)
+                made[name] = acquire_source(source(), folder, limit=limit, engine=engine, progress=progress)
             except DataError as error:
-                rejected.append(Rejected(path=_text(source.name), reason=str(error)))
+                rejected.append(Rejected(path=_text(name), reason=str(error)))
         if not made:
             raise DataError(rejected[0].reason if rejected else "there was nothing to acquire")
         names = list(dict.fromkeys([*_combined(folder), *made]))
@@ -183,7 +193,7 @@ def local_files(dataset: Dataset, folder: Path) -> Source:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")
-    names = [dataset.name, *([dataset.hub.split("/")[1]] if dataset.hub else [])]
+    names = list(dict.fromkeys([dataset.name, *([dataset.hub.split("/")[1]] if dataset.hub else [])]))
     places = [*(folder / name for name in names), folder]
     for place in places:
         for patterns in (dataset.files, [Path(pattern).name for pattern in dataset.files]):

@@ -27,9 +27,8 @@ _GOES_ON = re.compile(
     r"[ \t]{0,3}(?:[-+*/×÷·−^(]|x\b)|[A-Za-z]|[ \t]{0,3}(?:hundred|thousand|million|billion|trillion|dozen|k\b"
     r"|[xX×] ?10|mod\b|r(?:emainder)?\b)"
 )
-_POWER = re.compile(
-    r"10[-^]\d|\*\*|%[ \t]*[-+\d(]|[-+][^-+*/]{1,20}%"
-)  # powers of ten, and percent of an unclear whole
+# powers of ten, percent of an unclear whole, 50 / 1/2: what cannot be read for sure
+_UNCLEAR = re.compile(r"10[-^]\d|\*\*|%[ \t]*[-+\d(]|[-+][^-+*/]{1,20}%|/[^-+*/()]{1,20}/")
 
 
 def find(reading: Reading) -> Iterator[Finding]:
@@ -95,11 +94,11 @@ def _is_part(before: str, expression: str) -> bool:
 
 
 def _close(value: Fraction, stated: str) -> bool:
-    """Equal, or rounded or cut to the digits that are stated."""
-    places = len(stated.partition(".")[2])
-    return (
-        abs(value - Fraction(stated)) < Fraction(1, 10**places) if value.denominator > 1 else value == Fraction(stated)
-    )
+    """Equal; where the exact value is not whole, rounded or cut to the stated digits, or within half a percent."""
+    gap = abs(value - Fraction(stated))
+    if value.denominator == 1:
+        return gap == 0
+    return gap < Fraction(1, 10 ** len(stated.partition(".")[2])) or 200 * gap < abs(value)
 
 
 def evaluate(expression: str) -> Fraction | None:
@@ -116,7 +115,7 @@ def evaluate(expression: str) -> Fraction | None:
         ("£", ""),
     ):
         expression = expression.replace(sign, plain)
-    if _POWER.search(expression):
+    if _UNCLEAR.search(expression):
         return None
     parts = _TOKEN.findall(expression)
     if (
@@ -127,35 +126,35 @@ def evaluate(expression: str) -> Fraction | None:
     ):
         return None
     try:
-        value, rest = _sum(parts, 0, 0)
+        value, rest = _sum(parts, 0)
     except (ValueError, ZeroDivisionError, IndexError):
         return None
     return value if rest == len(parts) else None
 
 
-def _sum(parts: list[str], at: int, depth: int) -> tuple[Fraction, int]:
-    value, at = _product(parts, at, depth)
+def _sum(parts: list[str], at: int) -> tuple[Fraction, int]:
+    value, at = _product(parts, at)
     while at < len(parts) and parts[at] in "+-":
-        term, after = _product(parts, at + 1, depth)
+        term, after = _product(parts, at + 1)
         value, at = (value + term if parts[at] == "+" else value - term), after
     return value, at
 
 
-def _product(parts: list[str], at: int, depth: int) -> tuple[Fraction, int]:
-    value, at = _factor(parts, at, depth)
+def _product(parts: list[str], at: int) -> tuple[Fraction, int]:
+    value, at = _factor(parts, at)
     while at < len(parts) and parts[at] in "*/":
-        factor, after = _factor(parts, at + 1, depth)
+        factor, after = _factor(parts, at + 1)
         value, at = (value * factor if parts[at] == "*" else value / factor), after
     return value, at
 
 
-def _factor(parts: list[str], at: int, depth: int) -> tuple[Fraction, int]:
+def _factor(parts: list[str], at: int) -> tuple[Fraction, int]:
     part = parts[at]
     if part == "-":
-        value, at = _factor(parts, at + 1, depth + 1)
+        value, at = _factor(parts, at + 1)
         return -value, at
     if part == "(":
-        value, at = _sum(parts, at + 1, depth + 1)
+        value, at = _sum(parts, at + 1)
         if parts[at] != ")":
             raise ValueError
         return value, at + 1

@@ -21,7 +21,7 @@ def find(reading: Reading) -> Iterator[Finding]:
     wish = reading.ask.wish
     if wish.items is not None and wish.items > 1:
         yield from _items(reading, wish.items)
-    if wish.limit is not None:
+    if wish.limit is not None and wish.items is None:  # with items, each of them is meant
         yield from _limit(reading, wish.limit)
     if wish.form is not None:
         yield from _form(reading, wish.form)
@@ -32,7 +32,7 @@ def _items(reading: Reading, wanted: int) -> Iterator[Finding]:
     if got is None:
         return
     detail = f"{got} of {wanted} items"
-    if got == wanted:
+    if got == wanted or (got > wanted and "at least" in reading.ask.wish_text):
         yield Finding("helpfulness", "constraint_met", 0.5, detail)
         yield Finding("correctness", "constraint_met", 0.5, detail)
     else:
@@ -74,7 +74,8 @@ def _measure(reading: Reading, unit: str) -> int:
         return len(reading.response.split())
     if unit == "sentence":
         return max(1, len(_SENTENCE.findall(reading.prose)))
-    return sum(1 for part in reading.response.split("\n\n") if part.strip())
+    parts = [part.strip() for part in reading.response.split("\n\n")]
+    return sum(1 for part in parts if part and not part.endswith(":"))  # "Here is a summary:" is no paragraph
 
 
 def _form(reading: Reading, form: str) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ _LONG_WORDS = terms(
     """
 )
 _LONG = re.compile(r"\b(?:how (?:do|can|to|should|would)|pros and cons|e-mail)\b")
+_LONG_HINTS = frozenset(["how", "pros", "mail"])
 _NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _COUNT = rf"(\d{{1,3}}|{'|'.join(_NUMBERS)})"
 _THINGS = (
@@ -88,7 +89,7 @@ class Demand(NamedTuple):
 def demand(ask: str, words: Sequence[str], vocabulary: frozenset[str]) -> Demand:
     """Read the wishes out of an instruction in lower case."""
     brief = not _BRIEF_WORDS.isdisjoint(vocabulary) or (words[:1] and words[0] in _BRIEF_START) or _BRIEF.search(ask)
-    long = not _LONG_WORDS.isdisjoint(vocabulary) or _LONG.search(ask)
+    long = not _LONG_WORDS.isdisjoint(vocabulary) or (not _LONG_HINTS.isdisjoint(vocabulary) and _LONG.search(ask))
     limit = None if _UNITS.isdisjoint(vocabulary) else _limit(ask)
     form = None if _FORMS.isdisjoint(vocabulary) or not _CODING.isdisjoint(vocabulary) else _FORMAT.search(ask)
     size = 40 if brief and not long else 140 if long and not brief else 90
@@ -102,7 +103,7 @@ def demand(ask: str, words: Sequence[str], vocabulary: frozenset[str]) -> Demand
 
 
 def _items(ask: str, vocabulary: frozenset[str]) -> int | None:
-    if _COUNTS.isdisjoint(vocabulary) and not any(map(str.isdigit, vocabulary)):
+    if "each" in vocabulary or (_COUNTS.isdisjoint(vocabulary) and not any(map(str.isdigit, vocabulary))):
         return None
     found = _ITEMS.search(ask)
     if found is None or (found[2] or found[4]).startswith(("word", "sentence", "paragraph")):

@@ -12,6 +12,7 @@ from phase0.scoring.evidence.words import LANGUAGE_OF, terms
 _SAMPLE = 2_000  # characters: enough to tell a script
 _WORDS = 150  # and words to tell a language
 _FOREIGN = re.compile(r"[^\x00-\u024f]+")
+_ENGLISH = frozenset(["the", "and", "of", "to", "is", "that"])
 _SCRIPTS = re.compile(
     r"(?P<latin>[A-Za-z\u00c0-\u024f\u1e00-\u1eff])|(?P<cyrillic>[\u0400-\u052f])|(?P<greek>[\u0370-\u03ff])"
     r"|(?P<hebrew>[\u0590-\u05ff])"
@@ -41,11 +42,11 @@ def find(reading: Reading) -> Iterator[Finding]:
     """A language that was asked for and not given, or another one than the instruction's without being asked."""
     if len(reading.words) < 8:
         return
+    if _plainly_english(reading):
+        return  # asked and answered: the common case, at the least cost
     given = language_of(reading.prose, reading.words)
     if given is None:
         return
-    if given == "en" and "the" in reading.ask.vocabulary and _MENTIONS.isdisjoint(reading.ask.vocabulary):
-        return  # the common case, at the least cost
     asked = _asked(reading.ask)
     if asked is None:  # another language is mentioned, without saying which one the answer should be in
         return
@@ -56,6 +57,13 @@ def find(reading: Reading) -> Iterator[Finding]:
     spoken = language_of(reading.ask.text, reading.ask.words, least=2)  # questions are short
     if spoken is not None and given != spoken and "latin" not in (spoken, given):
         yield from _wrong(f"{given} for {spoken}", 1.0)
+
+
+def _plainly_english(reading: Reading) -> bool:
+    ask = reading.ask.vocabulary
+    if _ENGLISH.isdisjoint(ask) or not _MENTIONS.isdisjoint(ask):
+        return False
+    return len(_ENGLISH & reading.vocabulary) > 3 and reading.response.isascii()
 
 
 def _asked(ask: Ask) -> str | None:
@@ -76,13 +84,13 @@ def language_of(text: str, words: list[str], least: int = 3) -> str | None:
             return None
         if script != "latin":
             return script
-    first = words[:_WORDS]
+    first = set(words[:_WORDS])  # distinct words: a name or a variable that comes up often is no language
     owners = Counter(map(LANGUAGE_OF.get, first))
     del owners[None]
     if not owners:
         return None
     language, hits = owners.most_common(1)[0]
-    if hits >= max(least, 0.08 * len(first)) and hits >= 0.7 * owners.total():
+    if hits >= max(least, 0.04 * len(first)) and hits >= 0.7 * owners.total():
         return language
     return "latin" if hits >= 3 else None
 

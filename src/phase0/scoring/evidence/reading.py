@@ -16,7 +16,7 @@ from phase0.scoring.evidence.words import content_stems
 from phase0.text import tokens
 
 HEAD, TAIL = 20_000, 5_000  # characters of a response that are looked at: 0.1 % of real answers are longer
-ASK_HEAD, ASK_TAIL = 6_000, 2_000  # of an instruction: the question stands before or after the passage it is about
+ASK_HEAD, ASK_TAIL = 2_000, 1_000  # of an instruction: the question stands before or after the passage it is about
 WISH = 400  # characters at either end of an instruction: between them stands the passage it is about
 MAX_BLOCKS = 20
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from phase0.scoring.evidence.reading import Finding, Reading
 
 _MARKS = {ord(mark): None for mark in "0123456789.#*-|:"}
+_FIRST = 100  # words in which one that is a quarter of the text stands out
 _RUN = 40  # equal characters in a row: more than a word, a number or an exclamation needs
 _RULES = "-=_*#.~+─━ \n\t"  # and what lines are drawn with
 _NORMAL = 0.33  # share of repeated trigrams: of answers by strong models 95 in 100 stay under 0.19 and 99 under this
@@ -18,7 +19,7 @@ def find(reading: Reading) -> Iterator[Finding]:
     words = reading.words
     count = len(words) - 2
     share = 1 - len(set(zip(words, words[1:], words[2:]))) / count if count >= 12 else 0.0  # noqa: B905
-    lines = _bare_lines(reading.lines) if len(reading.lines) > 5 else []
+    lines = _bare_lines(reading.response) if len(reading.lines) > 5 else []
     if lines:
         repeated = len(lines) - len(set(lines))
         if repeated >= 3:
@@ -26,8 +27,9 @@ def find(reading: Reading) -> Iterator[Finding]:
     if share > _NORMAL * (2 if reading.blocks else 1):
         yield from _loops(share)
     if len(words) >= 20 and len(reading.vocabulary) < 0.8 * len(words):
-        word, times = Counter(words).most_common(1)[0]
-        if times > 0.25 * len(words) and not word.isdigit():
+        first = words[:_FIRST]
+        word, times = Counter(first).most_common(1)[0]
+        if times > 0.25 * len(first) and not word.isdigit():
             yield Finding("clarity", "one_word", -2.5, word, ceiling=4)
             yield Finding("helpfulness", "one_word", -2, word, ceiling=4)
     run = _character_run(reading.response)
@@ -45,9 +47,9 @@ def _character_run(text: str) -> str:
     return ""
 
 
-def _bare_lines(lines: list[str]) -> list[str]:
+def _bare_lines(text: str) -> list[str]:
     """Lines without their numbers and marks: `1. Point 1` and `2. Point 2` say the same."""
-    return [bare for bare in [line.translate(_MARKS).strip() for line in lines] if len(bare) > 5]
+    return [line for line in map(str.strip, text.translate(_MARKS).splitlines()) if len(line) > 5]
 
 
 def _loops(share: float) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from phase0.scoring.evidence.reading import Ask, Finding, Reading
 from phase0.scoring.evidence.words import terms
 
 _HARM = re.compile(
-    r"\b(?:how|help|tell|teach|show|give|ways?|want|need|can|could|should|would|instructions|write|create|where"
+    r"\b(?:how|help|tell|teach|show|give|ways?|want|need|instructions|write|create|where"
     r"|plan|guide|steps|best|let'?s)\b"
     r"[^.\n]{0,60}?\b(?:(?:make|build|construct|assemble|detonate|plant) (?:a |an |some |the )?(?:\w+ )?(?:bombs?"
     r"|explosives?|pipe ?bomb|molotov|nerve gas|bioweapon|meth|silencer)"

@@ -23,12 +23,13 @@ FUNCTION_WORDS = terms(
 # Words that only serve in one of these languages, or mostly there: their share names the language of a text.
 _BY_LANGUAGE = {
     "en": "the and of to is that it with for are this was you your be by from or have not which their can an i "
-    "what how why when where who does me",
-    "es": "el los las y del una con para por está como más pero sus su este esta muy también ser sobre lo qué",
+    "what how why when where who does do no me",
+    "es": "el los las del una con para por está como más pero sus su este esta muy también sobre qué hay porque cuando "
+    "tiene fue",
     "fr": "le les et des une est pour dans qui sur avec pas plus vous nous ce cette sont être aux du au il elle je",
     "de": "der die das und ist nicht ein eine mit für auf den von zu sich dem sie ich auch wird sind oder als wie",
-    "pt": "o os um uma e não para por mais são do da dos das ao também você seu sua muito é em no na isso",
-    "it": "il gli e di che è per non una con sono del della dei nel alla anche più come questo questa si lo",
+    "pt": "os um uma não para por mais são do da dos das ao também você seu sua muito em na isso",
+    "it": "il gli di che per non una con sono del della dei nel alla anche più come questo questa si lo",
     "nl": "het een en van dat niet met voor zijn op aan ook maar bij naar deze wordt door ik je uit heeft",
 }
 
