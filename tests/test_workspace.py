@@ -242,9 +242,9 @@ def holding(folder: Path) -> subprocess.Popen[str]:
 def test_a_second_process_is_told_who_holds_a_folder(tmp_path: Path) -> None:
     process = holding(tmp_path / "run")
     try:
-        with pytest.raises(BusyError, match=rf"the run is in use by process {process.pid} on .* since 20"):
-            with hold(tmp_path / "run", "the run"):
-                pass
+        told = rf"the run is in use by process {process.pid} on .* since 20"
+        with pytest.raises(BusyError, match=told), hold(tmp_path / "run", "the run"):
+            pass
     finally:
         process.communicate("\n", timeout=60)
     with hold(tmp_path / "run", "the run"):

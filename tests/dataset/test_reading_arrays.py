@@ -34,10 +34,9 @@ def values(path: Path) -> list[object]:
 
 def until_damage(path: Path) -> tuple[list[object], str]:
     """The values before the damage, and what it is said to be."""
-    found = []
+    found: list[object] = []
     with pytest.raises(DataError) as caught:
-        for row in read(path):
-            found.append(row.data if isinstance(row, Row) else row.error.reason)
+        found.extend(row.data if isinstance(row, Row) else row.error.reason for row in read(path))
     return found, str(caught.value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import io
 import tempfile
 from decimal import Decimal
@@ -168,7 +168,7 @@ def write(folder: Path, table: pa.Table) -> Path:
 
 
 def test_parquet_values_become_json(tmp_path: Path) -> None:
-    moment = datetime.datetime(2024, 5, 13, 12, 30, tzinfo=datetime.UTC)
+    moment = dt.datetime(2024, 5, 13, 12, 30, tzinfo=dt.UTC)
     table = pa.table(
         {
             "text": ["a\u2028\x00b"],
@@ -183,6 +183,12 @@ def test_parquet_values_become_json(tmp_path: Path) -> None:
             "kind": pa.array(["x"]).dictionary_encode(),
             "pairs": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
             "nothing": pa.nulls(1),
+            "fixed": pa.array([[1.5, 2.0]], pa.list_(pa.float32(), 2)),
+            "large": pa.array([["x"]], pa.large_list(pa.large_string())),
+            "time": pa.array([1_000_000_001], pa.time64("ns")),
+            "took": pa.array([1_500_000_000], pa.duration("ns")),
+            "long ago": pa.array([[1]], pa.list_(pa.timestamp("ns"))),
+            "uuid": pa.array([bytes(16)], pa.binary(16)).cast(pa.uuid()),
         }
     )
     assert values(write(tmp_path, table)) == [
@@ -199,6 +205,12 @@ def test_parquet_values_become_json(tmp_path: Path) -> None:
             "kind": "x",
             "pairs": [["k", 1]],
             "nothing": None,
+            "fixed": [1.5, 2.0],
+            "large": ["x"],
+            "time": "00:00:01",
+            "took": "PT1.5S",
+            "long ago": ["1970-01-01T00:00:00"],
+            "uuid": "00000000-0000-0000-0000-000000000000",
         }
     ]
 

@@ -108,6 +108,8 @@ class _Elements:
     def _leave(self) -> None:
         rest = self._view[self._at :]
         while not rest.strip(_SPACE):
+            if self._damage:
+                raise self._damage
             rest = self._stream.read1(_BLOCK)
             if not rest:
                 return

@@ -153,7 +153,10 @@ def _values(batch: Any) -> Iterator[Any]:
     """The rows of a batch as Python values; a BadRow for each one that Python or JSON has no value for."""
     import pyarrow as pa
 
-    columns = [column.cast(_mapped(column.type, _without_nanoseconds), safe=False) for column in batch.columns]
+    columns = []
+    for column in batch.columns:
+        kind = _mapped(column.type, _without_nanoseconds)
+        columns.append(column if kind == column.type else column.cast(kind, safe=False))
     batch = pa.RecordBatch.from_arrays(columns, batch.schema.names)
     try:
         values = batch.to_pylist()
@@ -197,7 +200,6 @@ def _without_nanoseconds(kind: Any) -> Any:
 
 def _salvaged(row: Any) -> bytes:
     """A row that has no JSON, as near to it as can be: what is not UTF-8 as `\\xNN`, times as numbers."""
-
     import pyarrow as pa
 
     def bare(kind: Any) -> Any:
