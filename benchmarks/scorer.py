@@ -1,8 +1,8 @@
 """What the embedded scorer is worth: agreement with people and strong judges, its use of the scale, its speed.
 
 Run `python benchmarks/scorer.py --data DIR [--sample N]`; DIR (default: PHASE0_DEV_DATA of the environment) holds the
-folders judge/, teachers/ and corpus/ of the development data. The scorer was developed looking at the vicuna80 labels
-and at Prometheus; nothing was fitted to the others, which only measure.
+folders judge/, teachers/ and corpus/ of the development data. Weights were set by hand while looking at the vicuna80
+labels and at Prometheus. The other labels only measure: their agreement was printed along the way, but chose no weight.
 """
 
 from __future__ import annotations

@@ -150,7 +150,6 @@ def test_a_run_in_which_no_file_can_be_read_fails_with_the_first_reason(tmp_path
 def test_teachers_of_a_mix_share_the_rows_without_overlap(
     upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phase0.stages.distill.TEACHERS", ("original", "second"))
     monkeypatch.setitem(phase0.stages.distill.EXCHANGES, "second", "phase0.exchanges.original:Original")
     made = phase0.run(plan(upstream, distill={"mix": {"original": 60, "second": 40}}), tmp_path / "run")
     counts = [step.manifest.counts for step in made.steps if step.stage == "distill"]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from phase0.stages.deduplicate import deduplicate
     from phase0.stages.distill import distill
     from phase0.stages.download import acquire, download
+    from phase0.stages.export import export
     from phase0.stages.publish import publish
     from phase0.stages.score import score
     from phase0.stages.verify import verify
@@ -39,6 +40,7 @@ _PUBLIC = {
     "distill": "phase0.stages.distill",
     "download": "phase0.stages.download",
     "explain": "phase0.story",
+    "export": "phase0.stages.export",
     "load_plan": "phase0.plan",
     "publish": "phase0.stages.publish",
     "run": "phase0.runs",

@@ -16,7 +16,7 @@ Phase0Error
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class Phase0Error(Exception):
@@ -43,6 +43,14 @@ class RowError(Phase0Error):
         self.reason = reason
         self.detail = detail
         self.field = field
+
+    def __reduce__(self) -> tuple[Callable[..., RowError], tuple[str, str, str | None]]:
+        # Exceptions are pickled with their message alone; this one may cross to another process whole.
+        return _row_error, (self.reason, self.detail, self.field)
+
+
+def _row_error(reason: str, detail: str, field: str | None) -> RowError:
+    return RowError(reason, detail, field=field)
 
 
 class HubError(Phase0Error):

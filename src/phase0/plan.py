@@ -78,7 +78,7 @@ def load_plan(path: str | Path, settings: Sequence[str] = ()) -> Plan:
     """Read a plan. `settings` are `key=value` with dotted keys and TOML values, put in place of what the file says."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise PlanError(f"{path}: there is no such plan") from None
     except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
@@ -135,13 +135,22 @@ def _check_keys(kind: Any, data: Any, place: tuple[str, ...], where: str, text: 
         for key, value in data.items():
             if key not in fields:
                 table = f" in [{'.'.join(place)}]" if place else ""
-                raise PlanError(f"{where}{_line_of(key, text)}: unknown key {key!r}{table}.{near_miss(key, fields)}")
+                raise PlanError(
+                    f"{where}{_line_of((*place, key), text)}: unknown key {key!r}{table}.{near_miss(key, fields)}"
+                )
             _check_keys(fields[key], value, (*place, key), where, text)
 
 
-def _line_of(key: str, text: str) -> str:
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*(\[+\s*([\w.-]+\.)?)?[\"']?{re.escape(key)}[\"']?\s*[=\].]", line):
+def _line_of(place: tuple[str, ...], text: str) -> str:
+    """`:N` for the line on which a key stands, as far as reading line by line can tell; else nothing."""
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if header:
+            table = tuple(part.strip(" \"'") for part in header[1].split("."))
+        key = re.match(r"\s*([\w.\"'-]+)\s*=", line)
+        here = (*table, *(part.strip("\"'") for part in key[1].split("."))) if key else table
+        if here[: len(place)] == place:
             return f":{number}"
     return ""
 
@@ -160,24 +169,43 @@ def _faults(plan: Plan) -> list[str]:
         faults.append("[download] names neither datasets nor inputs")
     if plan.download.limit is not None and plan.download.limit < 1:
         faults.append(f"download.limit is {plan.download.limit}; it must be at least 1")
-    total = sum(plan.distill.mix.values(), Decimal(0))
-    if total != 100 or any(share <= 0 for share in plan.distill.mix.values()):
-        faults.append(f"distill.mix sums to {total}; its shares are above 0 and sum to 100")
+    shares = list(plan.distill.mix.values())
+    if not all(share.is_finite() and share > 0 for share in shares) or sum(shares) != 100:
+        faults.append(f"distill.mix sums to {sum(shares)}; its shares are above 0 and sum to 100")
     if not 1 <= plan.score.threshold < 10:
         faults.append(
-            f"score.threshold is {plan.score.threshold:g}; scores go from 1 to 10, and a row is kept above it"
+            f"score.threshold is {plan.score.threshold:g}; it is from 1 to below 10, and a row is kept above it"
         )
-    if not 0 < plan.dedup.threshold <= 1:
+    if not (plan.dedup.threshold.is_finite() and 0 < plan.dedup.threshold <= 1):
         faults.append(f"dedup.threshold is {plan.dedup.threshold}; a Jaccard similarity is above 0 and at most 1")
     if plan.dedup.shingle < 1:
         faults.append(f"dedup.shingle is {plan.dedup.shingle}; it must be at least 1 word")
-    unknown = [name for name in plan.categories if name not in CATEGORIES]
-    if unknown:
-        faults.append(
-            f"[categories] names {unknown[0]!r}.{near_miss(unknown[0], CATEGORIES)} Known: {', '.join(CATEGORIES)}"
-        )
-    if plan.categories and abs(sum(plan.categories.values()) - 100) > 0.01:
-        faults.append(f"[categories] sums to {sum(plan.categories.values()):g}, not 100")
-    if plan.budget_usd is not None and plan.budget_usd < 0:
-        faults.append(f"budget_usd is {plan.budget_usd}; it cannot be below 0")
+    if plan.budget_usd is not None and not (plan.budget_usd.is_finite() and plan.budget_usd >= 0):
+        faults.append(f"budget_usd is {plan.budget_usd}; it is a sum of dollars, 0 or more")
+    return [*faults, *_criteria_faults(plan.verify), *_category_faults(plan.categories)]
+
+
+def _criteria_faults(wanted: Verify) -> list[str]:
+    faults = []
+    if wanted.min_quality is not None and not 1 <= wanted.min_quality <= 10:
+        faults.append(f"verify.min_quality is {wanted.min_quality:g}; scores go from 1 to 10")
+    if not 0 <= wanted.max_duplicate_rate <= 1:
+        faults.append(f"verify.max_duplicate_rate is {wanted.max_duplicate_rate:g}; it is a share, from 0 to 1")
+    for name in ("target_rows", "min_teachers"):
+        value = getattr(wanted, name)
+        if value is not None and value < 1:
+            faults.append(f"verify.{name} is {value}; it must be at least 1")
+    return faults
+
+
+def _category_faults(wanted: Mapping[str, float]) -> list[str]:
+    faults = [
+        f"[categories] names {name!r}.{near_miss(name, CATEGORIES)} Known: {', '.join(CATEGORIES)}"
+        for name in wanted
+        if name not in CATEGORIES
+    ]
+    if any(not 0 <= share <= 100 for share in wanted.values()):
+        faults.append("[categories] has a share that is not between 0 and 100")
+    if wanted and not abs(sum(wanted.values()) - 100) <= 0.01:
+        faults.append(f"[categories] sums to {sum(wanted.values()):g}, not 100")
     return faults

@@ -348,6 +348,9 @@ def test_the_parser_never_sees_what_could_exhaust_it() -> None:
         ("2024-01-05 = today", []),
         ("= 4", []),
         ("100 + 12% = 112", []),
+        ("3,5 + 1 = 4,5", []),
+        ("100 / 8 = 12,5", []),
+        ("10,000 + 1 = 10,001", [True]),
     ],
 )
 def test_stated_sums_are_judged_exactly_and_unclear_ones_passed_over(text: str, verdicts: list[bool]) -> None:

@@ -17,6 +17,7 @@ from phase0.engine.local import Local
 from phase0.errors import DataError, UsageError
 from phase0.records import Record, Scores, encode
 from phase0.scoring.local import Judgement, judge
+from phase0.stages import parts
 from phase0.stages import score as stage
 from phase0.stages.parts import Kept, Lost
 from phase0.stages.score import score, score_row
@@ -57,7 +58,7 @@ def test_a_row_is_kept_when_its_rounded_score_is_strictly_above_the_threshold(
 def test_a_row_keeps_its_four_scores_and_why_it_has_them(tmp_path: Path) -> None:
     good = record(1, instruction="Name three rivers of Africa.", response="The Nile, the Niger and the Congo.")
     path = write(tmp_path / "in.jsonl", encode(good), encode(record(2, response="")))
-    score([path], tmp_path / "out.jsonl", threshold=1.5, engine=ONE)
+    score([path], tmp_path / "out.jsonl", threshold=2.0, engine=ONE)
     (kept,) = rows_of(tmp_path / "out.jsonl")
     scores, reasons = judge(good.instruction, good.response)
     assert list(kept)[:4] == ["instruction", "response", "source", "quality_score"]
@@ -68,7 +69,8 @@ def test_a_row_keeps_its_four_scores_and_why_it_has_them(tmp_path: Path) -> None
     (lost,) = dropped_of(tmp_path / "out.jsonl")
     assert (lost["reason"], lost["line"]) == ("low_score", 2)
     assert lost["row"]["quality_score"] == lost["evidence"]["quality_score"] == 2.0
-    assert lost["evidence"]["threshold"] == 1.5 or lost["evidence"]["reasons"]
+    assert lost["evidence"]["threshold"] == 2.0
+    assert lost["evidence"]["reasons"] == lost["row"]["meta"]["flags"] != []
 
 
 def test_a_row_without_a_response_is_dropped_unscored(tmp_path: Path) -> None:
@@ -129,9 +131,10 @@ def big(path: Path, count: int) -> Path:
     return write(path, *lines)
 
 
-def test_workers_change_neither_the_rows_nor_what_is_dropped(tmp_path: Path) -> None:
-    inputs = [big(tmp_path / "a.jsonl", 4000), big(tmp_path / "b.jsonl", 300)]
-    assert len(split(inputs[0], 2 << 20)) > 1
+def test_workers_change_neither_the_rows_nor_what_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_PART", 30_000)
+    inputs = [big(tmp_path / "a.jsonl", 400), big(tmp_path / "b.jsonl", 98)]
+    assert len(split(inputs[0], 30_000)) > 8
     seen = set()
     for workers in (1, 2, 4):
         output = tmp_path / str(workers) / "out.jsonl"
@@ -142,7 +145,7 @@ def test_workers_change_neither_the_rows_nor_what_is_dropped(tmp_path: Path) -> 
         seen.add((output.read_bytes(), dropped, str(manifest.figures), manifest.recipe))
     assert len(seen) == 1
     lost = [row["line"] for row in dropped_of(tmp_path / "2" / "out.jsonl") if row["reason"] == "invalid_json"]
-    assert lost == [*range(1, 4001, 97), *range(1, 301, 97)]
+    assert lost == [*range(1, 401, 97), *range(1, 99, 97)]
 
 
 def test_the_figures_are_those_of_all_scored_rows(tmp_path: Path) -> None:

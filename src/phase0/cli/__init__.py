@@ -60,7 +60,7 @@ def status_of(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _tell("stopped. Nothing half-written was left behind; run the same command again.")
         return STOPPED
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except (BrokenPipeError, SystemExit):  # the reader of our output has seen enough; rich says so by exiting
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is a bug

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 Parts = Sequence[tuple[Decimal, Decimal]]
 WHOLE: Parts = ((Decimal(0), Decimal(100)),)
 
-# Known names of the recipe, so that a plan that mixes them is a valid plan.
-TEACHERS = ("original", "llama-405b", "gpt-4o", "qwen-coder-480b")
+# Teachers of the recipe that can only be asked over the network: known names, so that a typing error is told from them.
+REMOTE = ("llama-405b", "gpt-4o", "qwen-coder-480b")
 
 
 def distill(
@@ -86,22 +86,23 @@ def distill_settings(teacher: str, parts: Parts) -> dict[str, Any]:
 
 def check_teacher(teacher: str) -> None:
     """Raise UsageError for a teacher that this version cannot ask."""
-    if teacher not in TEACHERS:
-        raise UsageError(
-            f"there is no teacher called {teacher!r}.{near_miss(teacher, TEACHERS)} Known: {', '.join(TEACHERS)}."
-        )
-    if teacher not in EXCHANGES:
+    if teacher in EXCHANGES:
+        return
+    if teacher in REMOTE:
         raise UsageError(
             f"teacher {teacher!r} is asked over the network, which is not built yet. "
             "`--teacher original` keeps the dataset's own answers."
         )
+    known = (*EXCHANGES, *REMOTE)
+    raise UsageError(f"there is no teacher called {teacher!r}.{near_miss(teacher, known)} Known: {', '.join(known)}.")
 
 
 def selected(keys: npt.NDArray[np.uint64], parts: Parts) -> npt.NDArray[np.bool_]:
     """Which rows fall into `parts` of the line from 0 to 100, by rank of their keys.
 
     keys: (N,) one per row; equal keys rank in the order of the rows. Ranks from floor(N·start/100) up to
-    floor(N·stop/100) are taken: parts that cover the line cover every row once, whatever N is.
+    floor(N·stop/100) are taken: parts that cover the line cover every row once, whatever N is. A part's count is exact
+    to one row.
     """
     import numpy as np
 
@@ -141,6 +142,8 @@ def _answer(out: StageOutput, number: int, mine: npt.NDArray[np.bool_], exchange
             out.drop(lost.raw, line=lost.line, reason=lost.reason, evidence=lost.evidence, file=number)
             continue
         line, raw, record = item
+        if exchange.ask(record):
+            raise UsageError("this teacher asks a model, and nothing sends requests yet; its answers cannot be had")
         answered = exchange.read(record, ())
         if isinstance(answered, str):
             out.drop(raw, line=line, reason=answered, evidence={}, file=number)

@@ -27,8 +27,8 @@ _GOES_ON = re.compile(
     r"[ \t]{0,3}(?:[-+*/×÷·−^(]|x\b)|[A-Za-z]|[ \t]{0,3}(?:hundred|thousand|million|billion|trillion|dozen|k\b"
     r"|[xX×] ?10|mod\b|r(?:emainder)?\b)"
 )
-# powers of ten, percent of an unclear whole, 50 / 1/2: what cannot be read for sure
-_UNCLEAR = re.compile(r"10[-^]\d|\*\*|%[ \t]*[-+\d(]|[-+][^-+*/]{1,20}%|/[^-+*/()]{1,20}/")
+# powers of ten, percent of an unclear whole, 50 / 1/2, a decimal comma: what cannot be read for sure
+_UNCLEAR = re.compile(r"10[-^]\d|\*\*|%[ \t]*[-+\d(]|[-+][^-+*/]{1,20}%|/[^-+*/()]{1,20}/|,\d(?!\d\d(?!\d))")
 
 
 def find(reading: Reading) -> Iterator[Finding]:
@@ -77,6 +77,8 @@ def _claim(text: str, at: int) -> tuple[str, bool] | None:
     expression = _FRESH.sub("", _MARKER.sub("", left[0], count=1)).strip()
     value = evaluate(expression)
     if value is None:
+        return None
+    if _UNCLEAR.search(result[1]):
         return None
     stated = result[1].translate(_NO_SIGNS)
     percent = result[2] is not None or "%" in expression

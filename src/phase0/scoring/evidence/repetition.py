@@ -36,6 +36,7 @@ def find(reading: Reading) -> Iterator[Finding]:
     if run:
         yield Finding("clarity", "character_run", -4, run, ceiling=3)
         yield Finding("helpfulness", "character_run", -2, run, ceiling=4)
+        yield Finding("correctness", "character_run", -1, run, ceiling=5)
 
 
 def _character_run(text: str) -> str:

@@ -18,6 +18,7 @@ _REASONS = terms(
     """
 )
 _NUMBERS = 15  # distinct numbers that count as something said: counting up says nothing
+_BRIEF = 0.35  # a question for a word may be answered in a word
 _BEYOND = 0.8  # how much of the gain goes on beyond saturation
 
 
@@ -29,6 +30,8 @@ def find(reading: Reading) -> Iterator[Finding]:
     level = math.log1p(said) / math.log1p(wanted)
     if level > 1:
         level = 1 + _BEYOND * (level - 1)
+    if reading.ask.wish.brief:
+        level = max(level, _BRIEF)
     detail = f"{said} of {wanted}"
     yield Finding("helpfulness", "substance", 9.0 * (level - 0.5), detail)
     yield Finding("correctness", "substance", 5.0 * (level - 0.5), detail)
