@@ -147,6 +147,14 @@ def test_a_run_in_which_no_file_can_be_read_fails_with_the_first_reason(tmp_path
         phase0.run(plan(tmp_path / "page.jsonl"), tmp_path / "run")
 
 
+def test_a_dataset_whose_files_are_missing_is_named_and_left_out(upstream: Path, tmp_path: Path) -> None:
+    own = {"here": {"files": ["made.json"]}, "gone": {"files": ["nowhere.json"]}}
+    data = {"name": "t", "download": {"datasets": ["gone", "here"]}, "datasets": own, "score": {"threshold": 5.0}}
+    made = phase0.run(plan_from(data, folder=upstream.parent), tmp_path / "run")
+    assert [reason.split(":")[0] for reason in made.rejected] == ["gone"]
+    assert made.verification.rows > 50
+
+
 def test_teachers_of_a_mix_share_the_rows_without_overlap(
     upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
         BusyError,
         DataError,
         HubError,
+        Phase0Error,
         PlanError,
         ProviderError,
         RowError,
         UsageError,
     )
-    from phase0.errors import Phase0Error as Phase0Error
     from phase0.plan import Plan, load_plan
     from phase0.records import Record, Reply, Request, Scores, Turn
     from phase0.report import write_report
@@ -34,7 +34,21 @@ if TYPE_CHECKING:
     from phase0.stages.verify import verify
     from phase0.story import explain
 
-_PUBLIC = {
+_PLACES = {
+    "BusyError": "phase0.errors",
+    "DataError": "phase0.errors",
+    "HubError": "phase0.errors",
+    "Phase0Error": "phase0.errors",
+    "Plan": "phase0.plan",
+    "PlanError": "phase0.errors",
+    "ProviderError": "phase0.errors",
+    "Record": "phase0.records",
+    "Reply": "phase0.records",
+    "Request": "phase0.records",
+    "RowError": "phase0.errors",
+    "Scores": "phase0.records",
+    "Turn": "phase0.records",
+    "UsageError": "phase0.errors",
     "acquire": "phase0.stages.download",
     "deduplicate": "phase0.stages.deduplicate",
     "distill": "phase0.stages.distill",
@@ -48,22 +62,45 @@ _PUBLIC = {
     "status": "phase0.runs",
     "verify": "phase0.stages.verify",
     "write_report": "phase0.report",
-    **dict.fromkeys(("Plan",), "phase0.plan"),
-    **dict.fromkeys(("Record", "Reply", "Request", "Scores", "Turn"), "phase0.records"),
-    **dict.fromkeys(
-        ("BusyError", "DataError", "HubError", "Phase0Error", "PlanError", "ProviderError", "RowError", "UsageError"),
-        "phase0.errors",
-    ),
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (names of strings, made from the table above)
+__all__ = [
+    "BusyError",
+    "DataError",
+    "HubError",
+    "Phase0Error",
+    "Plan",
+    "PlanError",
+    "ProviderError",
+    "Record",
+    "Reply",
+    "Request",
+    "RowError",
+    "Scores",
+    "Turn",
+    "UsageError",
+    "__version__",
+    "acquire",
+    "deduplicate",
+    "distill",
+    "download",
+    "explain",
+    "export",
+    "load_plan",
+    "publish",
+    "run",
+    "score",
+    "status",
+    "verify",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are first used: `import phase0` alone loads nothing heavy."""
-    if name not in _PUBLIC:
+    if name not in _PLACES:
         raise AttributeError(f"module 'phase0' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    return getattr(importlib.import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -102,7 +102,7 @@ def run(
     with hold(folder / MARK, str(folder)):
         _invalidate(folder, plan, progress)
         write_json(folder / _PLAN, plan)
-        done = tuple(_steps(plan, folder, hub, engine or Local(), progress))
+        done = tuple(_steps(plan, folder, hub, engine or Local(1), progress))
         checked = _verify(plan, folder, progress)
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
@@ -137,20 +137,15 @@ def _steps(plan: Plan, folder: Path, hub: Hub, engine: Engine, progress: Progres
 
 def _acquire(plan: Plan, raw: Path, hub: Hub, engine: Engine, progress: Progress) -> Iterator[Done]:
     """A step for each dataset, then one that joins them. A dataset that cannot be read is named and left out."""
-    limit, names, rejected = plan.download.limit, [], []
-    for source in _sources(plan, raw.parent.parent / MARK / "hub", hub, progress):
-        target = raw.parent / f"{source.name}.jsonl"
-        work = partial(acquire_source, source, raw.parent, limit=limit, engine=engine, progress=progress)
+    names: list[str] = []
+    rejected: list[Rejected] = []
+    for name, obtain in _sources(plan, raw.parent.parent / MARK / "hub", hub, progress):
         try:
-            done = _do(
-                Step("download", target, tuple(file.path for file in source.files), source.settings(limit), work),
-                progress,
-            )
+            yield _do(_reading(obtain(), raw.parent, plan.download.limit, engine, progress), progress)
         except DataError as error:
-            rejected.append(Rejected(path=source.name, reason=str(error)))
+            rejected.append(Rejected(path=name, reason=str(error)))
             continue
-        names.append(source.name)
-        yield done
+        names.append(name)
     if not names:
         raise DataError(rejected[0].reason)
     inputs = tuple(raw.parent / f"{name}.jsonl" for name in names)
@@ -158,12 +153,27 @@ def _acquire(plan: Plan, raw: Path, hub: Hub, engine: Engine, progress: Progress
     yield _do(Step("combine", raw, inputs, combine_settings(names), work), progress)
 
 
-def _sources(plan: Plan, cache: Path, hub: Hub, progress: Progress) -> Iterator[Source]:
-    wanted = plan.download
+def _reading(source: Source, folder: Path, limit: int | None, engine: Engine, progress: Progress) -> Step:
+    work = partial(acquire_source, source, folder, limit=limit, engine=engine, progress=progress)
+    files = tuple(file.path for file in source.files)
+    return Step("download", folder / f"{source.name}.jsonl", files, source.settings(limit), work)
+
+
+def _sources(plan: Plan, cache: Path, hub: Hub, progress: Progress) -> Iterator[tuple[str, Callable[[], Source]]]:
+    """The datasets of a plan by name, each with what it takes to have its files on this disk."""
+    wanted, folder = plan.download, Path(plan.folder)
     for dataset in find(wanted.datasets, plan.datasets):
-        local = dataset.hub is None and not dataset.builtin
-        yield local_files(dataset, Path(plan.folder)) if local else files_of(dataset, cache, None, hub, progress)
-    yield from own_files([Path(plan.folder) / item for item in wanted.inputs], wanted.layout) if wanted.inputs else ()
+        if dataset.hub is None and not dataset.builtin:
+            yield dataset.name, partial(local_files, dataset, folder)
+        else:
+            yield dataset.name, partial(files_of, dataset, cache, None, hub, progress)
+    if wanted.inputs:
+        for source in own_files([folder / item for item in wanted.inputs], wanted.layout):
+            yield source.name, partial(_same, source)
+
+
+def _same(source: Source) -> Source:
+    return source
 
 
 def shares(mix: dict[str, Decimal]) -> dict[str, Parts]:

@@ -1,4 +1,4 @@
-"""An exported row says what the record says, in the form a trainer reads; what does not fit is dropped with a reason."""
+"""An exported row says what the record says, in the form a trainer reads; what does not fit is dropped."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.score,
     making.dedup,
     making.publish,
+    making.export,
     checking.verify,
     checking.report,
     running.run,

@@ -20,6 +20,7 @@ def verify(
     min_teachers: Annotated[int | None, Parameter(help="So many different sources must have answered.")] = None,
     max_duplicate_rate: Annotated[float, Parameter(help="Share of rows that may be near-duplicates of others.")] = 0.01,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
+    shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:
     """Check a dataset: format, scores, remaining duplicates, statistics, and the criteria asked for.
@@ -40,6 +41,7 @@ def verify(
             min_teachers=min_teachers,
             max_duplicate_rate=max_duplicate_rate,
             threshold=threshold,
+            shingle=shingle,
             progress=progress,
         )
     print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() if json else render(found))

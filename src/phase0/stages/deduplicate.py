@@ -19,6 +19,7 @@ from phase0.progress import SILENT, Progress
 from phase0.stages.output import StageOutput, stage_output
 from phase0.stages.parts import finished
 
+_NAMED = 5
 ALARM = 0.5  # a source that loses more than this share of its rows is named
 
 
@@ -74,10 +75,16 @@ def deduplicate(
         progress.start("write kept rows", len(seen.ids))
         _write(out, paths, seen, result, progress)
         out.figures = _figures(result, seen, settings)
-        for name in out.figures["sources_over_half_removed"]:
-            progress.warn(f"{name} loses more than half of its rows as near-duplicates")
+        _alarm(out.figures["sources_over_half_removed"], progress)
         progress.finish()
     return finished(Path(output))
+
+
+def _alarm(sources: Sequence[str], progress: Progress) -> None:
+    """Name the sources that lose more than half of their rows, as far as a person would read on."""
+    if sources:
+        more = f", and {len(sources) - _NAMED} more (all are in the manifest)" if len(sources) > _NAMED else ""
+        progress.warn(f"more than half of the rows are near-duplicates in: {', '.join(sources[:_NAMED])}{more}")
 
 
 def dedup_settings(threshold: str | float | Decimal, on: On, shingle: int) -> dict[str, Any]:

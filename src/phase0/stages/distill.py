@@ -20,8 +20,8 @@ from phase0.exchanges import EXCHANGES, Exchange
 from phase0.progress import SILENT, Progress
 from phase0.records import digest, encode
 from phase0.registry import load
-from phase0.stages.output import StageOutput, stage_output
-from phase0.stages.parts import bad_row, finished
+from phase0.stages.output import StageOutput, check_output, stage_output
+from phase0.stages.parts import finished
 from phase0.workspace import claim, workspace_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def distill(
     """
     check_teacher(teacher)
     paths, output = expand(inputs), Path(output)
+    check_output(output, paths)  # before a share is claimed for a call that cannot go on
     share = _decimal(percentage)
     parts = claim(
         workspace_of(output, workspace),
@@ -138,8 +139,7 @@ def _answer(out: StageOutput, number: int, mine: npt.NDArray[np.bool_], exchange
         if not is_mine:
             continue
         if isinstance(item, BadRow):
-            lost = bad_row(item)
-            out.drop(lost.raw, line=lost.line, reason=lost.reason, evidence=lost.evidence, file=number)
+            out.drop_bad(item, number)
             continue
         line, raw, record = item
         if exchange.ask(record):

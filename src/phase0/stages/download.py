@@ -91,7 +91,7 @@ def download(
         return files_of(dataset, cache, revision, hub, progress)
 
     found = {dataset.name: partial(files, dataset) for dataset in find(datasets)}
-    return _acquire(found, folder, limit, engine or Local(), progress)
+    return _acquire(found, folder, limit, engine or Local(1), progress)
 
 
 def acquire(
@@ -108,7 +108,7 @@ def acquire(
     A file that cannot be read is named in `rejected` and the others go on; DataError only when none could be read.
     """
     found = {source.name: partial(_on_disk, source) for source in own_files(inputs, layout)}
-    return _acquire(found, _folder(output), limit, engine or Local(), progress)
+    return _acquire(found, _folder(output), limit, engine or Local(1), progress)
 
 
 def _on_disk(source: Source) -> Source:

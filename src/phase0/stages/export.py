@@ -13,7 +13,7 @@ from phase0.errors import UsageError, near_miss
 from phase0.progress import SILENT, Progress
 from phase0.records import Record
 from phase0.stages.output import stage_output
-from phase0.stages.parts import bad_row, finished
+from phase0.stages.parts import finished
 from phase0.stages.publish import FULL
 
 Row = dict[str, Any]
@@ -81,8 +81,7 @@ def export(
                 out.sums[file].read += 1
                 progress.advance(1)
                 if isinstance(item, BadRow):
-                    lost = bad_row(item)
-                    out.drop(lost.raw, line=lost.line, reason=lost.reason, evidence=lost.evidence, file=file)
+                    out.drop_bad(item, file)
                     continue
                 line, raw, record = item
                 row = FORMATS[to](record) if record.response is not None else "no_response"

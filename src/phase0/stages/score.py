@@ -48,7 +48,7 @@ def score(
         expand(inputs),
         Path(output),
         settings=score_settings(model, threshold),
-        engine=engine or Local(),
+        engine=engine or Local(1),
         progress=progress,
         figures=_figures,
     )

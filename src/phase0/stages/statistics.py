@@ -195,9 +195,10 @@ def _category(row: ValidRow, twin: _Full | None) -> tuple[str, CategoryOrigin]:
     """The category that was set when the row was acquired, else the one that its text has now."""
     if row.category is not None:
         return row.category, "rows"
+    stored = twin.meta.category if twin is not None and twin.meta is not None else None
     same = twin is not None and (twin.instruction, twin.response) == (row.instruction, row.response)
-    if same and twin.meta is not None and twin.meta.category in CATEGORIES:
-        return twin.meta.category, "full rows"
+    if same and stored in CATEGORIES:
+        return str(stored), "full rows"
     return categorise(row.instruction, row.response, system=row.system), "computed"
 
 
