@@ -275,8 +275,9 @@ def test_offline_does_not_pass_a_file_off_as_another(hub: HubServer, get: Any, h
 def test_a_listing_on_disk_that_cannot_be_read_is_asked_for_again(get: Any, tmp_path: Path) -> None:
     first = get()
     (listing,) = tmp_path.glob(".*.json")
-    listing.write_bytes(b'{"half a')
-    assert get(revision=first.revision) == first
+    for damaged in (b'{"half a', b'{"repo": "\xff"}'):
+        listing.write_bytes(damaged)
+        assert get(revision=first.revision) == first
 
 
 def test_no_network_names_the_endpoint_and_the_way_without_it(get: Any) -> None:

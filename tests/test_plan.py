@@ -45,6 +45,11 @@ def test_a_plan_needs_a_name_and_something_to_read(tmp_path: Path) -> None:
     assert "neither datasets nor inputs" in refused(tmp_path, 'name = "x"\n[download]\n')
 
 
+@pytest.mark.parametrize("name", ["", " ", "/tmp/x", "a/b", "..", ".hidden", "c:x"])
+def test_a_name_that_leads_out_of_the_folder_of_runs_is_refused(tmp_path: Path, name: str) -> None:
+    assert f"name is {name!r}" in refused(tmp_path, f'name = "{name}"\n[download]\ninputs = ["x"]\n')
+
+
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.toml")), ids=lambda path: path.name)
 def test_the_plans_that_ship_are_valid(path: Path) -> None:
     plan = load_plan(path)
@@ -91,6 +96,8 @@ def test_an_unknown_key_is_named_with_its_line_and_the_near_miss(tmp_path: Path,
         ("[categories]\ncode = 50", ["[categories] sums to 50"]),
         ("[verify]\ntarget_rows = true", ["verify.target_rows", "bool"]),
         ("[datasets.mine]\nfiles = []", ["files is empty"]),
+        ('[datasets."../mine"]\nfiles = ["x"]', ["'../mine'", "no name"]),
+        ('[datasets.combined]\nfiles = ["x"]', ["'combined'", "no name"]),
         ('[datasets.mine]\nfiles = ["x"]\nhub = "no-owner"', ["owner/name"]),
     ],
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -141,6 +141,46 @@ def test_a_rejected_file_is_named_and_the_others_make_the_dataset(upstream: Path
     assert made.verification.rows > 50
 
 
+def test_a_rejected_file_is_told_once_and_no_longer_when_it_was_mended(upstream: Path, tmp_path: Path) -> None:
+    cut, page = upstream.parent / "cut.jsonl.gz", upstream.parent / "page.jsonl"
+    cut.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows(90)))[:-4])
+    page.write_text("<html></html>")
+    given = plan(upstream, download={"inputs": [str(upstream.parent)]})
+    assert [Path(reason.split(": ")[0]).name for reason in phase0.run(given, tmp_path / "run").rejected] == [
+        page.name,
+        cut.name,
+    ]
+    page.unlink()
+    again = phase0.run(given, tmp_path / "run")
+    assert [Path(reason.split(": ")[0]).name for reason in again.rejected] == [cut.name]
+    assert [step.stage for step in again.steps if not step.skipped] == ["combine"]
+
+
+def test_a_file_and_a_dataset_of_one_name_are_both_read(upstream: Path, tmp_path: Path) -> None:
+    (tmp_path / "sample.json").write_text(json.dumps(rows(3)))
+    given = plan(upstream, download={"datasets": ["sample"], "inputs": [str(tmp_path / "sample.json")]})
+    made = phase0.run(given, tmp_path / "run")
+    read = {step.output.name: step.manifest.counts.kept for step in made.steps if step.stage == "download"}
+    assert read == {"sample.jsonl": 528, "sample-2.jsonl": 3}
+    assert made.steps[2].manifest.counts.kept == 531
+
+
+@pytest.mark.parametrize("changes", [{"datasets": ["sampel"]}, {"inputs": ["nowhere.jsonl"]}])
+def test_sources_that_are_not_there_stop_a_run_before_anything_is_done(
+    changes: dict[str, object], upstream: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"no dataset called 'sampel'\. Did you mean 'sample'|there is no such file"):
+        phase0.run(plan(upstream, download=changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_left_by_another_version_is_no_obstacle(upstream: Path, tmp_path: Path) -> None:
+    for left in (b'{"name": "\xff"}', b"{", b'{"nome": "x"}'):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run/plan.json").write_bytes(left)
+        assert phase0.run(plan(upstream), tmp_path / "run").verification.rows > 50
+
+
 def test_a_run_in_which_no_file_can_be_read_fails_with_the_first_reason(tmp_path: Path) -> None:
     (tmp_path / "page.jsonl").write_text("<html></html>")
     with pytest.raises(DataError, match="web page"):
@@ -206,28 +246,19 @@ def test_the_lineage_of_a_dataset_leads_back_to_the_upstream_file(upstream: Path
     assert (first.path.parent / first.manifest.inputs[0].path).resolve() == upstream.resolve()
 
 
-def test_a_run_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_one(
-    upstream: Path, tmp_path: Path
-) -> None:
+def test_a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one(upstream: Path, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(f'name = "x"\n[download]\ninputs = ["{upstream.as_posix()}"]\n[score]\nthreshold = 5.0\n')
-    began = time.monotonic()
     subprocess.run(command(file, tmp_path / "calm"), check=True, capture_output=True)
-    length = time.monotonic() - began
-    random_moment = random.Random(7)
-    killed = 0
-    while killed < 4:
+    for stage in ("raw/made", "raw/combined", "distilled/original", "scored/all_scored", "deduped/deduped", "dataset"):
         process = subprocess.Popen(
             command(file, tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        try:
-            process.wait(timeout=length * random_moment.uniform(0.2, 0.9))
-            break  # it came through: nothing is left to kill
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
-    assert killed > 0
+        while process.poll() is None and not (tmp_path / f"killed/{stage}.meta").exists():
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, f"it ended before it came to {stage}"
+        assert not (tmp_path / "killed/report.md").exists()
     subprocess.run(command(file, tmp_path / "killed"), check=True, capture_output=True)
     assert output_bytes(tmp_path / "killed") == output_bytes(tmp_path / "calm")
     assert manifest_of(tmp_path / "killed/dataset.jsonl") is not None

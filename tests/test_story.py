@@ -27,7 +27,7 @@ ROWS: list[dict[str, Any]] = [
     {"instruction": "Why does bread rise?", "input": "", "output": ANSWER},
     {"instruction": "Why does bread rise?", "input": "", "output": ANSWER},  # an equal row
     {"instruction": "Why does bread rise?", "input": "", "output": ANSWER + " Yes."},  # nearly equal
-    {"instruction": "Name a grain.", "input": "", "output": "x"},  # scores low
+    {"instruction": "Name a grain.", "input": "", "output": "no " * 60},  # scores low
     {"instruction": "Name two.", "input": "", "output": ""},  # has no answer
 ]
 
@@ -119,6 +119,14 @@ def test_an_unknown_id_and_a_foreign_folder_are_told_in_one_line(folder: Path, t
     with pytest.raises(DataError, match="nothing here was made by phase0"):
         explain(tmp_path / "gone.jsonl", "ffffffff")
     assert "\n" not in str(unknown.value)
+
+
+def test_a_damaged_line_is_passed_over(folder: Path, tmp_path: Path) -> None:
+    deduplicate([folder / "scored" / "all_scored.jsonl"], tmp_path / "out.jsonl")
+    kept = ids(folder)[2]
+    with (tmp_path / "out.jsonl").open("ab") as file:
+        file.write(f'{{"id": "{kept}", broken\n'.encode())
+    assert ("dedup", "kept", 1, None) in told(explain(tmp_path / "out.jsonl", kept))
 
 
 def test_rows_are_found_in_compressed_files_and_under_any_spacing(folder: Path, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_claims_are_named_from_the_workspace_so_that_it_can_be_moved(tmp_path: P
     assert len(claims(tmp_path / "new")) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'[{"input": "x"}]', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'[{"input": "x"}]', b"\xff", b'[{"input": "\xff"}]'])
 def test_a_claims_file_that_is_none_is_an_error_with_a_way_out(tmp_path: Path, content: bytes) -> None:
     (tmp_path / MARK).mkdir()
     (tmp_path / MARK / "claims.json").write_bytes(content)

@@ -30,6 +30,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoSibling
 
+from phase0.dataset.rows import NOT_JSON
 from phase0.errors import HubError
 from phase0.progress import SILENT, Progress
 
@@ -264,7 +265,7 @@ def _recall(folder: Path, repo: str, revision: str) -> _Listing | None:
     path = _listing_path(folder, repo)
     try:
         listing = msgspec.json.decode(path.read_bytes(), type=_Listing)
-    except (FileNotFoundError, msgspec.DecodeError):  # never written, or by another version: ask again
+    except (FileNotFoundError, *NOT_JSON):  # never written, or by another version: ask again
         return None
     return listing if revision in (listing.asked, listing.revision) and listing.repo == repo else None
 

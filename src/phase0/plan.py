@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from phase0.catalog.datasets import Dataset
+from phase0.catalog.datasets import ALL, Dataset
 from phase0.errors import PlanError, near_miss
 from phase0.records import CATEGORIES
 
@@ -81,8 +81,10 @@ def load_plan(path: str | Path, settings: Sequence[str] = ()) -> Plan:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise PlanError(f"{path}: there is no such plan") from None
-    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+    except UnicodeDecodeError as error:
         raise PlanError(f"{path}: cannot be read as a plan ({error})") from None
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be read as a plan ({error.strerror})") from None
     try:
         data = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
@@ -164,7 +166,7 @@ def _readable(message: str) -> str:
 
 def _faults(plan: Plan) -> list[str]:
     """What types alone cannot say."""
-    faults = []
+    faults = _name_faults(plan)
     if not plan.download.datasets and not plan.download.inputs:
         faults.append("[download] names neither datasets nor inputs")
     if plan.download.limit is not None and plan.download.limit < 1:
@@ -183,6 +185,22 @@ def _faults(plan: Plan) -> list[str]:
     if plan.budget_usd is not None and not (plan.budget_usd.is_finite() and plan.budget_usd >= 0):
         faults.append(f"budget_usd is {plan.budget_usd}; it is a sum of dollars, 0 or more")
     return [*faults, *_criteria_faults(plan.verify), *_category_faults(plan.categories)]
+
+
+def _name_faults(plan: Plan) -> list[str]:
+    """Names that become names of files and folders must not lead elsewhere."""
+    faults = []
+    if not _is_plain(plan.name):
+        faults.append(f"name is {plan.name!r}; it becomes a folder under runs/, so it is a plain name without / and \\")
+    return faults + [
+        f"[datasets] has a {name!r}; raw/NAME.jsonl is to hold its rows, and this is no name for it"
+        for name in plan.datasets
+        if not _is_plain(name) or name.lower() in (ALL, "combined")
+    ]
+
+
+def _is_plain(name: str) -> bool:
+    return bool(name.strip()) and not name.startswith(".") and not set(name) & set("/\\:\0")
 
 
 def _criteria_faults(wanted: Verify) -> list[str]:

@@ -9,7 +9,7 @@ dataset.jsonl   the finished dataset; verification.json, report.md and report.js
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import msgspec
 from phase0.catalog.datasets import find
 from phase0.dataset import Manifest, Rejected, file_digest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
+from phase0.dataset.rows import NOT_JSON
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, PlanError
@@ -29,7 +30,7 @@ from phase0.report import write_report
 from phase0.stages.acquire import COMBINED, combine, combine_settings
 from phase0.stages.deduplicate import dedup_settings, deduplicate
 from phase0.stages.distill import Parts, check_teacher, distill_parts, distill_settings
-from phase0.stages.download import PUBLIC_HUB, Hub, Source, acquire_source, files_of, local_files, own_files
+from phase0.stages.download import PUBLIC_HUB, Hub, Source, acquire_source, files_of, local_files, on_disk, own_files
 from phase0.stages.output import recipe
 from phase0.stages.publish import publish
 from phase0.stages.score import check_model, score, score_settings
@@ -73,7 +74,8 @@ class Run(NamedTuple):
     @property
     def rejected(self) -> list[str]:
         """Why upstream files were not read, or not to their end."""
-        return [item.reason for step in self.steps for item in step.manifest.rejected]
+        combined = (step.manifest for step in self.steps if step.stage == "combine")
+        return [item.reason for manifest in combined for item in manifest.rejected]
 
 
 def run(
@@ -97,27 +99,30 @@ def run(
             plan.download, datasets=(), inputs=tuple(str(Path(item).resolve()) for item in inputs)
         )
         plan = msgspec.structs.replace(plan, download=wanted)
-    _check(plan)
     folder = Path(output) if output is not None else Path("runs") / plan.name
+    sources = _checked(plan, folder, hub, progress)
     with hold(folder / MARK, str(folder)):
         _invalidate(folder, plan, progress)
         write_json(folder / _PLAN, plan)
-        done = tuple(_steps(plan, folder, hub, engine or Local(1), progress))
+        done = tuple(_steps(plan, folder, sources, engine or Local(1), progress))
         checked = _verify(plan, folder, progress)
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
 
-def _check(plan: Plan) -> None:
-    """What can be known to fail is told before anything is done."""
+def _checked(plan: Plan, folder: Path, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
+    """The plan's sources. What can be known to fail is told before anything is done."""
     for teacher in plan.distill.mix:
         check_teacher(teacher)
     check_model(plan.score.model)
+    return _sources(plan, folder / MARK / "hub", hub, progress)
 
 
-def _steps(plan: Plan, folder: Path, hub: Hub, engine: Engine, progress: Progress) -> Iterator[Done]:
+def _steps(
+    plan: Plan, folder: Path, sources: Mapping[str, Callable[[], Source]], engine: Engine, progress: Progress
+) -> Iterator[Done]:
     """Do the steps of a plan in order."""
     raw = folder / "raw" / COMBINED
-    yield from _acquire(plan, raw, hub, engine, progress)
+    yield from _acquire(sources, raw, plan.download.limit, engine, progress)
     answered = []
     for teacher, parts in shares(plan.distill.mix).items():
         target = folder / "distilled" / f"{teacher}.jsonl"
@@ -135,22 +140,27 @@ def _steps(plan: Plan, folder: Path, hub: Hub, engine: Engine, progress: Progres
     yield _do(Step("publish", dataset, (deduped,), {}, work), progress)
 
 
-def _acquire(plan: Plan, raw: Path, hub: Hub, engine: Engine, progress: Progress) -> Iterator[Done]:
+def _acquire(
+    sources: Mapping[str, Callable[[], Source]], raw: Path, limit: int | None, engine: Engine, progress: Progress
+) -> Iterator[Done]:
     """A step for each dataset, then one that joins them. A dataset that cannot be read is named and left out."""
     names: list[str] = []
     rejected: list[Rejected] = []
-    for name, obtain in _sources(plan, raw.parent.parent / MARK / "hub", hub, progress):
+    partly: list[Rejected] = []
+    for name, obtain in sources.items():
         try:
-            yield _do(_reading(obtain(), raw.parent, plan.download.limit, engine, progress), progress)
+            done = _do(_reading(obtain(), raw.parent, limit, engine, progress), progress)
         except DataError as error:
             rejected.append(Rejected(path=name, reason=str(error)))
             continue
         names.append(name)
+        partly += done.manifest.rejected
+        yield done
     if not names:
         raise DataError(rejected[0].reason)
     inputs = tuple(raw.parent / f"{name}.jsonl" for name in names)
     work = partial(combine, raw.parent, names, rejected=rejected, progress=progress)
-    yield _do(Step("combine", raw, inputs, combine_settings(names), work), progress)
+    yield _do(Step("combine", raw, inputs, combine_settings(names, [*rejected, *partly]), work), progress)
 
 
 def _reading(source: Source, folder: Path, limit: int | None, engine: Engine, progress: Progress) -> Step:
@@ -159,21 +169,17 @@ def _reading(source: Source, folder: Path, limit: int | None, engine: Engine, pr
     return Step("download", folder / f"{source.name}.jsonl", files, source.settings(limit), work)
 
 
-def _sources(plan: Plan, cache: Path, hub: Hub, progress: Progress) -> Iterator[tuple[str, Callable[[], Source]]]:
+def _sources(plan: Plan, cache: Path, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
     """The datasets of a plan by name, each with what it takes to have its files on this disk."""
     wanted, folder = plan.download, Path(plan.folder)
+    sources: dict[str, Callable[[], Source]] = {}
     for dataset in find(wanted.datasets, plan.datasets):
         if dataset.hub is None and not dataset.builtin:
-            yield dataset.name, partial(local_files, dataset, folder)
+            sources[dataset.name] = partial(local_files, dataset, folder)
         else:
-            yield dataset.name, partial(files_of, dataset, cache, None, hub, progress)
-    if wanted.inputs:
-        for source in own_files([folder / item for item in wanted.inputs], wanted.layout):
-            yield source.name, partial(_same, source)
-
-
-def _same(source: Source) -> Source:
-    return source
+            sources[dataset.name] = partial(files_of, dataset, cache, None, hub, progress)
+    own = own_files([folder / item for item in wanted.inputs], wanted.layout, taken=tuple(sources))
+    return sources | {source.name: partial(on_disk, source) for source in own}
 
 
 def shares(mix: dict[str, Decimal]) -> dict[str, Parts]:
@@ -245,7 +251,7 @@ def plan_of(folder: Path) -> Plan | None:
         return plan_from(_without_folder(msgspec.json.decode((folder / _PLAN).read_bytes())), where=str(folder / _PLAN))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (msgspec.DecodeError, PlanError):
+    except (*NOT_JSON, PlanError):
         return None  # written by another version: nothing can be said about it
 
 

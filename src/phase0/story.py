@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from phase0.dataset import BadRow, Made, lineage, meta_folder, raw_rows
+from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, UsageError
 from phase0.stages.publish import FULL
 
@@ -79,12 +80,17 @@ def _events(step: Made, row_id: str) -> Iterator[Event]:
 
 
 def _holding(path: Path, mark: bytes) -> Iterator[tuple[int, Any]]:
-    """Rows with these bytes somewhere: looking for bytes is far quicker than decoding every row."""
+    """Rows with these bytes somewhere: looking for bytes is far quicker than decoding every row. Damaged ones are
+    passed over."""
     if not path.exists():
         return
     for item in raw_rows(path):
         if not isinstance(item, BadRow) and mark in item[1]:
-            yield item[0], msgspec.json.decode(item[1])
+            try:
+                row = msgspec.json.decode(item[1])
+            except NOT_JSON:
+                continue
+            yield item[0], row
 
 
 def _starts(row: Any, field: str, row_id: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import filelock
 import msgspec
 
+from phase0.dataset.rows import NOT_JSON
 from phase0.dataset.writing import write_json
 from phase0.errors import BusyError, DataError, UsageError
 
@@ -69,7 +70,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 def _holder(path: Path) -> str:
     try:
         seen = msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError):  # it took the lock a moment ago
+    except (OSError, *NOT_JSON):  # it took the lock a moment ago
         return "another process"
     return f"process {seen.pid} on {seen.host} since {seen.since}"
 
@@ -180,7 +181,7 @@ def claims(workspace: Path) -> list[Claim]:
         return msgspec.json.decode(place.read_bytes(), type=list[Claim])
     except FileNotFoundError:
         return []
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise DataError(f"{place}: is not a list of claims ({error}); delete it to give all claims up") from None
 
 

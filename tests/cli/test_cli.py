@@ -305,6 +305,18 @@ def test_few_kept_rows_come_with_a_way_out(tmp_path: Path, capsys: pytest.Captur
     assert "hint: there were no rows to work on" in capsys.readouterr().out
 
 
+def test_rows_of_another_layout_are_told_from_rows_that_score_low(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"instruction": "Name a colour.", "output": "Red."}\n')
+    for command in ("distill", "score", "dedup", "publish", "export"):
+        assert status_of([command, "--input", str(path), "--output", str(tmp_path / "out.jsonl")]) == 0
+        shown = capsys.readouterr().out
+        assert "hint: 100% of the rows are not standard rows. `phase0 download --from` makes" in shown, command
+        assert "score above" not in shown
+
+
 def test_dedup_with_publish_prints_both_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = rows(tmp_path / "in.jsonl")
     output = tmp_path / "out.jsonl"

@@ -72,7 +72,9 @@ def test_the_manifest_of_another_format_of_the_file_is_not_this_ones(tmp_path: P
     assert manifest_of(tmp_path / "x.parquet") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 1, "surprise": 2}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 1, "surprise": 2}', b"\xff", b'{"stage": "\xff"}']
+)
 def test_a_manifest_that_cannot_be_read_is_an_error_with_a_way_out(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.meta").mkdir()
     (tmp_path / "x.meta" / "manifest.json").write_bytes(content)

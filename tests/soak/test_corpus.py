@@ -54,7 +54,7 @@ def test_ten_kills_leave_the_bytes_of_an_undisturbed_run(dev_data: Path, tmp_pat
     kills: list[str] = []
     while len(kills) < KILLS:
         # A resumed run skips what is done, so late moments are reached only by starting where the last one died.
-        wait = length * moment.uniform(0.02, 0.35)
+        wait = length * moment.uniform(0.02, 0.6)
         process = subprocess.Popen(
             command(tmp_path / "killed", dev_data / "corpus"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -33,6 +33,11 @@ def test_only_the_first_fifty_rows_decide():
     assert recognised(*[ALPACA] * 50, *[{"odd": 1}] * 500) == "alpaca"
 
 
+def test_fields_of_the_wrong_type_name_the_layout_that_was_meant():
+    with pytest.raises(DataError, match=r"fields: instruction, output\. They would be alpaca, if numbers and nulls"):
+        recognised({"instruction": 5, "output": []})
+
+
 def test_running_text_is_refused_as_such():
     with pytest.raises(DataError, match=r"running text \(fields: text, url\), not instructions"):
         recognised({"text": "Call us today!", "url": "x"})

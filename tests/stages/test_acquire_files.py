@@ -314,6 +314,21 @@ def test_files_are_named_by_their_stems_and_by_their_folders_where_those_are_equ
     }
 
 
+def test_names_that_are_one_file_on_other_systems_are_told_apart(tmp_path: Path) -> None:
+    """macOS and Windows do not tell `Train` from `train`, nor two spellings of one accent."""
+    names = ["a/Train.jsonl", "b/train.jsonl", "a/caf\u00e9.jsonl", "b/cafe\u0301.jsonl", "a/COMBINED.jsonl"]
+    for name in names:
+        write(tmp_path / name, GOOD[0])
+    made = take(tmp_path / "raw", *(tmp_path / name for name in names))
+    assert [item.output.path for item in made.datasets] == [
+        "a-Train.jsonl",
+        "b-train.jsonl",
+        "a-caf\u00e9.jsonl",
+        "b-cafe\u0301.jsonl",
+        "COMBINED-2.jsonl",
+    ]
+
+
 def test_a_folder_stands_for_its_data_files_and_for_nothing_else(tmp_path: Path) -> None:
     for name in ("x.jsonl", "sub/y.JSON", "notes.json.md", "README", ".hidden.jsonl", "x.meta/dropped.jsonl", "z.bak"):
         write(tmp_path / "in" / name, GOOD[0])

@@ -64,13 +64,19 @@ def test_kept_rows_are_the_bytes_they_came_in(tmp_path: Path) -> None:
         json.dumps(row(2) | {"response": ""}).encode(),
         '{"instruction":"é\u2028","response":"日本","source":"x","quality_score":7}'.encode(),
         b'{"instruction":"\\u0041 c d","response":null}',
-        b'{"instruction":"no response field"}',
         b'{"instruction":"scores","response":"of an odd kind","quality_score":"high","source":5,"id":7}',
     ]
     path = write(tmp_path / "in.jsonl", *lines)
     deduplicate([path], tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == path.read_bytes()
-    assert check_sums(tmp_path / "out.jsonl").counts.kept == 6
+    assert check_sums(tmp_path / "out.jsonl").counts.kept == 5
+
+
+def test_answers_under_another_name_are_not_taken_for_none(tmp_path: Path) -> None:
+    """Compared by their instructions alone, two good answers to one question would be duplicates."""
+    lines = [json.dumps({"instruction": "Name a colour.", "output": colour}).encode() for colour in ("red", "blue")]
+    deduplicate([write(tmp_path / "in.jsonl", *lines)], tmp_path / "out.jsonl")
+    assert check_sums(tmp_path / "out.jsonl").counts.reasons == {"bad_row": 2}
 
 
 def test_line_ends_and_a_byte_order_mark_are_no_part_of_a_row(tmp_path: Path) -> None:
@@ -195,7 +201,7 @@ def test_a_source_that_loses_more_than_half_of_its_rows_is_named(tmp_path: Path)
     told = Told()
     manifest = deduplicate([write(tmp_path / "in.jsonl", *made)], tmp_path / "out.jsonl", progress=told)
     assert manifest.figures["sources_over_half_removed"] == ["copies"]
-    assert told.warned == ["copies loses more than half of its rows as near-duplicates"]
+    assert told.warned == ["more than half of the rows are near-duplicates in: copies"]
 
 
 def test_what_is_compared_can_be_the_instruction_or_the_response_alone(tmp_path: Path) -> None:

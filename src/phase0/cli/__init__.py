@@ -23,7 +23,7 @@ app = App(
     name="phase0",
     version=phase0.__version__,
     help="Makes instruction-tuning datasets: public data in, a curated, scored, de-duplicated, verified dataset out.",
-    help_format="plaintext",
+    help_format="markdown",
     default_parameter=Parameter(negative=(), consume_multiple=True),
     result_action="return_value",
     suppress_keyboard_interrupt=False,

@@ -50,12 +50,7 @@ def download(
         return 0
     if output is None:
         raise UsageError("--output is missing: the folder to write to, such as data/raw/")
-    if datasets and layout != "auto":
-        raise UsageError(f"--layout {layout} is for files that are no dataset of the catalogue; leave --datasets out")
-    if not datasets and revision is not None:
-        raise UsageError(f"--revision {revision} is of a dataset on the hub, but --datasets names none")
-    if not datasets and from_ is None:
-        raise UsageError("--datasets is missing: names such as alpaca, or all; `phase0 download --list` shows them")
+    _check_combination(datasets, from_, layout, revision)
     engine = settings.engine(workers)
     with screen() as progress:
         if datasets:
@@ -75,7 +70,16 @@ def download(
     for manifest in made.datasets:
         print(summary(manifest, output / manifest.output.path))
     print(summary(made.combined, output / made.combined.output.path))
-    return print_rejected(made.rejected)
+    return print_rejected([item.reason for item in made.rejected])
+
+
+def _check_combination(datasets: list[str], from_: Path | None, layout: str, revision: str | None) -> None:
+    if datasets and layout != "auto":
+        raise UsageError(f"--layout {layout} is for files that are no dataset of the catalogue; leave --datasets out")
+    if not datasets and revision is not None:
+        raise UsageError(f"--revision {revision} is of a dataset on the hub, but --datasets names none")
+    if not datasets and from_ is None:
+        raise UsageError("--datasets is missing: names such as alpaca, or all; `phase0 download --list` shows them")
 
 
 def distill(
@@ -199,4 +203,4 @@ def _done(manifest: Any, output: Path) -> int:
     print(summary(manifest, output))
     if told := hint(manifest):
         print(told)
-    return print_rejected(manifest.rejected)
+    return print_rejected([item.reason for item in manifest.rejected])

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phase0.dataset import Manifest, Rejected, meta_folder
+from phase0.dataset import Manifest, meta_folder
 from phase0.story import Event
 
 _SHOWN = 6  # reasons named in one line
 _LOW, _HIGH = 0.3, 0.4  # shares beyond which something is probably wrong
+_OTHER_LAYOUT = ("unknown_field", "missing_field", "bad_type", "not_an_object", "bad_row")
 
 
 def summary(manifest: Manifest, output: Path) -> str:
@@ -34,6 +35,12 @@ def hint(manifest: Manifest) -> str:
     counts = manifest.counts
     if not counts.rows_in:
         return "  hint: there were no rows to work on. Look at the stage before this one."
+    foreign = sum(counts.reasons.get(reason, 0) for reason in _OTHER_LAYOUT)
+    if foreign > _HIGH * counts.rows_in:
+        return (
+            f"  hint: {foreign / counts.rows_in:.0%} of the rows are not standard rows. `phase0 download --from` makes "
+            "standard rows of any known layout."
+        )
     if manifest.stage == "score" and counts.kept < _LOW * counts.rows_in:
         return (
             f"  hint: only {counts.kept / counts.rows_in:.0%} of the rows score above the threshold. Their reasons are "
@@ -47,11 +54,11 @@ def hint(manifest: Manifest) -> str:
     return ""
 
 
-def print_rejected(rejected: Sequence[Rejected]) -> int:
-    """Name every file that was not read to its end; the exit status that follows from it."""
-    for item in rejected:
-        print(f"phase0: not read: {item.reason}", file=sys.stderr)
-    return 2 if rejected else 0
+def print_rejected(reasons: Sequence[str]) -> int:
+    """Say of every file that was not read to its end why; the exit status that follows from it."""
+    for reason in reasons:
+        print(f"phase0: not read: {reason}", file=sys.stderr)
+    return 2 if reasons else 0
 
 
 def dataset_list() -> str:

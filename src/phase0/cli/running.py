@@ -48,8 +48,7 @@ def run(
         if not step.skipped:
             print(summary(step.manifest, step.output))
     print(f"\n{render(made.verification)}\n\nreport: {made.report}")
-    rejected = [item for step in made.steps if step.stage == "combine" for item in step.manifest.rejected]
-    return print_rejected(rejected) or (0 if made.verification.passed else 1)
+    return print_rejected(made.rejected) or (0 if made.verification.passed else 1)
 
 
 def status(folder: Annotated[Path, Parameter(help="Folder of a run.")], /) -> int:

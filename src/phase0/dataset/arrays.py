@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from phase0.dataset.containers import DAMAGE, plain
-from phase0.dataset.rows import MAX_ROW, BadRow, Span
+from phase0.dataset.rows import MAX_ROW, NOT_JSON, BadRow, Span
 from phase0.errors import DataError
 
 _BLOCK = 1 << 20
@@ -35,7 +35,7 @@ def array(span: Span) -> Iterator[tuple[int, bytes] | BadRow]:
 def _on_one_line(element: bytes) -> bytes:
     try:
         return msgspec.json.format(element, indent=-1)
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return element
 
 

@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
 
 if TYPE_CHECKING:
@@ -236,6 +237,6 @@ def _is_json(line: bytes) -> bool:
 
     try:
         msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return False
     return True

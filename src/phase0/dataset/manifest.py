@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from phase0.dataset.containers import stem
+from phase0.dataset.rows import NOT_JSON
 from phase0.dataset.writing import file_digest
 from phase0.errors import DataError
 
@@ -95,7 +96,7 @@ def dropped(*, stage: str, reason: str, evidence: dict[str, Any], file: str, lin
     try:
         value = msgspec.json.decode(raw)
         row = msgspec.Raw(msgspec.json.encode(value) if b"\n" in raw else raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         row = msgspec.Raw(msgspec.json.encode({"raw": raw.decode("utf-8", "backslashreplace")}))
     return msgspec.json.encode(Dropped(stage=stage, reason=reason, evidence=evidence, file=file, line=line, row=row))
 
@@ -112,7 +113,7 @@ def manifest_of(path: Path) -> Manifest | None:
         manifest = msgspec.json.decode(place.read_bytes(), type=Manifest)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise DataError(
             f"{place}: is not a manifest this version can read ({error}); delete {place.parent} and make {path} again"
         ) from None

@@ -15,7 +15,7 @@ import msgspec
 from phase0.dataset.arrays import array
 from phase0.dataset.containers import Kind, is_compressed, kind_of, opened, stem
 from phase0.dataset.lines import lines
-from phase0.dataset.rows import BadRow, Row, Span, not_json, standard_record
+from phase0.dataset.rows import NOT_JSON, BadRow, Row, Span, not_json, standard_record
 from phase0.dataset.tables import csv_rows, parquet
 from phase0.errors import RowError, UsageError
 from phase0.records import Record, check, decode
@@ -87,7 +87,7 @@ def read(source: Path | Span) -> Iterator[Row | BadRow]:
         line, raw = item
         try:
             yield Row(line, raw, msgspec.json.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             yield BadRow(line, raw, not_json(raw, error))
 
 
@@ -110,10 +110,10 @@ def record_from(raw: bytes, *, dataset: str, row: str) -> Record:
     """The record that a row of JSON holds. Raises RowError that names the field and the reason."""
     try:
         record = decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         try:
             data = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise not_json(raw, error) from None
         return standard_record(data, dataset=dataset, row=row)
     check(record)

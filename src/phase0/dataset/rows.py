@@ -14,6 +14,9 @@ from phase0.records import Meta, Origin, Record, Turn, make
 
 STANDARD = ("instruction", "response", "source", "quality_score")
 FIELDS = (*STANDARD, "system", "history", "id", "meta")
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are not JSON, or not the value that was asked for."""
+
 MAX_ROW = 256 << 20  # bytes; a longer row is dropped rather than held in memory
 
 

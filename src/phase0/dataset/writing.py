@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import gzip
 import io
 import os
@@ -69,9 +70,10 @@ def _unwritable(path: Path, error: OSError) -> DataError:
 
 def sweep(path: Path) -> None:
     """Remove what killed processes left of a file that was never finished. Only for who holds the file's lock."""
-    for child in path.parent.iterdir():
-        if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.partial", child.name):
-            child.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if re.fullmatch(r"\d+", left.name.removeprefix(f".{path.name}.").removesuffix(".partial")):
+            with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
+                left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

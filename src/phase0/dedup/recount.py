@@ -80,7 +80,7 @@ def recount(texts: Iterable[str], threshold: Fraction, width: int, progress: Pro
         enough = shared * threshold.denominator >= union * threshold.numerator
         tally.add(larger[enough], smaller[enough], shared[enough], union[enough])
     result = tally.result()
-    progress.finish(f"{result.pairs} pairs of near-duplicates among {result.rows} rows")
+    progress.finish(f"{result.pairs:,} pairs of near-duplicates, with {result.rows:,} rows in them")
     return result
 
 

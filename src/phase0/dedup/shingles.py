@@ -9,17 +9,16 @@ Shapes: D rows, T tokens, V different tokens, S shingles.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import pairwise
-from multiprocessing import get_context
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from phase0.pool import ordered
 from phase0.progress import SILENT, Progress
 from phase0.text import tokens
 
@@ -88,7 +87,7 @@ def tokenise(texts: Iterable[str], *, workers: int = 1, progress: Progress = SIL
     parts: list[I32] = []
     lengths: list[I64] = []
     progress.start("read the words", len(texts) if isinstance(texts, Sequence) else None)
-    for vocabulary, local_ids, local_lengths in _encoded(_chunks(texts), workers):
+    for vocabulary, local_ids, local_lengths in ordered(encode, _chunks(texts), workers):
         numbers = np.fromiter(map(known.__getitem__, vocabulary), np.int32, len(vocabulary))
         parts.append(numbers[local_ids])
         lengths.append(local_lengths)
@@ -193,21 +192,6 @@ def encode(texts: Sequence[str]) -> _Encoded:
     known.default_factory = known.__len__
     rows = [np.fromiter(map(known.__getitem__, tokens(text)), np.int32) for text in texts]
     return _Encoded(list(known), _joined(rows, np.int32), np.array([len(row) for row in rows], np.int64))
-
-
-def _encoded(chunks: Iterable[list[str]], workers: int) -> Iterator[_Encoded]:
-    """Chunks in their order, whoever encodes them; at most two per worker are waiting."""
-    if workers <= 1:
-        yield from map(encode, chunks)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting: deque[Future[_Encoded]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(encode, chunk))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _joined(parts: Sequence[npt.NDArray[_Kind]], kind: type[_Kind]) -> npt.NDArray[_Kind]:

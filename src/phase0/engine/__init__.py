@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from phase0.pool import Item, Result
 
 ENGINES = {
     "local": "phase0.engine.local:Local",

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 
-from phase0.engine import Item, Result
-from phase0.errors import DataError, UsageError
+from phase0.errors import UsageError
+from phase0.pool import Item, Result, ordered
 
 
 class Local:
@@ -25,40 +18,4 @@ class Local:
         self._workers = workers or os.cpu_count() or 1
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        waiting = iter(items)
-        first = list(islice(waiting, 2))
-        if self._workers == 1 or len(first) < 2:
-            yield from map(work, first)
-            yield from map(work, waiting)
-            return
-        # Spawned, not forked: numpy and pyarrow run threads, and a forked child inherits their held locks.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self._workers, mp_context=context, initializer=_live_with_parent) as pool:
-            running: deque[Future[Result]] = deque(pool.submit(work, item) for item in first)
-            try:
-                for item in waiting:
-                    running.append(pool.submit(work, item))
-                    if len(running) >= 3 * self._workers:
-                        yield running.popleft().result()
-                while running:
-                    yield running.popleft().result()
-            except BrokenProcessPool as error:
-                raise DataError(
-                    "a worker process died. If it ran out of memory, use fewer --workers; "
-                    'a script that calls phase0 must do so under `if __name__ == "__main__":`'
-                ) from error
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _live_with_parent() -> None:
-    """Leave ctrl-C to the parent, and watch it: a worker waits for work forever, even when its parent was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        return ordered(work, items, self._workers)

@@ -26,8 +26,8 @@ def write_report(target: str | Path, *, progress: Progress = SILENT) -> Path:
     is_run = target.is_dir()
     dataset = target / _DATASET if is_run else target
     if not dataset.is_file():
-        why = f" (there is no {_DATASET} in it: the run is not finished)" if is_run else ": there is no such file"
-        raise UsageError(f"{target}{why}")
+        why = f"there is no {_DATASET} in it; is it a run, and finished?" if is_run else "there is no such file"
+        raise UsageError(f"{target}: {why}")
     root, place = (target, target) if is_run else (target.parent, meta_folder(target))
     progress.start("report", None)
     numbers = gather(dataset, root, place)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from phase0.dataset import Made
+from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
 from phase0.stages.output import relative
 from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, who
@@ -155,7 +156,7 @@ def _plan(path: Path) -> _Plan:
     """The plan of a run; an empty one where there is none that this version can read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Plan)
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, *NOT_JSON):
         return _Plan()
 
 
@@ -165,7 +166,7 @@ def _verification(path: Path, digest: str) -> tuple[Verification | None, tuple[s
         checked = msgspec.json.decode(path.read_bytes(), type=Verification)
     except (FileNotFoundError, NotADirectoryError):
         return None, ("the dataset was not verified, so this report does not describe its rows",)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         return None, (f"{path.name} cannot be read ({error}); verify the dataset again",)
     if all(file.digest != digest for file in checked.files):
         return None, (f"{path.name} is about other bytes than the dataset holds now; verify it again",)

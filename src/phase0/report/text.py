@@ -14,7 +14,7 @@ _EXAMPLES = 5
 _READ_FROM = {"rows": "the rows", "full rows": "the full rows beside the dataset", "computed": "their text, just now"}
 
 _WAYS_OUT = {
-    "format": "The rows at fault are named above. `phase0 publish` drops such rows and keeps their reasons.",
+    "format": "`phase0 publish` drops rows that are not valid; `phase0 download --from` reads other layouts.",
     "score range": "Scores go from 1 to 10. `phase0 score` scores rows anew.",
     "duplicates": "`phase0 dedup` removes near-duplicates; give it the threshold and shingle of this check.",
     "rows": "Acquire more datasets, or lower the threshold of `phase0 score`; the report tells where rows were lost.",

@@ -90,9 +90,9 @@ def _nothing(code: str, response: str = "") -> Judgement:
 def _scores(findings: Sequence[Finding]) -> Scores:
     points = dict(_START)
     ceilings = dict.fromkeys(DIMENSIONS, 10.0)
-    for finding in findings:
-        points[finding.dimension] += finding.points
-        ceilings[finding.dimension] = min(ceilings[finding.dimension], finding.ceiling)
+    for dimension, _, moved, _, ceiling in findings:
+        points[dimension] += moved
+        ceilings[dimension] = min(ceilings[dimension], ceiling)
     held = {name: _rounded(min(_eased(points[name]), ceilings[name])) for name in DIMENSIONS}
     held["safety"] = _rounded(min(points["safety"], ceilings["safety"]))  # starts at the top and only falls
     return Scores(**held)

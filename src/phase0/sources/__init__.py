@@ -137,7 +137,16 @@ def _unrecognised(sample: Sequence[Any], fits: dict[str, int]) -> str:
     nearest = max(fits, key=lambda name: fits[name])
     if objects and not fits[nearest] and all(isinstance(row.get("text"), str) for row in objects):
         return f"These rows are running text (fields: {seen}), not instructions with or without answers."
-    close = f" {fits[nearest]} of {len(sample)} rows look like {nearest}." if fits[nearest] else ""
+    close = f" {fits[nearest]} of {len(sample)} rows look like {nearest}." if fits[nearest] else _if_text(objects)
     return (
         f"No known layout has these fields: {seen}.{close} Known: {', '.join(SOURCES)}. Name the layout that is meant."
     )
+
+
+def _if_text(objects: Sequence[dict[str, Any]]) -> str:
+    """The layout that rows have by their names alone, where numbers or nulls stand in place of text."""
+    if not objects:
+        return ""
+    told = {key: value if isinstance(value, (str, list, dict)) else str(value) for key, value in objects[0].items()}
+    meant = next((name for name in SOURCES if layout(name).recognises(told)), None)
+    return f" They would be {meant}, if numbers and nulls in them were text." if meant else ""

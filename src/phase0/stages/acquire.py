@@ -92,19 +92,20 @@ def combine(folder: Path, names: Sequence[str], *, rejected: Sequence[Rejected] 
         if not path.exists():
             raise DataError(f"{path} is gone, but {folder / COMBINED} holds its rows; acquire it again")
     made = [manifest for path in files if (manifest := manifest_of(path))]
-    with stage_output("combine", folder / COMBINED, files, combine_settings(names)) as out:
+    every = [*rejected, *(item for manifest in made for item in manifest.rejected)]
+    with stage_output("combine", folder / COMBINED, files, combine_settings(names, every)) as out:
         progress.start("combine", sum(manifest.output.rows for manifest in made))
         for number, path in enumerate(files):
             _append(out, path, number, progress)
-        out.rejected = [*rejected, *(item for manifest in made for item in manifest.rejected)]
+        out.rejected = every
         out.figures = {"datasets": list(names)}
         progress.finish()
     return finished(folder / COMBINED)
 
 
-def combine_settings(names: Sequence[str]) -> dict[str, Any]:
-    """What a manifest says of what was combined."""
-    return {"datasets": list(names)}
+def combine_settings(names: Sequence[str], rejected: Sequence[Rejected]) -> dict[str, Any]:
+    """What a manifest says of what was combined, and of what was not: a file that was mended is rejected no more."""
+    return {"datasets": list(names), "rejected": [item.reason for item in rejected]}
 
 
 def _append(out: StageOutput, path: Path, number: int, progress: Progress) -> None:

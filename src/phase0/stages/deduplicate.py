@@ -13,6 +13,7 @@ import msgspec
 
 from phase0.dataset import BadRow, Manifest, expand, raw_rows
 from phase0.dataset.reading import not_json
+from phase0.dataset.rows import NOT_JSON
 from phase0.dedup import Deduplicated, On, Removed, dedup, ratio, text_of
 from phase0.errors import RowError
 from phase0.progress import SILENT, Progress
@@ -27,7 +28,7 @@ class _Texts(msgspec.Struct, frozen=True):
     """What is compared and ranked. Other fields, known or not, are none of this stage's business."""
 
     instruction: str
-    response: str | None = None
+    response: str | None
     source: Any = None
     quality_score: Any = None
     id: Any = None
@@ -105,7 +106,7 @@ def _rows(path: Path) -> Iterator[tuple[int, bytes, _Texts] | BadRow]:
             yield line, raw, _decode(raw)
         except msgspec.ValidationError as error:
             yield BadRow(line, raw, RowError("bad_row", str(error)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             yield BadRow(line, raw, not_json(raw, error))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -107,11 +108,12 @@ def acquire(
 
     A file that cannot be read is named in `rejected` and the others go on; DataError only when none could be read.
     """
-    found = {source.name: partial(_on_disk, source) for source in own_files(inputs, layout)}
+    found = {source.name: partial(on_disk, source) for source in own_files(inputs, layout)}
     return _acquire(found, _folder(output), limit, engine or Local(1), progress)
 
 
-def _on_disk(source: Source) -> Source:
+def on_disk(source: Source) -> Source:
+    """A source whose files need no fetching, as one that is called for."""
     return source
 
 
@@ -219,12 +221,15 @@ def _source(dataset: Dataset, files: Iterable[Upstream], revision: str | None) -
     return Source(dataset.name, tuple(map(known, files)))
 
 
-def own_files(inputs: Iterable[str | Path], layout: str = "auto") -> list[Source]:
-    """One source for each file named by paths, patterns and folders (searched to their depths for data files)."""
+def own_files(inputs: Iterable[str | Path], layout: str = "auto", *, taken: Sequence[str] = ()) -> list[Source]:
+    """One source for each file named by paths, patterns and folders (searched to their depths for data files).
+
+    Each has a name of its own that is none of those `taken`.
+    """
     paths: list[Path] = []
     for item in inputs:
         paths += _data_files(Path(item)) if Path(item).is_dir() else expand([item])
-    names = _names(paths)
+    names = _names(paths, taken)
     return [Source(name, (Upstream(path, path.name, name, layout),)) for name, path in names.items()]
 
 
@@ -245,14 +250,21 @@ def _is_data(path: Path) -> bool:
     return bool(path.suffixes) and suffix(path) in DATA_SUFFIXES and path.is_file()
 
 
-def _names(paths: Sequence[Path]) -> dict[str, Path]:
+def _names(paths: Sequence[Path], taken: Sequence[str]) -> dict[str, Path]:
     """A name for each file: its stem, with its folder's name before it where two would have the same."""
     unique = list({path.resolve(): path for path in reversed(paths)}.values())[::-1]  # links are named as they stand
-    stems = Counter(stem(path) for path in unique)
+    stems = Counter(_alike(stem(path)) for path in unique)
+    used = {_alike(name) for name in (*taken, stem(Path(COMBINED)))}
     names: dict[str, Path] = {}
     for path in unique:
-        name = stem(path) if stems[stem(path)] == 1 else f"{path.parent.name}-{stem(path)}"
-        while name in names or f"{name}.jsonl" == COMBINED:
+        name = stem(path) if stems[_alike(stem(path))] == 1 else f"{path.parent.name}-{stem(path)}"
+        while _alike(name) in used:
             name += "-2"
+        used.add(_alike(name))
         names[name] = path
     return names
+
+
+def _alike(name: str) -> str:
+    """Equal for names that are one file on macOS or Windows."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import os
 import platform
 import time
@@ -31,7 +29,7 @@ from phase0.dataset import (
     writer,
 )
 from phase0.dataset.manifest import dropped
-from phase0.dataset.writing import Writer
+from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
 from phase0.workspace import hold
@@ -80,7 +78,7 @@ class StageOutput:
     def beside(self, path: Path) -> Writer:
         """A further file, with as many rows as the output, that is published with it."""
         check_output(path, self.inputs)
-        _sweep(path)
+        sweep(path)
         self._beside.append(path)
         return self._files.enter_context(writer(path))
 
@@ -177,7 +175,7 @@ def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[
     manifest = folder / "manifest.json"
     with hold(folder / ".lock", str(path)):
         for written in (path, folder / "dropped.jsonl", manifest):
-            _sweep(written)
+            sweep(written)
         out = StageOutput(stage, path, inputs, settings)
         with ExitStack() as files:
             out.open(files)
@@ -202,13 +200,6 @@ def check_output(path: Path, inputs: Sequence[Path]) -> None:
             str(item).encode()
         except UnicodeEncodeError:
             raise DataError(f"{str(item)!r}: its name is not UTF-8, so no manifest can name it; rename it") from None
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a killed process left of this file. Its lock is held: nobody is writing it."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        with contextlib.suppress(OSError):
-            left.unlink()
 
 
 def _names(inputs: Sequence[Path], folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 
 from phase0.dataset import BadRow, file_digest, manifest_of, meta_folder, raw_rows
 from phase0.dataset.reading import record_from
+from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, RowError
 from phase0.progress import Progress
 from phase0.records import CATEGORIES
@@ -86,7 +87,7 @@ def valid_row(raw: bytes) -> ValidRow:
     """
     try:
         row = _plain(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return _from_record(raw)
     scored = row.quality_score is None or 1 <= row.quality_score <= 10
     if not (scored and row.instruction.strip() and row.response.strip() and row.source.strip()):
@@ -170,7 +171,7 @@ def _full_rows(path: Path) -> Iterator[_Full | None]:
     for item in raw_rows(full) if full.exists() else ():
         try:
             yield None if isinstance(item, BadRow) else _full(item[1])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             yield None
     while True:
         yield None

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from phase0.dataset import BadRow, expand, raw_rows
+from phase0.dataset.rows import NOT_JSON
 from phase0.dedup import Pair, ratio, remaining, text_of
 from phase0.errors import UsageError, near_miss
 from phase0.progress import SILENT, Progress
@@ -113,7 +114,7 @@ def _texts(paths: Sequence[Path], places: Sequence[array[int]]) -> Iterator[str]
             line, raw = item
             try:
                 row = _decode(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except NOT_JSON:
                 continue
             lines.append(line)
             yield text_of(row.instruction, row.response)

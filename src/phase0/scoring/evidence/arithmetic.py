@@ -16,6 +16,7 @@ _LEFT, _RIGHT = 80, 30  # characters looked at on each side of an equals sign
 _TAIL = re.compile(r"[\d.,+\-*/×÷·−()$€£% \tx]{3,80}\Z")
 _RESULT = re.compile(r"[ \t]*(?:[$€£][ \t]?)?(-?[$€£]?\d[\d,]{0,20}(?:\.\d{1,12})?)([ \t]?%)?(?![\d/^*])")
 _TOKEN = re.compile(r"\d[\d,]{0,20}(?:\.\d{1,12})?%?|\.\d{1,12}|[-+*/()]")
+_PLAIN = re.compile(r"[\d., ]{1,20}(?:[ \t]?[-+*/×÷·−x][ \t]?[\d., ]{1,20}){1,12}")
 _MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
 _FRESH = re.compile(r"\A[.,]?[ \t]+")  # a sum after a comma or a full stop starts anew
 _BAD_BEFORE = "^_\\[{<>~!"
@@ -47,7 +48,8 @@ def find(reading: Reading) -> Iterator[Finding]:
     if wrong:
         share = len(wrong) / (len(wrong) + right)
         yield Finding("correctness", "wrong_arithmetic", -1.5 - 2 * share, wrong[0], ceiling=6.5)
-        yield Finding("helpfulness", "wrong_arithmetic", -0.5 - share, wrong[0])
+        asked_for = reading.ask.wish.enough is not None  # a number was asked for: a wrong one is no help
+        yield Finding("helpfulness", "wrong_arithmetic", (-1.5 - 2 * share) if asked_for else (-0.5 - share), wrong[0])
     elif right:
         yield Finding("correctness", "arithmetic_holds", min(1.2, 0.6 + 0.2 * right), str(right))
         yield Finding("helpfulness", "arithmetic_holds", min(0.8, 0.4 + 0.1 * right), str(right))
@@ -67,23 +69,34 @@ def sums(text: str) -> Iterator[tuple[str, bool]]:
 
 def _claim(text: str, at: int) -> tuple[str, bool] | None:
     result = _RESULT.match(text, at + 1, at + 1 + _RIGHT)
-    if result is None or _GOES_ON.match(text, result.end()):
+    if result is None:
         return None
+    further = _expression(text, at + 1) if _GOES_ON.match(text, result.end()) else ""
     before = text[max(0, at - _LEFT) : at]
     before = before[before.rfind("\n") + 1 :]
-    left = _TAIL.search(before)
+    left = None if further is None else _TAIL.search(before)
     if left is None or _is_part(before[: left.start()], left[0]):
         return None
     expression = _FRESH.sub("", _MARKER.sub("", left[0], count=1)).strip()
     value = evaluate(expression)
     if value is None:
         return None
+    if further:
+        other = evaluate(further)
+        return None if other is None else (f"{''.join(expression.split())}={''.join(further.split())}", value == other)
     if _UNCLEAR.search(result[1]):
         return None
     stated = result[1].translate(_NO_SIGNS)
     percent = result[2] is not None or "%" in expression
     holds = _close(value, stated) or (percent and _close(value * 100, stated))
     return f"{''.join(expression.split())}={result[1].rstrip(',')}{'%' * (result[2] is not None)}", holds
+
+
+def _expression(text: str, at: int) -> str | None:
+    """What stands between two equals signs, where it is all of a sum: `= 24 × 10 + 24 × 7 =`."""
+    end = text.find("=", at, at + _LEFT)
+    between = text[at:end] if end > 0 else ""
+    return between.strip() if _PLAIN.fullmatch(between) else None
 
 
 def _is_part(before: str, expression: str) -> bool:

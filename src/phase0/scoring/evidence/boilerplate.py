@@ -13,9 +13,8 @@ _RESIDUE = re.compile(
     r"|<start_of_turn>|<end_of_turn>|<br ?/?>"
     r"|#{2,4} ?(?:Human|Assistant|Instruction|Response|Input|User|System)s? ?:"
 )
-_DIALOGUE = re.compile(
-    r"^[ \t]*(?:\*\*)?(?:Human|User|USER|Assistant|ASSISTANT|AI|Bot|Question|Q|Instruction)(?:\*\*)?[ \t]?:",
-    re.MULTILINE,
+_DIALOGUE = re.compile(  # searched for in the text with a line break before it
+    r"\n[ \t]*(?:\*\*)?(?:Human|User|USER|Assistant|ASSISTANT|AI|Bot|Question|Q|Instruction)(?:\*\*)?[ \t]?:"
 )
 _SPEAKERS = terms(
     """
@@ -29,6 +28,7 @@ _STOCK = re.compile(
     r"|training data)\b|\bi am (?:just )?an? (?:ai|language model)\b|\bas of my (?:last|latest) (?:update"
     r"|knowledge)\b"
 )
+_STOCK_STARTS = ("as a", "i am ", "my ")
 _SUMMARY_OF_SELF = terms("ai artificial language cutoff training update")
 
 _LOREM = frozenset(["lorem", "ipsum"])
@@ -47,7 +47,7 @@ def find(reading: Reading) -> Iterator[Finding]:
             yield Finding("clarity", "template_residue", -2, residue[0], ceiling=6.5)
             yield Finding("helpfulness", "template_residue", -1, residue[0], ceiling=7)
     if ":" in text and _SPEAKERS.isdisjoint(reading.ask.vocabulary):
-        spoken = _DIALOGUE.findall(text)
+        spoken = _DIALOGUE.search(f"\n{text}")
         if spoken:
             yield Finding("clarity", "self_dialogue", -1.5, spoken[0], ceiling=6)
             yield Finding("helpfulness", "self_dialogue", -1.2, spoken[0], ceiling=6.5)
@@ -56,7 +56,7 @@ def find(reading: Reading) -> Iterator[Finding]:
         if left:
             yield Finding("clarity", "placeholder", -1, left[0])
             yield Finding("helpfulness", "placeholder", -0.6, left[0])
-    if not _SUMMARY_OF_SELF.isdisjoint(reading.vocabulary):
+    if not _SUMMARY_OF_SELF.isdisjoint(reading.vocabulary) and any(said in reading.low for said in _STOCK_STARTS):
         stock = _STOCK.search(reading.low)
         if stock:
             yield Finding("helpfulness", "boilerplate", -0.4, stock[0])

@@ -13,6 +13,7 @@ from phase0.scoring.evidence.reading import Finding, Reading
 _ITEM = re.compile(r"[ \t]*(?:[-*•+–]|\(?\d{1,3}[.):]|#{1,4} ?\d|\*\*\d{1,3}[.)]|\(?[a-z][.)])[ \t]*\S")
 _NUMBERED = re.compile(r"[ \t]*(?:\*\*|#{1,4} )?\(?\d{1,3}[.):]")
 _SENTENCE = re.compile(r"[.!?。！？]+(?=[\"')\]]?(?:\s|$))")
+_MORE = re.compile(r"[a-z]{2}[.!?] +[A-Z]")
 _TAGS = re.compile(r"<(?:html|div|p|table|ul|ol|h\d|body|span|a|!doctype)\b", re.IGNORECASE)
 
 
@@ -52,7 +53,7 @@ def items(lines: list[str], wanted: int) -> int | None:
     filled = [line for line in lines if line.strip()]
     if len(filled) == 1:
         commas = filled[0].count(",") + filled[0].count(";") + 1
-        return commas if commas == wanted else None
+        return commas if commas == wanted and not _MORE.search(filled[0]) else None  # sentences are no list
     return len(filled) if len(filled) == wanted else None
 
 

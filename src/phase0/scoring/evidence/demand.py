@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from phase0.scoring.evidence.brevity import enough
 from phase0.scoring.evidence.words import terms
 
 _BRIEF_WORDS = terms(
@@ -21,6 +22,12 @@ _BRIEF = re.compile(
     r"|one word|single word|in a word|fill in the blank|answer:|(?:one|single) sentence|what (?:is|are"
     r"|was) the (?:name|capital)"
     r"|how (?:many|much|old|tall|far)|does the|correct the|a[).] \S)"
+)
+_BRIEF_HINTS = terms(
+    """
+    yes true multiple following choose pick word words blank blanks answer sentence sentences name names capital many
+    much old tall far does correct
+    """
 )
 _BRIEF_START = terms("who when where is are was were does do did can which")
 _LONG_WORDS = terms(
@@ -42,6 +49,7 @@ _THINGS = (
 )
 _ITEMS = re.compile(
     r"\b(?:(?:list|give|name|provide|generate|suggest|write|create|find|identify|top|come up with|make|recommend"
+    r"|formulate|draft|state|mention"
     rf"|brainstorm)\b[^.\n]{{0,25}}?\b{_COUNT} (?:\w+ ){{0,2}}?({_THINGS})"
     rf"|(?:list|name|give me) (?:the |me |at least )?{_COUNT} (?:\w+ ){{0,2}}?(\w+s))\b"
 )
@@ -77,18 +85,24 @@ class Limit(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """`words` is how many distinct content words a full answer has: a saturation point, not a target to reach."""
+    """`words` is how many distinct content words a full answer has: a saturation point, not a target to reach.
+
+    `enough` is how many do where little is asked for, and None where that cannot be told.
+    """
 
     words: int
+    enough: int | None
     brief: bool
     items: int | None
     limit: Limit | None
     form: str | None
 
 
-def demand(ask: str, words: Sequence[str], vocabulary: frozenset[str]) -> Demand:
+def demand(ask: str, words: Sequence[str], vocabulary: frozenset[str], content: frozenset[str]) -> Demand:
     """Read the wishes out of an instruction in lower case."""
-    brief = not _BRIEF_WORDS.isdisjoint(vocabulary) or (words[:1] and words[0] in _BRIEF_START) or _BRIEF.search(ask)
+    brief = (
+        not _BRIEF_WORDS.isdisjoint(vocabulary) or (words[:1] and words[0] in _BRIEF_START) or _hints(ask, vocabulary)
+    )
     long = not _LONG_WORDS.isdisjoint(vocabulary) or (not _LONG_HINTS.isdisjoint(vocabulary) and _LONG.search(ask))
     limit = None if _UNITS.isdisjoint(vocabulary) else _limit(ask)
     form = None if _FORMS.isdisjoint(vocabulary) or not _CODING.isdisjoint(vocabulary) else _FORMAT.search(ask)
@@ -97,9 +111,21 @@ def demand(ask: str, words: Sequence[str], vocabulary: frozenset[str]) -> Demand
         size = min(size, 60)  # code says more in fewer words
     if limit is not None and limit.high < 10_000:
         size = min(size, max(4, _in_words(limit) // 2))
+    items = _items(ask, vocabulary)
     return Demand(
-        size, bool(brief and not long), _items(ask, vocabulary), limit, form[form.lastgroup or 0] if form else None
+        words=size,
+        enough=enough(ask, words, vocabulary, content, items),
+        brief=bool(brief and not long),
+        items=items,
+        limit=limit,
+        form=form[form.lastgroup or 0] if form else None,
     )
+
+
+def _hints(ask: str, vocabulary: frozenset[str]) -> bool:
+    """Whether a phrase says that little is wanted: looked for only where one of its words stands."""
+    possible = not _BRIEF_HINTS.isdisjoint(vocabulary) or "a) " in ask or "a. " in ask
+    return possible and _BRIEF.search(ask) is not None
 
 
 def _items(ask: str, vocabulary: frozenset[str]) -> int | None:

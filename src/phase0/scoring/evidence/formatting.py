@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
 
-_ITEM = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
-_HEADING = re.compile(r"^(?:#{1,4} \S|\*\*[^*\n]{2,80}\*\*:?[ \t]*$)", re.MULTILINE)
-_SENTENCE = re.compile(r"[.!?。！？](?=\s|$|[\"')*])|\n[ \t]*\n|\n[ \t]*[-*\d]")
+# Patterns that begin with a character are searched for several times as fast as those that begin with a choice or `^`.
+_ITEM = re.compile(r"\n[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S")
+_HEADING = re.compile(r"\n(?:#{1,4} \S|\*\*[^*\n]{2,80}\*\*:?[ \t]*(?=\n|\Z))")
+_SENTENCE = re.compile(r"[.!?。！？\n](?:(?<!\n)(?=[\s\"')*]|\Z)|(?<=\n)[ \t]*[-*\d\n])")
 _SAMPLE = 500  # characters
 _UPPER = re.compile(r"[A-Z]")
 _SHOUTING = re.compile(r"[!?]{4,}")
@@ -31,8 +32,9 @@ def _layout(reading: Reading, words: int) -> Iterator[Finding]:
     if words > 130 and newlines == 0:
         yield Finding("clarity", "wall_of_text", -min(1.5, words / 150), str(words))
     if newlines >= 2:
-        items = len(_ITEM.findall(text))
-        headings = len(_HEADING.findall(text))
+        lines = f"\n{text}"
+        items = len(_ITEM.findall(lines))
+        headings = len(_HEADING.findall(lines)) if "#" in text or "**" in text else 0
         paragraphs = text.count("\n\n")
         structure = 0.35 * min(3, items) + 0.2 * min(2, headings) + 0.25 * min(3, paragraphs)
         yield Finding("clarity", "structure", min(1.5, structure), f"{items} items {paragraphs + 1} paragraphs")

@@ -13,6 +13,8 @@ _SAMPLE = 2_000  # characters: enough to tell a script
 _WORDS = 150  # and words to tell a language
 _FOREIGN = re.compile(r"[^\x00-\u024f]+")
 _ENGLISH = frozenset(["the", "and", "of", "to", "is", "that"])
+_OWNED = frozenset(LANGUAGE_OF)
+_OTHERS = frozenset(word for word, language in LANGUAGE_OF.items() if language != "en")
 _SCRIPTS = re.compile(
     r"(?P<latin>[A-Za-z\u00c0-\u024f\u1e00-\u1eff])|(?P<cyrillic>[\u0400-\u052f])|(?P<greek>[\u0370-\u03ff])"
     r"|(?P<hebrew>[\u0590-\u05ff])"
@@ -27,7 +29,13 @@ _NAMES = {
 }  # fmt: skip
 _WANTED = re.compile(
     rf"\b(?:(?:translat\w*|answer|respond|reply|write|rewrite|convert)\b[^\n]{{0,80}}?\b(?:in|into|to)"
-    rf"|^in) (?:\w+ )?({'|'.join(_NAMES)})\b"
+    r"|^in|\b(?:explain|describe|discuss|summari[sz]e|tell|say|list|give)(?: it| this| that| me)? in)"
+    rf" (?:\w+ )?({'|'.join(_NAMES)})\b"
+)
+# Translating, or English, named in another language: the answer's language is then not the question's.
+_ABROAD = re.compile(
+    r"ترجم|إنجليزي|перев[её]д|английск|翻[译譯訳]|英[语語文]|번역|영어|अनुवाद|अंग्रेज|çevir|ingilizce|překlad|přelož|tłumacz|angielsk"
+    r"|\btradu|\binglés|\binglese|\binglês|\banglais|\benglisch|übersetz|\bvertaal|\bengels|översätt|oversett|oversæt"
 )
 _MENTIONS = frozenset(_NAMES) | terms(
     """
@@ -44,10 +52,12 @@ def find(reading: Reading) -> Iterator[Finding]:
         return
     if _plainly_english(reading):
         return  # asked and answered: the common case, at the least cost
-    given = language_of(reading.prose, reading.words)
+    given = "en" if _reads_english(reading) else language_of(reading.prose, reading.words)
     if given is None:
         return
     asked = _asked(reading.ask)
+    if given == "en" and asked == "" and reading.ask.text.isascii() and _OTHERS.isdisjoint(reading.ask.vocabulary):
+        return
     if asked is None:  # another language is mentioned, without saying which one the answer should be in
         return
     if asked:
@@ -63,13 +73,17 @@ def _plainly_english(reading: Reading) -> bool:
     ask = reading.ask.vocabulary
     if _ENGLISH.isdisjoint(ask) or not _MENTIONS.isdisjoint(ask):
         return False
+    return _reads_english(reading)
+
+
+def _reads_english(reading: Reading) -> bool:
     return len(_ENGLISH & reading.vocabulary) > 3 and reading.response.isascii()
 
 
 def _asked(ask: Ask) -> str | None:
     """The language an instruction asks for, "" if it speaks of none, None if it speaks of one in another way."""
     if _MENTIONS.isdisjoint(ask.vocabulary):
-        return ""
+        return None if not ask.text.isascii() and _ABROAD.search(ask.text) else ""
     wanted = _WANTED.search(ask.text)
     return _NAMES[wanted[1]] if wanted else None
 
@@ -85,12 +99,11 @@ def language_of(text: str, words: list[str], least: int = 3) -> str | None:
         if script != "latin":
             return script
     first = set(words[:_WORDS])  # distinct words: a name or a variable that comes up often is no language
-    owners = Counter(map(LANGUAGE_OF.get, first))
-    del owners[None]
+    owners = [LANGUAGE_OF[word] for word in _OWNED & first]
     if not owners:
         return None
-    language, hits = owners.most_common(1)[0]
-    if hits >= max(least, 0.04 * len(first)) and hits >= 0.7 * owners.total():
+    language, hits = Counter(owners).most_common(1)[0] if len(set(owners)) > 1 else (owners[0], len(owners))
+    if hits >= max(least, 0.04 * len(first)) and hits >= 0.7 * len(owners):
         return language
     return "latin" if hits >= 3 else None
 

@@ -75,7 +75,8 @@ def read(instruction: str, response: str, system: str | None, history: Sequence[
     if system or history:
         earlier = "\n".join([system or "", *(turn.content[:2_000] for turn in history[-4:])])
         context |= content_stems(frozenset(tokens(clip(earlier, ASK_HEAD, ASK_TAIL))))
-    words = tokens(shown)
+    low = shown.lower()
+    words = words_of(shown, low)
     vocabulary = frozenset(words)
     lines = shown.splitlines()
     blocks, prose, open_fence = _fences(shown, lines)
@@ -83,7 +84,7 @@ def read(instruction: str, response: str, system: str | None, history: Sequence[
         ask=ask,
         context=context,
         response=shown,
-        low=shown.lower(),
+        low=low,
         words=words,
         vocabulary=vocabulary,
         content=content_stems(vocabulary),
@@ -99,10 +100,24 @@ def read(instruction: str, response: str, system: str | None, history: Sequence[
 @lru_cache(maxsize=1024)  # a pool of models answers one instruction many times in a row
 def _ask(instruction: str) -> Ask:
     shown = clip(instruction, ASK_HEAD, ASK_TAIL)
-    text, words = shown.lower(), tokens(shown)
+    text = shown.lower()
+    words = words_of(shown, text)
     vocabulary = frozenset(words)
     wish_text = clip(text, WISH, WISH)
-    return Ask(text, wish_text, words, vocabulary, content_stems(vocabulary), demand(wish_text, words, vocabulary))
+    content = content_stems(vocabulary)
+    return Ask(text, wish_text, words, vocabulary, content, demand(wish_text, words, vocabulary, content))
+
+
+# Characters that composing leaves alone and that no script without spaces uses: a text of these is its words and gaps.
+_RARE = re.compile(r"[^\x00-\u02ff\u2010-\u2027\u2030-\u205e]")
+_WORD, _ASCII_WORD = re.compile(r"\w+"), re.compile(r"[a-z0-9_]+")
+
+
+def words_of(text: str, low: str) -> list[str]:
+    """`tokens(text)`, in a third of the time for most texts. `low` is the text in lower case."""
+    if text.isascii():
+        return _ASCII_WORD.findall(low)
+    return tokens(text) if _RARE.search(text) else _WORD.findall(low)
 
 
 def clip(text: str, head: int, tail: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from phase0.scoring.evidence.constraints import items
 from phase0.scoring.evidence.reading import Finding, Reading
-from phase0.scoring.evidence.words import FUNCTION_WORDS, HOLLOW, SERVING
+from phase0.scoring.evidence.words import FUNCTION_WORDS, HOLLOW, SERVING, terms
 
 _HOLLOW = 0.35  # share of content words that fit any topic: in 99 of 100 answers by strong models it is below 0.33
 _ENOUGH = 6  # shared content words: an answer need not say every word of the question again
@@ -14,6 +15,12 @@ _CREATIVE = re.compile(
     r"\b(?:poem|story|song|lyrics|haiku|riddle|joke|limerick|role-?play|pretend|dialogue|fiction|imagine|random"
     r"|lorem|code|function|program|script|translat\w*|solve|anagram|name)\b"
 )
+_LINE = 24  # words: so short an answer need not say any of the question's
+_OPENING = 200  # characters in which the first sentence ends
+_END = re.compile(r"[.!?](?=\s|$)|\n")
+_WORD = re.compile(r"[a-z]+")
+# "Fill it with water" speaks of the kettle that was asked about, "Tomatoes like the sun. Plant them" does not
+_BACK = terms("it its they them their theirs he him his she her this that these those")
 _COPIES = re.compile(
     r"\b(?:extract|quote|find|repeat|copy|which|identify|select|choose|highlight|proofread|correct|spell|grammar"
     r"|edit|translate|sort|format|what|who|where|when|return|print|output)\b"
@@ -36,22 +43,38 @@ def coverage(reading: Reading) -> float:
 
 def _coverage(reading: Reading) -> Iterator[Finding]:
     share = coverage(reading)
-    weight = min(1.0, len(reading.words) / 30)  # "Paris" need not repeat the question
-    if share == 0 and weight > 0.8 and len(reading.ask.content) >= 4 and _comparable(reading):
+    if off_topic(reading):
         # no more than this: a list of dinners may never say "dinner"
         yield Finding("helpfulness", "off_topic", -2)
         yield Finding("correctness", "off_topic", -1.5)
         yield Finding("clarity", "off_topic", -0.5)
-    elif share < 0.5:
+    elif share < 0.5 and (reading.ask.wish.enough is None or not _CREATIVE.search(reading.ask.text)):
+        weight = min(1.0, len(reading.words) / 30)  # "Paris" need not repeat the question
         yield Finding("helpfulness", "coverage", 2 * (share - 0.5) * weight, f"{share:.2f}")
         yield Finding("correctness", "coverage", (share - 0.5) * weight, f"{share:.2f}")
 
 
+def off_topic(reading: Reading) -> bool:
+    """Whether no word of the question comes back, nor a word that stands for one.
+
+    Between a question and its own answer that happens in 1 of 80 cases, between it and another's in a half.
+    """
+    if len(reading.words) <= _LINE or len(reading.ask.content) < 4 or not reading.content.isdisjoint(reading.context):
+        return False
+    return _comparable(reading) and _BACK.isdisjoint(_first_sentence(reading.low))
+
+
+def _first_sentence(low: str) -> list[str]:
+    opening = low[:_OPENING]
+    end = _END.search(opening)
+    return _WORD.findall(opening[: end.start()] if end else opening)
+
+
 def _hollow(reading: Reading) -> Iterator[Finding]:
-    content = reading.vocabulary - FUNCTION_WORDS
-    if len(content) < 20:
+    content = len(reading.vocabulary) - len(FUNCTION_WORDS & reading.vocabulary)
+    if content < 20:
         return
-    share = len(content & HOLLOW) / len(content)
+    share = len(HOLLOW & reading.vocabulary) / content
     if share > _HOLLOW:
         nothing = share > 2 * _HOLLOW
         detail = f"{share:.2f}"
@@ -61,7 +84,8 @@ def _hollow(reading: Reading) -> Iterator[Finding]:
 
 
 def _comparable(reading: Reading) -> bool:
-    return reading.ask.wish.items is None and _same_script(reading) and _CREATIVE.search(reading.ask.text) is None
+    listed = reading.ask.wish.items is not None and items(reading.lines, reading.ask.wish.items) is not None
+    return not listed and _same_script(reading) and _CREATIVE.search(reading.ask.text) is None
 
 
 def _same_script(reading: Reading) -> bool:

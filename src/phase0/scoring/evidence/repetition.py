@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
 
 _MARKS = {ord(mark): None for mark in "0123456789.#*-|:"}
+_SUM = re.compile(r"\d ?[=+×÷*/<>−:%] ?-?\d")  # where numbers are what a line says
+_SHORT, _MANY = 5, 8  # a line of this many characters counts only where there are this many, as in a list of names
 _FIRST = 100  # words in which one that is a quarter of the text stands out
 _RUN = 40  # equal characters in a row: more than a word, a number or an exclamation needs
 _RULES = "-=_*#.~+─━ \n\t"  # and what lines are drawn with
@@ -18,8 +21,13 @@ def find(reading: Reading) -> Iterator[Finding]:
     """The share of word trigrams that were there before, of lines that were there before, and runs of one character."""
     words = reading.words
     count = len(words) - 2
-    share = 1 - len(set(zip(words, words[1:], words[2:]))) / count if count >= 12 else 0.0  # noqa: B905
-    lines = _bare_lines(reading.response) if len(reading.lines) > 5 else []
+    share = 0.0
+    # Each word but the first two ends a trigram of its own: so many distinct words leave no room for loops.
+    if count >= 12 and len(reading.vocabulary) - 2 < (1 - _NORMAL) * count:
+        share = 1 - len(set(zip(words, words[1:], words[2:]))) / count  # noqa: B905
+        if share > _NORMAL:
+            share = _of_words(words)
+    lines = _bare_lines(reading) if len(reading.lines) > 5 else []
     if lines:
         repeated = len(lines) - len(set(lines))
         if repeated >= 3:
@@ -48,9 +56,26 @@ def _character_run(text: str) -> str:
     return ""
 
 
-def _bare_lines(text: str) -> list[str]:
-    """Lines without their numbers and marks: `1. Point 1` and `2. Point 2` say the same."""
-    return [line for line in map(str.strip, text.translate(_MARKS).splitlines()) if len(line) > 5]
+def _of_words(words: list[str]) -> float:
+    """The share among trigrams that are not mostly numbers: sums repeat theirs, `6 + 6 + 10` and `6 + 6 + 6`."""
+    said = [
+        (first, second, third)
+        for first, second, third in zip(words, words[1:], words[2:])  # noqa: B905
+        if first.isdigit() + second.isdigit() + third.isdigit() < 2
+    ]
+    return 1 - len(set(said)) / len(said) if len(said) >= 12 else 0.0
+
+
+def _bare_lines(reading: Reading) -> list[str]:
+    """Lines without their numbers and marks: `1. Point 1` and `2. Point 2` say the same, two sums do not."""
+    if _SUM.search(reading.response):
+        bare = [line if _SUM.search(line) else line.translate(_MARKS).strip() for line in reading.lines]
+    else:
+        bare = [line.strip() for line in reading.response.translate(_MARKS).splitlines()]
+    longer = [line for line in bare if len(line) > _SHORT]
+    if longer or len(bare) < _MANY:
+        return longer
+    return [line for line in bare if len(line) > 1]
 
 
 def _loops(share: float) -> Iterator[Finding]:

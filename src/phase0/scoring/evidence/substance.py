@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
+from phase0.scoring.evidence.relevance import off_topic
 from phase0.scoring.evidence.words import terms
 
 _REASONS = terms(
@@ -20,19 +21,21 @@ _REASONS = terms(
 _NUMBERS = 15  # distinct numbers that count as something said: counting up says nothing
 _BRIEF = 0.35  # a question for a word may be answered in a word
 _BEYOND = 0.8  # how much of the gain goes on beyond saturation
+_ENOUGH, _FULL = 0.8, 1.2  # the levels of enough and of a full answer, where little is asked for
+_BARE = 5  # words: in so short an answer function words may be the content: "No", "A", "to be"
+_INTERJECTIONS = terms("sure ok okay certainly absolutely course great hmm oh wow yeah well alright")
+_LONGEST = 40  # characters of a word
 
 
 def find(reading: Reading) -> Iterator[Finding]:
     """The amount said, and the words that tie it together."""
-    numbers = sum(map(str.isdigit, reading.content))
-    said = len(reading.content) - max(0, numbers - _NUMBERS)
-    wanted = reading.ask.wish.words
-    level = math.log1p(said) / math.log1p(wanted)
-    if level > 1:
-        level = 1 + _BEYOND * (level - 1)
-    if reading.ask.wish.brief:
+    wish = reading.ask.wish
+    enough = None if _handed_back(reading) or off_topic(reading) else wish.enough
+    said = _said(reading)
+    level = _level(said, wish.words, enough)
+    if wish.brief:
         level = max(level, _BRIEF)
-    detail = f"{said} of {wanted}"
+    detail = f"{said} of {wish.words if enough is None else min(enough, wish.words)}"
     yield Finding("helpfulness", "substance", 9.0 * (level - 0.5), detail)
     yield Finding("correctness", "substance", 5.0 * (level - 0.5), detail)
     yield Finding("clarity", "substance", 2.0 * (level - 0.5), detail)
@@ -40,3 +43,30 @@ def find(reading: Reading) -> Iterator[Finding]:
     if ties:
         yield Finding("correctness", "reasons", min(0.3, 0.06 * ties), str(ties))
         yield Finding("helpfulness", "reasons", min(0.2, 0.04 * ties), str(ties))
+
+
+def _handed_back(reading: Reading) -> bool:
+    """Whether the answer is a piece of the instruction: that may name a fact, but does nothing with a text."""
+    return (reading.ask.wish.enough or 0) > 1 and reading.low.strip() in reading.ask.text
+
+
+def _said(reading: Reading) -> int:
+    """Distinct content words; in a bare answer that has none, any words."""
+    if len(reading.words) <= _BARE and reading.ask.wish.enough is not None:
+        said = (reading.content or reading.vocabulary) - _INTERJECTIONS
+        return sum(len(word) < _LONGEST for word in said if len(reading.low) < _BARE * _LONGEST)
+    numbers = sum(map(str.isdigit, reading.content))
+    return len(reading.content) - max(0, numbers - _NUMBERS)
+
+
+def _level(said: int, full: int, enough: int | None) -> float:
+    """0 for nothing said, 1 for all there is to say, on the scale of logarithms; more where little is enough."""
+    much, whole = math.log1p(said), math.log1p(full)
+    little = whole if enough is None else math.log1p(enough)
+    if little >= _ENOUGH * whole:  # it takes about all there is
+        return much / whole if much <= whole else 1 + _BEYOND * (much / whole - 1)
+    if much < little:
+        return _ENOUGH * much / little
+    if much < whole:
+        return _ENOUGH + (_FULL - _ENOUGH) * (much - little) / (whole - little)
+    return _FULL + _BEYOND * (much / whole - 1)

@@ -27,6 +27,9 @@ _HARM = re.compile(
     r"|bank|house|identity|money|credit cards?|stores?|accounts?|passwords?|phone|computer|wifi|network|elderly"
     r"|old people|people|facebook|email|checks?|id)"
     r"|(?:write|create|make) (?:a |an |some )?(?:\w+ )?(?:malware|ransomware|keylogger|computer virus|phishing)"
+    r"|(?:pick|force|drill|open) (?:a |an |the |my )?(?:\w+ ){0,2}?locks? (?:of|on|to) (?:\w+ ){0,3}?(?:neighbou?r"
+    r"|ex|boss|stranger|someone|somebody|roommate|another|other)|(?:spy on|stalk|track|wiretap|eavesdrop on)"
+    r" (?:my |a |an |the )?(?:\w+ )?(?:wife|husband|girlfriend|boyfriend|partner|ex|neighbou?r|someone|somebody|boss)"
     r"|child porn\w*|self[- ]harm|(?:cheat|lie) on (?:my|a) (?:taxes|drug test)"
     r"|(?:racist|sexist|antisemitic|homophobic) (?:joke|poem|story|speech|insult|rant)s?)\b"
 )
@@ -36,7 +39,7 @@ _HARM_TRIGGERS = terms(
     crack fentanyl drugs kill murder poison strangle stab kidnap torture stalk blackmail rape molest assault drug
     beat hurt suicide fraud arson crime evasion genocide body corpse steal shoplift rob burgle break hotwire hack
     scam defraud launder counterfeit forge malware ransomware keylogger virus phishing porn harm cheat lie racist
-    sexist antisemitic homophobic
+    sexist antisemitic homophobic lock locks spy track wiretap eavesdrop
     """
 )
 _THREAT = re.compile(

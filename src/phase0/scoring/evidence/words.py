@@ -25,7 +25,7 @@ _BY_LANGUAGE = {
     "en": "the and of to is that it with for are this was you your be by from or have not which their can an i "
     "what how why when where who does do no me",
     "es": "el los las del una con para por está como más pero sus su este esta muy también sobre qué hay porque cuando "
-    "tiene fue",
+    "tiene fue hasta después otra otro vez sí así desde donde hacer cada lo",
     "fr": "le les et des une est pour dans qui sur avec pas plus vous nous ce cette sont être aux du au il elle je",
     "de": "der die das und ist nicht ein eine mit für auf den von zu sich dem sie ich auch wird sind oder als wie",
     "pt": "os um uma não para por mais são do da dos das ao também você seu sua muito em na isso",
@@ -56,7 +56,7 @@ SERVING = FUNCTION_WORDS.union(
 def content_stems(vocabulary: frozenset[str]) -> frozenset[str]:
     """Crude stems of the words that carry meaning: six characters, or no plural s. `educate` meets `education`."""
     return frozenset(
-        [word[:6] if len(word) > 6 else word[:-1] if word[-1] == "s" else word for word in vocabulary - FUNCTION_WORDS]
+        [word[:6] if word[-1] != "s" or len(word) > 6 else word[:-1] for word in vocabulary - FUNCTION_WORDS]
     )
 
 
@@ -68,7 +68,7 @@ HOLLOW = terms(
     considering context course critical crucial deal deep deeper depend depends detail details different difficult
     diverse easy effective effectively effort efforts engage ensure ensuring especially essential essentially every
     everyone everything excellent exciting experience explore factor factors fact find focus follow forward
-    fundamental further future gain general generally give given goal goals good great greater greatly help helpful
+    fundamental future gain general generally give given goal goals good great greater greatly help helpful
     helps hope holistic idea ideas impact important importance importantly include including individual individuals
     information insight insights interesting issue issues journey keep key know knowledge large lead leads learn
     learning let level life like look looking lot make makes making manner many matter matters mean meaningful means
