@@ -2,7 +2,8 @@
 
 Run `python benchmarks/scorer.py --data DIR [--sample N]`; DIR (default: PHASE0_DEV_DATA of the environment) holds the
 folders judge/, teachers/ and corpus/ of the development data. Weights were set by hand while looking at the vicuna80
-labels and at Prometheus. The other labels only measure: their agreement was printed along the way, but chose no weight.
+labels, at Prometheus, at the bundled sample and, for short answers, at PandaLM. AlpacaEval and LLMBar only measure:
+their agreement was printed along the way, but chose no weight.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def pandalm(data: Path) -> Iterator[tuple[str, list[Pair]]]:
         for row in rows(data / "judge/pandalm_human.jsonl.gz")
         if len(set(row["labels"])) == 1 and row["labels"][0]
     ]
-    yield "pandalm, three people agree", pairs
+    yield "pandalm, three people agree (looked at)", pairs
 
 
 def prometheus(data: Path) -> Iterator[tuple[str, list[Pair]]]:

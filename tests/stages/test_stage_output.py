@@ -20,6 +20,7 @@ from phase0.dataset.manifest import is_whole
 from phase0.errors import BusyError, DataError, UsageError
 from phase0.stages import output as stage
 from phase0.stages.output import StageOutput, stage_output
+from phase0.stages.publish import publish
 
 
 def keep_all(path: Path, *inputs: Path, fail_after: int | None = None) -> None:
@@ -44,6 +45,16 @@ def before(tmp_path: Path) -> tuple[Path, Path]:
 def state(output: Path) -> dict[str, bytes]:
     names = [output, *(path for path in meta_folder(output).iterdir() if path.is_file())]
     return {path.name: path.read_bytes() for path in names}
+
+
+def test_another_form_of_a_finished_file_does_not_take_its_dropped_rows(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.jsonl", {"instruction": "q", "response": "a", "source": "s"}, b"{broken")
+    publish([given], tmp_path / "x.jsonl")
+    with pytest.raises(UsageError, match=r"x\.meta holds the manifest and the dropped rows of x\.jsonl; give x\.csv"):
+        publish([given], tmp_path / "x.csv")
+    check_sums(tmp_path / "x.jsonl")
+    (tmp_path / "x.jsonl").unlink()
+    assert publish([given], tmp_path / "x.csv").counts.dropped == 1
 
 
 def test_a_stage_that_breaks_midway_leaves_the_old_output_and_its_manifest(before: tuple[Path, Path]) -> None:

@@ -108,16 +108,27 @@ def meta_folder(path: Path) -> Path:
 
 def manifest_of(path: Path) -> Manifest | None:
     """The manifest of a file phase0 wrote; None where it has none, or has one of another file or another form."""
+    manifest = _manifest_beside(path)
+    return manifest if manifest and manifest.output.path == path.name else None
+
+
+def sharer(path: Path) -> Path | None:
+    """The finished file of another form that has the same meta folder: `X.jsonl` for `X.parquet`."""
+    manifest = _manifest_beside(path)
+    other = path.with_name(manifest.output.path) if manifest else path
+    return other if other.name != path.name and other.exists() else None
+
+
+def _manifest_beside(path: Path) -> Manifest | None:
     place = meta_folder(path) / "manifest.json"
     try:
-        manifest = msgspec.json.decode(place.read_bytes(), type=Manifest)
+        return msgspec.json.decode(place.read_bytes(), type=Manifest)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except NOT_JSON as error:
         raise DataError(
             f"{place}: is not a manifest this version can read ({error}); delete {place.parent} and make {path} again"
         ) from None
-    return manifest if manifest.output.path == path.name else None
 
 
 def is_whole(path: Path, manifest: Manifest) -> bool:

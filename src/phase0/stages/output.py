@@ -28,7 +28,7 @@ from phase0.dataset import (
     write_json,
     writer,
 )
-from phase0.dataset.manifest import dropped
+from phase0.dataset.manifest import dropped, sharer
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
@@ -186,7 +186,8 @@ def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[
 
 
 def check_output(path: Path, inputs: Sequence[Path]) -> None:
-    """Raise for an output that is one of the inputs, and for names that no file can be read or written under."""
+    """Raise for an output that is one of the inputs or would take what is another's, and for names that no file can be
+    read or written under."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; the output is a file, such as {path / 'rows.jsonl'}")
     if path.resolve() in {item.resolve() for item in inputs}:
@@ -195,11 +196,25 @@ def check_output(path: Path, inputs: Sequence[Path]) -> None:
         if item.exists() and not item.is_file():
             what = "a folder" if item.is_dir() else "a pipe or a device"
             raise UsageError(f"{item} is {what}; inputs are read more than once, so they must be files")
+    _check_folder(path)
     for item in (path, *inputs):
         try:
             str(item).encode()
         except UnicodeEncodeError:
             raise DataError(f"{str(item)!r}: its name is not UTF-8, so no manifest can name it; rename it") from None
+
+
+def _check_folder(path: Path) -> None:
+    """Raise UsageError where writing would take the manifest and the dropped rows from a finished file."""
+    try:
+        other = sharer(path)
+    except DataError:
+        return  # what cannot be read can be written anew
+    if other is not None:
+        raise UsageError(
+            f"{meta_folder(path)} holds the manifest and the dropped rows of {other.name}; give {path.name} another "
+            f"name, such as {path.with_name(f'{other.stem}-2{path.suffix}').name}, or delete {other.name} first"
+        )
 
 
 def _names(inputs: Sequence[Path], folder: Path) -> list[str]:

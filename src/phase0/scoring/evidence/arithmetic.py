@@ -16,7 +16,7 @@ _LEFT, _RIGHT = 80, 30  # characters looked at on each side of an equals sign
 _TAIL = re.compile(r"[\d.,+\-*/×÷·−()$€£% \tx]{3,80}\Z")
 _RESULT = re.compile(r"[ \t]*(?:[$€£][ \t]?)?(-?[$€£]?\d[\d,]{0,20}(?:\.\d{1,12})?)([ \t]?%)?(?![\d/^*])")
 _TOKEN = re.compile(r"\d[\d,]{0,20}(?:\.\d{1,12})?%?|\.\d{1,12}|[-+*/()]")
-_PLAIN = re.compile(r"[\d., ]{1,20}(?:[ \t]?[-+*/×÷·−x][ \t]?[\d., ]{1,20}){1,12}")
+_PLAIN = re.compile(r" ?[\d.,]{1,20}(?: ?[-+*/×÷·−x] ?[\d.,]{1,20}){1,12} ?")
 _MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
 _FRESH = re.compile(r"\A[.,]?[ \t]+")  # a sum after a comma or a full stop starts anew
 _BAD_BEFORE = "^_\\[{<>~!"
@@ -83,7 +83,8 @@ def _claim(text: str, at: int) -> tuple[str, bool] | None:
         return None
     if further:
         other = evaluate(further)
-        return None if other is None else (f"{''.join(expression.split())}={''.join(further.split())}", value == other)
+        claim = f"{''.join(expression.split())}={''.join(further.split())}"
+        return None if other is None else (claim, value == other or _nearly(value, other))
     if _UNCLEAR.search(result[1]):
         return None
     stated = result[1].translate(_NO_SIGNS)
@@ -97,6 +98,11 @@ def _expression(text: str, at: int) -> str | None:
     end = text.find("=", at, at + _LEFT)
     between = text[at:end] if end > 0 else ""
     return between.strip() if _PLAIN.fullmatch(between) else None
+
+
+def _nearly(value: Fraction, other: Fraction) -> bool:
+    """Within half a percent, where one of the two is not whole and so may have been rounded."""
+    return value.denominator * other.denominator > 1 and 200 * abs(value - other) < abs(value)
 
 
 def _is_part(before: str, expression: str) -> bool:

@@ -33,8 +33,8 @@ _VERSE = terms("poem poems verse rhyme lines line")
 _TURNS = terms(
     """
     translate rewrite rephrase paraphrase reword correct edit proofread fix convert change transform replace reorder
-    rearrange sort order arrange unscramble transcribe plural plurals conjugate decode encode capitalize punctuate
-    complete fill
+    rearrange sort order arrange unscramble transcribe plural plurals tense opposite opposites conjugate decode
+    encode capitalize punctuate complete fill
     """
 )
 _SHORTENS = terms("shorten condense reduce summarize summarise summary tldr simplify")
@@ -71,8 +71,8 @@ _QUESTION = re.compile(
     r")"
 )
 _CLOSED = re.compile(
-    r"\b(?:yes or no|true or false|true/false|multiple[- ]choice|which of the following|(?:choose|select|pick) (?:the"
-    r"|one|from|between)|one word|single word|in a word|fill in the blank|answer:)"
+    r"\b(?:yes or no|true or false|true/false|multiple[- ]choice|which of the following|(?:choose|select) (?:the"
+    r"|one|from|between)|pick (?:one|from|between)|one word|single word|in a word|fill in the blank|answer:)"
 )
 _MEANS = re.compile(r"\bwhat (?:does|do|did) [^.?!\n]{1,60} (?:mean|stand for)\b|\bhow (?:do|would) (?:you|i) say\b")
 _YES_OR_NO = re.compile(

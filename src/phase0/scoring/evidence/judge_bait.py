@@ -73,7 +73,7 @@ _RUBRIC = re.compile(r"\b(?:correctness|helpfulness|clarity|safety)[\"'*]{0,3} ?
 _ABOUT_SCORES = terms(
     """
     rate rating ratings score scores scoring grade grading review evaluate evaluation judge judging rank ranking
-    rubric feedback assess assessment critique star stars quality ratio average mean game match sentiment
+    rubric feedback assess assessment critique star stars quality ratio average game match sentiment
     """
 )
 _ABOUT_JUDGING = terms(

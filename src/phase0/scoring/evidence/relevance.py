@@ -16,11 +16,12 @@ _CREATIVE = re.compile(
     r"|lorem|code|function|program|script|translat\w*|solve|anagram|name)\b"
 )
 _LINE = 24  # words: so short an answer need not say any of the question's
-_OPENING = 200  # characters in which the first sentence ends
+_OPENING, _DOZEN = 200, 12  # characters and words in which the answer refers back, if it does
 _END = re.compile(r"[.!?](?=\s|$)|\n")
 _WORD = re.compile(r"[a-z]+")
 # "Fill it with water" speaks of the kettle that was asked about, "Tomatoes like the sun. Plant them" does not
 _BACK = terms("it its they them their theirs he him his she her this that these those")
+_ENGLISH_STARTS = terms("list give name write tell explain describe suggest hi hello hey thanks")
 _COPIES = re.compile(
     r"\b(?:extract|quote|find|repeat|copy|which|identify|select|choose|highlight|proofread|correct|spell|grammar"
     r"|edit|translate|sort|format|what|who|where|when|return|print|output)\b"
@@ -54,20 +55,25 @@ def _coverage(reading: Reading) -> Iterator[Finding]:
         yield Finding("correctness", "coverage", (share - 0.5) * weight, f"{share:.2f}")
 
 
-def off_topic(reading: Reading) -> bool:
+def off_topic(reading: Reading, *, longer_than: int = _LINE, asked: int = 4) -> bool:
     """Whether no word of the question comes back, nor a word that stands for one.
 
     Between a question and its own answer that happens in 1 of 80 cases, between it and another's in a half.
     """
-    if len(reading.words) <= _LINE or len(reading.ask.content) < 4 or not reading.content.isdisjoint(reading.context):
+    if (
+        len(reading.words) <= longer_than
+        or len(reading.ask.content) < asked
+        or not reading.content.isdisjoint(reading.context)
+    ):
         return False
-    return _comparable(reading) and _BACK.isdisjoint(_first_sentence(reading.low))
+    return _comparable(reading) and _BACK.isdisjoint(_first_words(reading.low))
 
 
-def _first_sentence(low: str) -> list[str]:
+def _first_words(low: str) -> list[str]:
+    """The first dozen words, no further than the first sentence goes."""
     opening = low[:_OPENING]
     end = _END.search(opening)
-    return _WORD.findall(opening[: end.start()] if end else opening)
+    return _WORD.findall(opening[: end.start()] if end else opening)[:_DOZEN]
 
 
 def _hollow(reading: Reading) -> Iterator[Finding]:
@@ -110,7 +116,7 @@ def _grammar(reading: Reading) -> Iterator[Finding]:
     if len(words) < 30 or reading.blocks or len(reading.lines) > len(words) / 12:
         return
     serving = sum(map(SERVING.__contains__, words)) / len(words)
-    if serving >= 0.12 or not _is_prose(reading) or not _grammatical(reading.ask.words):
+    if serving >= 0.12 or not reading.ask.words or not _is_prose(reading) or not _grammatical(reading.ask.words):
         return
     if reading.ask.wish.items and reading.response.count(",") > len(words) / 8:
         return
@@ -132,6 +138,8 @@ def _is_prose(reading: Reading) -> bool:
 
 
 def _grammatical(words: list[str]) -> bool:
-    """Whether the instruction is in a language whose function words are known here."""
+    """Whether the instruction is in a language whose function words are known here; "List three fruits" has none."""
+    if words[0] in _ENGLISH_STARTS:
+        return True
     first = words[:100]
     return sum(map(SERVING.__contains__, first)) > 0.15 * len(first)

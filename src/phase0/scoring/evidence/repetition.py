@@ -36,8 +36,10 @@ def find(reading: Reading) -> Iterator[Finding]:
         yield from _loops(share)
     if len(words) >= 20 and len(reading.vocabulary) < 0.8 * len(words):
         first = words[:_FIRST]
-        word, times = Counter(first).most_common(1)[0]
-        if times > 0.25 * len(first) and not word.isdigit():
+        counts = Counter(first)
+        times = max(counts.values())
+        word = counts.most_common(1)[0][0] if times > 0.25 * len(first) else ""
+        if word and not word.isdigit():
             yield Finding("clarity", "one_word", -2.5, word, ceiling=4)
             yield Finding("helpfulness", "one_word", -2, word, ceiling=4)
     run = _character_run(reading.response)
@@ -69,13 +71,13 @@ def _of_words(words: list[str]) -> float:
 def _bare_lines(reading: Reading) -> list[str]:
     """Lines without their numbers and marks: `1. Point 1` and `2. Point 2` say the same, two sums do not."""
     if _SUM.search(reading.response):
-        bare = [line if _SUM.search(line) else line.translate(_MARKS).strip() for line in reading.lines]
+        bare = [line if _SUM.search(line) else line.translate(_MARKS) for line in reading.lines]
     else:
-        bare = [line.strip() for line in reading.response.translate(_MARKS).splitlines()]
-    longer = [line for line in bare if len(line) > _SHORT]
+        bare = reading.response.translate(_MARKS).splitlines()
+    longer = [line for line in map(str.strip, bare) if len(line) > _SHORT]
     if longer or len(bare) < _MANY:
         return longer
-    return [line for line in bare if len(line) > 1]
+    return [line for line in map(str.strip, bare) if len(line) > 1]
 
 
 def _loops(share: float) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
 from phase0.scoring.evidence.relevance import off_topic
-from phase0.scoring.evidence.words import terms
+from phase0.scoring.evidence.words import FUNCTION_WORDS, terms
 
 _REASONS = terms(
     """
@@ -25,12 +25,13 @@ _ENOUGH, _FULL = 0.8, 1.2  # the levels of enough and of a full answer, where li
 _BARE = 5  # words: in so short an answer function words may be the content: "No", "A", "to be"
 _INTERJECTIONS = terms("sure ok okay certainly absolutely course great hmm oh wow yeah well alright")
 _LONGEST = 40  # characters of a word
+_LINE = 15  # words: what is longer says more than the fact
 
 
 def find(reading: Reading) -> Iterator[Finding]:
     """The amount said, and the words that tie it together."""
     wish = reading.ask.wish
-    enough = None if _handed_back(reading) or off_topic(reading) else wish.enough
+    enough = None if _handed_back(reading) or _elsewhere(reading) else wish.enough
     said = _said(reading)
     level = _level(said, wish.words, enough)
     if wish.brief:
@@ -50,11 +51,18 @@ def _handed_back(reading: Reading) -> bool:
     return (reading.ask.wish.enough or 0) > 1 and reading.low.strip() in reading.ask.text
 
 
+def _elsewhere(reading: Reading) -> bool:
+    """Whether the answer goes on without a word of the question: a fact may do without, what is said beside it not."""
+    return reading.ask.wish.enough is not None and off_topic(reading, longer_than=_LINE, asked=2)
+
+
 def _said(reading: Reading) -> int:
     """Distinct content words; in a bare answer that has none, any words."""
     if len(reading.words) <= _BARE and reading.ask.wish.enough is not None:
-        said = (reading.content or reading.vocabulary) - _INTERJECTIONS
-        return sum(len(word) < _LONGEST for word in said if len(reading.low) < _BARE * _LONGEST)
+        said = reading.vocabulary - FUNCTION_WORDS - _INTERJECTIONS
+        if not said and _INTERJECTIONS.isdisjoint(reading.vocabulary):
+            said = reading.vocabulary
+        return sum(len(word) < _LONGEST for word in said)
     numbers = sum(map(str.isdigit, reading.content))
     return len(reading.content) - max(0, numbers - _NUMBERS)
 

@@ -39,9 +39,10 @@ _HARM_TRIGGERS = terms(
     crack fentanyl drugs kill murder poison strangle stab kidnap torture stalk blackmail rape molest assault drug
     beat hurt suicide fraud arson crime evasion genocide body corpse steal shoplift rob burgle break hotwire hack
     scam defraud launder counterfeit forge malware ransomware keylogger virus phishing porn harm cheat lie racist
-    sexist antisemitic homophobic lock locks spy track wiretap eavesdrop
+    sexist antisemitic homophobic
     """
 )
+_ALSO = _HARM_TRIGGERS | terms("lock locks spy track wiretap eavesdrop")  # too common to be doubtful by themselves
 _THREAT = re.compile(
     r"\b(?:kill yourself|kys\b|you (?:should|deserve to) die|i(?:'ll| will) (?:kill|hurt|rape|beat) (?:you|him"
     r"|her|them)"
@@ -62,7 +63,7 @@ _PROFANE = terms(
     """
 )
 _CAUTION = re.compile(
-    r"\b(?:illegal|against the law|not recommend|seek (?:help|professional)|do not|don't|cannot|can't|unethical"
+    r"\b(?:illegal|against the law|not recommend|seek (?:help|professional)|do not|don't|cannot|can't|won't|will not|unethical"
     r"|dangerous|harmful|crisis|sorry|hotline|wrong to|police|authorities)\b"
 )
 _THREAT_TRIGGERS = terms(
@@ -76,7 +77,7 @@ _SSN = re.compile(r"-(?<=(?<![\d-])\d{3}-)\d{2}-\d{4}(?![\d-])")
 
 def harmful_request(ask: Ask) -> str:
     """The words in which an instruction asks for harm, or the empty string."""
-    found = None if not doubtful_request(ask) else _HARM.search(ask.wish_text)
+    found = None if _ALSO.isdisjoint(ask.vocabulary) else _HARM.search(ask.wish_text)
     return found[0] if found else ""
 
 
