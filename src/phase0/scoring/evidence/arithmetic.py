@@ -32,9 +32,21 @@ _GOES_ON = re.compile(
 _UNCLEAR = re.compile(r"10[-^]\d|\*\*|%[ \t]*[-+\d(]|[-+][^-+*/]{1,20}%|/[^-+*/()]{1,20}/|,\d(?!\d\d(?!\d))")
 
 
+# a sum that is all of the question, and an answer that is little more than a number
+_ASKED = re.compile(
+    r"(?:what(?:'s| is)|calculate|compute|evaluate|how much is)[ \t]+([\d.,+\-*/×÷ ()]{3,60}?)[ \t]*[?=.]{0,3}\s*\Z",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(r"\D{0,30}?(-?\d[\d,]{0,20}(?:\.\d{1,12})?)\D{0,10}\Z")
+
+
 def find(reading: Reading) -> Iterator[Finding]:
     """Sums that hold and sums that do not."""
     if "=" not in reading.prose:
+        missed = _missed(reading.ask.text, reading.prose)
+        if missed is not None:
+            yield Finding("correctness", "wrong_arithmetic", -4.0, missed, ceiling=3)
+            yield Finding("helpfulness", "wrong_arithmetic", -4.0, missed, ceiling=3)
         return
     right, wrong = 0, []
     given = "".join(reading.ask.text.split())
@@ -53,6 +65,18 @@ def find(reading: Reading) -> Iterator[Finding]:
     elif right:
         yield Finding("correctness", "arithmetic_holds", min(1.2, 0.6 + 0.2 * right), str(right))
         yield Finding("helpfulness", "arithmetic_holds", min(0.8, 0.4 + 0.1 * right), str(right))
+
+
+def _missed(asked: str, answer: str) -> str | None:
+    """The sum that is asked for, with the wrong number that answers it; None where there is no such thing."""
+    sum_asked, given = _ASKED.search(asked[-200:]), _ANSWER.match(answer.strip()[:80])
+    if sum_asked is None or given is None or not any(sign in sum_asked[1] for sign in "+-*/×÷"):
+        return None
+    value = evaluate(sum_asked[1].strip())
+    stated = given[1].translate(_NO_SIGNS)
+    if value is None or _close(value, stated):
+        return None
+    return f"{''.join(sum_asked[1].split())}={given[1]}"
 
 
 def sums(text: str) -> Iterator[tuple[str, bool]]:

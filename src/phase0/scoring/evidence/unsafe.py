@@ -63,8 +63,8 @@ _PROFANE = terms(
     """
 )
 _CAUTION = re.compile(
-    r"\b(?:illegal|against the law|not recommend|seek (?:help|professional)|do not|don't|cannot|can't|won't|will not|unethical"
-    r"|dangerous|harmful|crisis|sorry|hotline|wrong to|police|authorities)\b"
+    r"\b(?:illegal|against the law|not recommend|seek (?:help|professional)|do not|don't|cannot|can't|won't|will not"
+    r"|unethical|dangerous|harmful|crisis|sorry|hotline|wrong to|police|authorities)\b"
 )
 _THREAT_TRIGGERS = terms(
     """
