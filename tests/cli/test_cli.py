@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,15 @@ def test_an_error_of_several_lines_is_told_in_one(
     assert told(capsys) == "phase0: x.jsonl: first second\n"
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and hands that on to every process below it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path: Path) -> None:
     with HubServer() as hub:
         entered, leave = threading.Event(), threading.Event()
