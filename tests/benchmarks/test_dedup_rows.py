@@ -12,23 +12,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "dedup"
 NAMES = ("rows", "truth", "environments", "measure", "compare")
 ROWS = 300
-WORDS = [
-    "time",
-    "year",
-    "people",
-    "way",
-    "day",
-    "man",
-    "thing",
-    "woman",
-    "life",
-    "child",
-    "world",
-    "school",
-    "state",
-    "family",
-    "student",
-]
+WORDS = [f"word{number}" for number in range(20)]
 
 
 @pytest.fixture(scope="module")
