@@ -30,8 +30,9 @@ from typing import NamedTuple
 import environments
 import measure
 import numpy as np
+from pairs import I64
 from rows import Made, count_of, make
-from truth import I64, Truth, Verdict, judge, judge_recorded, surplus, truth_of
+from truth import Truth, Verdict, judge, judge_recorded, surplus, truth_of
 
 from phase0.dedup import ratio
 

@@ -1,4 +1,7 @@
-"""One run of one command: wall time, the processor time of all its processes, and the memory they hold at once."""
+"""One run of one command: wall time, the processor time of all its processes, and the memory they hold at once.
+
+Linux only: it reads /proc and sets affinities.
+"""
 
 from __future__ import annotations
 

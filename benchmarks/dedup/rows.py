@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import xxhash
-from truth import shingles
+from pairs import shingles
 
 from phase0.dedup import text_of
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "dedup"
-NAMES = ("rows", "truth", "environments", "measure", "compare")
+NAMES = ("pairs", "rows", "truth", "environments", "measure", "compare")
 ROWS = 300
 WORDS = [f"word{number}" for number in range(20)]
 
@@ -28,6 +28,11 @@ def benchmark():
 @pytest.fixture(scope="module")
 def rows(benchmark):
     return benchmark["rows"]
+
+
+@pytest.fixture(scope="module")
+def pairs(benchmark):
+    return benchmark["pairs"]
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +116,8 @@ def test_the_kinds_have_their_shares_and_no_edit_is_the_base_of_another(rows):
     assert not (layout.real_N[edits] >= 0).any()
 
 
-def test_the_recorded_overlap_of_every_edit_is_that_of_the_two_written_texts(made, truth):
-    sets = [truth.shingles(text) for text in texts_of(made.rows)]
+def test_the_recorded_overlap_of_every_edit_is_that_of_the_two_written_texts(made, pairs):
+    sets = [pairs.shingles(text) for text in texts_of(made.rows)]
     edits = recorded(made.truth)
     assert len(edits) == round(0.24 * ROWS)
     assert all(
@@ -130,26 +135,25 @@ def test_the_jaccard_of_edits_is_spread_from_a_half_to_one(made):
 
 
 @pytest.mark.parametrize("threshold", ["1/2", "4/5", "9/10"])
-def test_the_exact_pairs_are_those_of_comparing_all_with_all(made, truth, threshold):
+def test_the_exact_pairs_are_those_of_comparing_all_with_all(made, pairs, threshold):
     limit = Fraction(threshold)
     texts = [*texts_of(made.rows)[:120], "", "?!", "one", "one", "one two", "One, two!", *texts_of(made.rows)[:3]]
     lines = [json.dumps({"instruction": text, "response": None}).encode() for text in texts]
-    sets = [truth.shingles(text) for text in texts]
+    sets = [pairs.shingles(text) for text in texts]
     wanted = [
         (a, b)
         for a, b in combinations(range(len(sets)), 2)
         if sets[a] and sets[b] and Fraction(len(sets[a] & sets[b]), len(sets[a] | sets[b])) >= limit
     ]
-    found = truth.exact(truth.read_sets(lines), limit)
+    found = pairs.true_pairs(pairs.read_sets(lines), limit)
     assert wanted
     assert list(zip(found.first_P.tolist(), found.second_P.tolist(), strict=True)) == wanted
 
 
 @pytest.fixture
-def chain(truth):
+def chain(pairs, truth):
     """Rows 0–1–2 are a chain, 3 and 4 a pair, 5 alone."""
-    first, second = np.array([0, 1, 3]), np.array([1, 2, 4])
-    return truth.Truth(6, first, second, truth.clusters_of(6, first, second))
+    return truth.clustered(6, pairs.Pairs(np.array([0, 1, 3]), np.array([1, 2, 4])))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +188,7 @@ def test_kept_lines_are_found_by_their_bytes_and_order(benchmark, tmp_path):
         benchmark["compare"].kept_lines(source, output)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_run_counts_the_time_and_memory_of_its_children_and_a_failure_is_told(benchmark, tmp_path):
     measure = benchmark["measure"]
     child = "x = bytearray(60 << 20); import time; t = time.process_time()\nwhile time.process_time() < t + 0.3: pass"
