@@ -40,6 +40,9 @@ class Candidates(NamedTuple):
     sets: Sets
     same: I32  # of each row, the first row with its set; -1 for none
     pairs: Pairs
+    method: str
+    exact: bool  # whether every pair was found
+    missed_share: float  # expected share of pairs at the threshold that were never compared; above it, fewer
 
 
 def contested(known: Candidates) -> I64:
@@ -49,6 +52,13 @@ def contested(known: Candidates) -> I64:
     near[known.pairs.others_P] = True
     rows: I64 = np.flatnonzero((known.same >= 0) & near[known.same])
     return rows
+
+
+def roots(known: Candidates) -> I32:
+    """Of each set, by its first row, the least set it is connected with."""
+    found = np.arange(len(known.same), dtype=np.int32)
+    connect(known.pairs.ones_P, known.pairs.others_P, found)
+    return found
 
 
 def removed_greedily(known: Candidates, ranked: I64, threshold: Fraction, workers: int, progress: Progress) -> Removals:
@@ -64,9 +74,7 @@ def removed_greedily(known: Candidates, ranked: I64, threshold: Fraction, worker
 
 def removed_by_component(known: Candidates, ranked: I64, workers: int, progress: Progress) -> Removals:
     """Of rows that a chain of near-duplicates connects the best stays, also where the chain's ends are unlike."""
-    roots = np.arange(len(known.same), dtype=np.int32)
-    connect(known.pairs.ones_P, known.pairs.others_P, roots)
-    component = roots[known.same[ranked]]
+    component = roots(known)[known.same[ranked]]
     _, firsts, number = np.unique(component, return_index=True, return_inverse=True)
     kept = ranked[firsts[number]]
     gone = np.flatnonzero(kept != ranked)

@@ -27,11 +27,23 @@ class Flat(NamedTuple):
     text_B: U8  # noqa: N815 - the suffix is the shape
     starts_D1: I64  # noqa: N815 - text d is text_B[starts_D1[d]:starts_D1[d + 1]]
 
+    def read(self) -> Flat:
+        """Itself: flat texts are a chunk that was read."""
+        return self
+
+
+class Chunk(Protocol):
+    """Some texts that are still to be read, by any thread, once."""
+
+    def read(self) -> Flat:
+        """The texts."""
+        ...
+
 
 class Texts(Protocol):
     """Rows of text that can be had again."""
 
-    def chunks(self) -> Iterator[Flat]:
+    def chunks(self) -> Iterator[Chunk]:
         """Every text once, in order, some together."""
         ...
 
@@ -69,7 +81,7 @@ class Arrow:
     def hint(self) -> int:
         return sum(int(chunk.starts_D1[-1] - chunk.starts_D1[0]) for chunk in self._chunks)
 
-    def chunks(self) -> Iterator[Flat]:
+    def chunks(self) -> Iterator[Chunk]:
         return iter(self._chunks)
 
     def take(self, rows: I64) -> Flat:
@@ -104,7 +116,7 @@ class Strings:
     def hint(self) -> int:
         return 0
 
-    def chunks(self) -> Iterator[Flat]:
+    def chunks(self) -> Iterator[Chunk]:
         for chunk in self._cut():
             made = flat(chunk)
             if not isinstance(self._texts, Sequence):

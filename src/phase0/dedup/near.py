@@ -43,7 +43,7 @@ def candidates(texts: Texts, asked: Asked, progress: Progress) -> Candidates:
     sets = read_sets(texts, asked.width, asked.workers, progress)
     same = exact.distinct(sets)
     pairs = exact.near_pairs(sets, same, asked.threshold, asked.workers, progress)
-    return Candidates(texts, asked.width, sets, same, pairs)
+    return Candidates(texts, asked.width, sets, same, pairs, "exact join", exact=True, missed_share=0.0)
 
 
 def removals(known: Candidates, ranked: I64, asked: Asked, progress: Progress) -> Removals:
@@ -70,7 +70,7 @@ def near_duplicates(texts: Texts, rank: Sequence[Any] | None, asked: Asked, prog
         removed=[Removed(*row) for row in zip(*(column.tolist() for column in gone), strict=True)],
         wordless=int((known.same < 0).sum()),
         candidates=known.pairs.compared,
-        missed_share=0.0,
-        exact=True,
-        method="exact join",
+        missed_share=known.missed_share,
+        exact=known.exact,
+        method=known.method,
     )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.flat import I64, U8, Flat, Texts
+from phase0.dedup.flat import I64, U8, Chunk, Flat, Texts
 from phase0.dedup.kernels.canonical import PADDING, canonical
 from phase0.dedup.kernels.hashing import shingles
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
@@ -68,9 +68,9 @@ def read_sets(texts: Texts, width: int, workers: int, progress: Progress) -> Set
         return _sorted(hashes.values(), counts_D, pool, progress)
 
 
-def hashed(chunk: Flat, width: int) -> tuple[U64, I64]:
+def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
     """The hashes of all shingles of some texts, repeated ones too, and how many each has."""
-    text_B, begins_D, ends_D = canonical_rows(chunk)  # noqa: N806
+    text_B, begins_D, ends_D = canonical_rows(chunk.read())  # noqa: N806
     counts_D = np.empty(len(begins_D), np.int64)  # noqa: N806
     hashes_S = np.empty(len(text_B) // 2 + len(begins_D), np.uint64)  # noqa: N806
     return hashes_S[: shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)], counts_D
