@@ -27,6 +27,7 @@ from phase0.dataset.reading import not_json
 from phase0.dataset.rows import MAX_ROW
 from phase0.dedup import On, text_of
 from phase0.dedup.flat import I64, Chunk, Flat, joined
+from phase0.dedup.kernels.json import newlines
 from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
 from phase0.errors import RowError
 
@@ -95,8 +96,8 @@ class RowFiles:
                 continue
             if kind_of(path) is not Kind.LINES or is_compressed(path):
                 self._plain[file] = self._laid_out(file, path)
-            for begin, line, block in _blocks(self._plain[file]):
-                chunk = _Lines(file, begin, line, block, self._on)
+            for begin, block in _blocks(self._plain[file]):
+                chunk = _Lines(file, begin, block, self._on)
                 self._chunks.append(chunk)
                 yield chunk
 
@@ -132,16 +133,19 @@ class RowFiles:
     def _gathered(self) -> Rows:
         sources: dict[str, int] = {}
         parts = [_empty()]
+        before, file = 0, -1
         for chunk in self._chunks:
+            before, file = before if chunk.file == file else 1, chunk.file
             part = chunk.lines
             renamed = np.array([sources.setdefault(name, len(sources)) for name in part.sources], np.int64)
             numbers = self._numbers.get(chunk.file)
-            line = part.line_R + chunk.line
+            line = part.line_R + before
             if numbers is not None:
                 line = np.frombuffer(numbers, np.int64)[line - 1]
             for _, bad in part.bad:
-                at = bad.line + chunk.line
+                at = bad.line + before
                 self._bad.append((chunk.file, bad._replace(line=at if numbers is None else numbers[at - 1])))
+            before += chunk.newlines
             parts.append(
                 part._replace(
                     file_R=np.full(len(line), chunk.file, np.int32),
@@ -174,44 +178,47 @@ class RowFiles:
 class _Lines:
     """Whole lines of a file, to be read once by any thread."""
 
-    def __init__(self, file: int, begin: int, line: int, block: bytes, on: On) -> None:
-        self.file, self.begin, self.line = file, begin, line  # the first byte and the first line of the block
+    def __init__(self, file: int, begin: int, block: bytes, on: On) -> None:
+        self.file, self.begin = file, begin  # the block's first byte in the file
+        self.newlines = 0
         self._block, self._on = block, on
         self.lines: Rows
 
     def read(self) -> Flat:
         block, self._block = self._block, b""
-        made = _read(block, len(block) - len(_PADDING), self._on, is_first=self.line == 1)
-        self.lines = made.rows
+        made = _read(block, len(block) - len(_PADDING), self._on, is_first=self.begin == 0)
+        self.lines, self.newlines = made.rows, made.newlines
         return made.texts
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """(first byte, number of the first line, whole lines and PADDING). Of a line that is too long only its begin."""
-    begin, line = 0, 1
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(first byte, whole lines and PADDING). Of a line that is too long only its begin."""
+    begin = 0
     with opened(path) as file:
         while block := file.read(_BLOCK):
             rest = b"" if block.endswith(b"\n") else file.readline(MAX_ROW + 2)
             used = len(block) + len(rest)
-            block = b"".join((block, rest, _PADDING))
-            is_cut = False
+            parts = [block, rest, _PADDING]
             while rest and not rest.endswith(b"\n"):
-                is_cut = True
                 rest = file.readline(_BLOCK)
                 used += len(rest)
-            yield begin, line, block
-            begin, line = begin + used, line + block.count(b"\n") + is_cut
+                if rest.endswith(b"\n"):
+                    parts[1] += b"\n"  # the line ends, whatever is not looked at
+            yield begin, b"".join(parts)
+            begin += used
 
 
 class _Read(NamedTuple):
     texts: Flat
     rows: Rows
+    newlines: int
 
 
 def _read(block: bytes, size: int, on: On, *, is_first: bool) -> _Read:
     """The rows of whole lines, counted from the block's begin. `block` ends with PADDING behind its `size` bytes."""
     text = np.frombuffer(block, np.uint8)
-    room = block.count(b"\n") + 1
+    ends_of_lines = newlines(text, size)
+    room = ends_of_lines + 1
     out, starts = np.empty(size + 8, np.uint8), np.empty(room + 1, np.int64)
     begins, ends, lines, lengths, source_begins, source_ends = np.empty((6, room), np.int64)
     quality = np.empty(room, np.float64)
@@ -228,8 +235,8 @@ def _read(block: bytes, size: int, on: On, *, is_first: bool) -> _Read:
     texts = Flat(out[: starts[found]], starts[: found + 1])
     doubtful = np.flatnonzero(~made.plain_R)
     if not len(doubtful):
-        return _Read(texts, made)
-    return _with_doubtful(block, _Read(texts, made), doubtful, on, is_first=is_first)
+        return _Read(texts, made, ends_of_lines)
+    return _with_doubtful(block, _Read(texts, made, ends_of_lines), doubtful, on, is_first=is_first)
 
 
 def _with_doubtful(block: bytes, made: _Read, doubtful: I64, on: On, *, is_first: bool) -> _Read:
@@ -255,7 +262,8 @@ def _with_doubtful(block: bytes, made: _Read, doubtful: I64, on: On, *, is_first
         rows.quality_R[at] = _quality(row.quality_score)
         rows.source_R[at] = len(rows.sources)
         rows.sources.append(row.source if isinstance(row.source, str) else UNKNOWN)
-    return _Read(joined([part for part, stay in zip(parts, stays.tolist(), strict=True) if stay]), rows.where(stays))
+    texts = joined([part for part, stay in zip(parts, stays.tolist(), strict=True) if stay])
+    return made._replace(texts=texts, rows=rows.where(stays))
 
 
 def _strictly(line: int, raw: bytes) -> _Texts | BadRow:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from phase0.dedup.kernels.bits import load64
 from phase0.dedup.kernels.compiling import BYTES, I64, TEXT, U32, Array, count, kernel, nothing, point
 
 PADDING = 8  # zeros behind each row, so that eight bytes can be loaded at its last
 SEPARATOR = 0
 ODD = 0xFFFFFFFF  # what becomes of this character depends on its neighbours
 ALONE = 1 << 31  # flag: this character is a token by itself
+_HIGH = np.uint64(0x8080808080808080)
 _ODD, _ALONE, _POINT = np.uint32(ODD), np.uint32(ALONE), np.uint32(ALONE - 1)
 
 
@@ -24,13 +26,14 @@ def lower_ascii(text_B: Array, begin: int, end: int, out_B: Array, at: int) -> i
     """Write letters in lower case, digits and `_` as they are, zeros for the rest. Answers the OR of all bytes: from
     128 on the row is not ASCII, and what was written is worthless."""
     seen = np.uint8(0)
-    for i in range(end - begin):
-        byte = text_B[begin + i]
+    source, target = text_B[begin:end], out_B[at : at + end - begin]
+    for i in range(len(source)):
+        byte = source[i]
         seen |= byte
         lower = np.uint8(byte | np.uint8(32))
         is_letter = np.uint8(lower - np.uint8(97)) < np.uint8(26)
         is_other = (np.uint8(byte - np.uint8(48)) < np.uint8(10)) | (byte == np.uint8(95))
-        out_B[at + i] = lower if is_letter else (byte if is_other else np.uint8(0))
+        target[i] = lower if is_letter else (byte if is_other else np.uint8(0))
     return np.int64(seen)
 
 
@@ -61,12 +64,16 @@ def lower_unicode(text_B: Array, begin: int, end: int, letters_C: Array, out_B: 
     """Write each character as the table says. Answers where it ended, or -1 at an odd character. Needs valid UTF-8."""
     i = begin
     while i < end:
+        run = i
+        while run + 8 <= end and load64(text_B, run) & _HIGH == 0:
+            run += 8
+        while run < end and text_B[run] < 0x80:
+            run += 1
+        lower_ascii(text_B, i, run, out_B, at)
+        at, i = at + run - i, run
+        if i == end:
+            break
         first = np.int64(text_B[i])
-        if first < 0x80:  # ASCII is never odd and never alone
-            out_B[at] = letters_C[first]
-            at += 1
-            i += 1
-            continue
         if first < 0xE0:
             code = (first & 0x1F) << 6 | text_B[i + 1] & 0x3F
             i += 2

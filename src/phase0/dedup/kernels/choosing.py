@@ -24,7 +24,7 @@ def adjacent(
             next_D[here] += 1
 
 
-@kernel(nothing, I64, I32, I64, I64, I32, I32, I64, I64, I64)
+@kernel(nothing, I64, I32, I64, I64, I32, I32, I64, I64, I64, allocates=True)
 def choose(
     order_R: Array,
     set_R: Array,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from phase0.dedup.kernels.bits import load64
 from phase0.dedup.kernels.compiling import BYTES, I32, I64, U64, Array, count, kernel, nothing
 from phase0.dedup.kernels.hashing import shingle_row, words
 
@@ -16,16 +17,17 @@ _ONE = np.uint64(1)
 @kernel(count, BYTES, count, count, BYTES, count, I64)
 def squeeze(text_B: Array, begin: int, end: int, out_B: Array, at: int, starts_W1: Array) -> int:
     """The words of a canonical row with one zero behind each, and where each starts. Answers how many there are."""
-    found = 0
+    found, before = 0, np.uint8(0)
     starts_W1[0] = at
-    for i in range(begin, end + 1):
-        byte = text_B[i] if i < end else np.uint8(0)
-        if byte != 0 or at > starts_W1[found]:
-            out_B[at] = byte
-            at += 1
-            if byte == 0:
-                found += 1
-                starts_W1[found] = at
+    span = text_B[begin : end + 1]  # with one zero of the padding
+    for i in range(len(span)):  # without branches, which no processor could foresee
+        byte = span[i]
+        ends_word = np.int64((byte == 0) & (before != 0))
+        out_B[at] = byte
+        at += np.int64(byte != 0) + ends_word
+        starts_W1[found + 1] = at
+        found += ends_word
+        before = byte
     return found
 
 
@@ -53,25 +55,41 @@ def spell(
     return runs
 
 
-@kernel(count, BYTES, I64, I64, U64, I32, count)
-def find(text_B: Array, begins_S: Array, ends_S: Array, hashes_S: Array, table_T: Array, shingle: int) -> int:
-    """The slot that holds these bytes, or the free one where they belong."""
+@kernel(count, BYTES, I64, I64, U64, count, count, count, I32)
+def meeting(
+    text_B: Array, begins_S: Array, ends_S: Array, hashes_S: Array, known: int, first: int, last: int, table_T: Array
+) -> int:
+    """Put the shingles `first` to `last - 1` into the table. Answers how many different ones are new to it, plus 2**32
+    for each that was there among the first `known` (and is counted once)."""
     mask = np.uint64(len(table_T) - 1)
-    slot = hashes_S[shingle] & mask
-    begin, length = begins_S[shingle], ends_S[shingle] - begins_S[shingle]
-    while table_T[slot] >= 0:
-        other = table_T[slot]
-        there, i = begins_S[other], 0
-        if hashes_S[other] == hashes_S[shingle] and ends_S[other] - there == length:
-            while i < length and text_B[begin + i] == text_B[there + i]:
-                i += 1
-            if i == length:
-                break
-        slot = (slot + _ONE) & mask
-    return np.int64(slot)
+    new, met = 0, 0
+    for shingle in range(first, last):
+        slot = hashes_S[shingle] & mask
+        begin, length = begins_S[shingle], ends_S[shingle] - begins_S[shingle]
+        while table_T[slot] >= 0:
+            other = table_T[slot]
+            there, i = begins_S[other], 0
+            if hashes_S[other] == hashes_S[shingle] and ends_S[other] - there == length:
+                while i + 8 <= length and load64(text_B, begin + i) == load64(text_B, there + i):
+                    i += 8
+                left = length - i
+                if left < 8 and (
+                    left == 0
+                    or (load64(text_B, begin + i) ^ load64(text_B, there + i)) << np.uint64(64 - 8 * left) == 0
+                ):
+                    break
+            slot = (slot + _ONE) & mask
+        earlier = table_T[slot]
+        if earlier < 0:
+            new += 1
+            table_T[slot] = shingle
+        elif earlier < known <= shingle:
+            met += 1
+            table_T[slot] = shingle
+    return new + (met << 32)
 
 
-@kernel(nothing, BYTES, I64, I64, I64, I64, count, I64, I64)
+@kernel(nothing, BYTES, I64, I64, I64, I64, count, I64, I64, allocates=True)
 def confirm(
     text_B: Array,
     begins_D: Array,
@@ -91,7 +109,7 @@ def confirm(
         longest = max(longest, ends_D[row] - begins_D[row])
     room = longest // 2 + 2  # words of a row; shingles are no more
     hashes_W, starts_W1 = np.empty(room, np.uint64), np.empty(room, np.int64)
-    both_B, hashes_S = np.empty(2 * longest + 4, np.uint8), np.empty(2 * room, np.uint64)
+    both_B, hashes_S = np.empty(2 * longest + 12, np.uint8), np.empty(2 * room, np.uint64)
     begins_S, ends_S = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
     slots = 16
     while slots < 4 * room:
@@ -111,12 +129,7 @@ def confirm(
             slots *= 2
         table_T = tables[:slots]
         table_T[:] = -1
-        shared, union = 0, 0
-        for shingle in range(known + own):
-            slot = find(both_B, begins_S, ends_S, hashes_S, table_T, shingle)
-            earlier = table_T[slot]
-            union += earlier < 0
-            shared += shingle >= known and 0 <= earlier < known
-            if earlier < 0 or (shingle >= known and earlier < known):
-                table_T[slot] = shingle
-        shared_P[pair], union_P[pair] = shared, union
+        first = meeting(both_B, begins_S, ends_S, hashes_S, known, 0, known, table_T)
+        second = meeting(both_B, begins_S, ends_S, hashes_S, known, known, known + own, table_T)
+        shared_P[pair] = second >> 32
+        union_P[pair] = first + (second & 0xFFFFFFFF)

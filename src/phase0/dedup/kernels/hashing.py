@@ -61,15 +61,16 @@ def shingle_row(hashes_W: Array, length: int, width: int, hashes_S: Array, at: i
     if width == 0:
         return 0
     runs = length - width + 1
-    for i in range(runs):
-        hashes_S[at + i] = np.uint64(width)
+    folded = hashes_S[at : at + runs]
+    folded[:] = np.uint64(width)
     for k in range(width):
-        for i in range(runs):
-            hashes_S[at + i] = stir(hashes_S[at + i], hashes_W[i + k])
+        ahead = hashes_W[k : k + runs]
+        for i in range(len(folded)):
+            folded[i] = stir(folded[i], ahead[i])
     return runs
 
 
-@kernel(count, BYTES, I64, I64, count, U64, I64)
+@kernel(count, BYTES, I64, I64, count, U64, I64, allocates=True)
 def shingles(text_B: Array, begins_D: Array, ends_D: Array, width: int, hashes_S: Array, counts_D: Array) -> int:
     """Hash the shingles of every canonical row, one row after another. Answers how many there are.
 

@@ -17,7 +17,7 @@ from phase0.dedup.kernels.compiling import I32, I64, SKETCHES, U64, Array, count
 _ONE = np.uint64(1)
 
 
-@kernel(count, U64, U64, I64, I64, I32)
+@kernel(count, U64, U64, I64, I64, I32, allocates=True)
 def collapse(prints_D: Array, keys_S: Array, starts_D: Array, sizes_D: Array, same_D: Array) -> int:
     """The first row with the same set as each, -1 for the empty set. Answers how many different sets there are."""
     slots = 16
@@ -117,21 +117,10 @@ def shared_keys(keys_S: Array, here: int, here_end: int, there: int, there_end: 
     return shared if shared >= needed else -1
 
 
-@kernel(count, U64, I64, I64, SKETCHES, count, count, U64.dtype, count, count)
-def meet(
-    keys_S: Array, starts_D: Array, sizes_D: Array, sketches_D8: Array, one: int, other: int, key: int, p: int, q: int
-) -> int:
-    """How many keys two sets share that meet at `key`, or -1 if that is too few or `key` is not their first shared one
-    (then they meet elsewhere). Two sketches differ in at most as many bits as their sets in keys."""
-    sizes = sizes_D[one] + sizes_D[other]
-    needed = at_least(sizes, p, p + q)
-    differing = 0
-    for i in range(8):
-        differing += ones(sketches_D8[one, i] ^ sketches_D8[other, i])
-    if differing > sizes - 2 * needed:
-        return -1
-    here, there = starts_D[one], starts_D[other]
-    here_end, there_end = here + sizes_D[one], there + sizes_D[other]
+@kernel(count, U64, count, count, count, count, U64.dtype, count)
+def meet(keys_S: Array, here: int, here_end: int, there: int, there_end: int, key: int, needed: int) -> int:
+    """How many keys two sets share, or -1 if they are fewer than `needed` or `key` is not the first of them (then the
+    sets meet elsewhere)."""
     while keys_S[here] != keys_S[there]:
         if keys_S[here] < keys_S[there]:
             here += 1
@@ -145,6 +134,7 @@ def meet(
 @kernel(
     *(count, U64, I64, I64, SKETCHES, I32, count, count, count, U64, I32, I64, count, count),
     *(I32, flag, I32, I32, I32, I64),
+    allocates=True,
 )
 def join(
     keys_S: Array,
@@ -204,7 +194,15 @@ def join(
                 if side_D[one] == side_D[other] and (side_D[one] == 0 or not within):
                     continue
                 seen[0] += 1
-                shared = meet(keys_S, starts_D, sizes_D, sketches_D8, one, other, key, p, q)
+                sizes = sizes_D[one] + sizes_D[other]
+                needed = at_least(sizes, p, p + q)
+                differing = 0  # in bits of the sketches: at most as many as in keys
+                for i in range(8):
+                    differing += ones(sketches_D8[one, i] ^ sketches_D8[other, i])
+                if differing > sizes - 2 * needed:
+                    continue
+                here, there = starts_D[one], starts_D[other]
+                shared = meet(keys_S, here, here + sizes_D[one], there, there + sizes_D[other], key, needed)
                 if shared >= 0:
                     if found < len(ones_P):
                         ones_P[found], others_P[found], shared_P[found] = one, other, shared

@@ -30,6 +30,16 @@ def line_end(text_B: Array, at: int, end: int) -> int:
     return end
 
 
+@kernel(count, TEXT, count)
+def newlines(text_B: Array, end: int) -> int:
+    """How many newlines stand before `end`."""
+    total = 0
+    span = text_B[:end]
+    for i in range(len(span)):
+        total += np.int64(span[i] == 10)
+    return total
+
+
 @kernel(flag, TEXT, count, count)
 def valid_utf8(text_B: Array, at: int, end: int) -> bool:
     """Whether these bytes are UTF-8: shortest forms alone, no surrogates, nothing above U+10FFFF."""

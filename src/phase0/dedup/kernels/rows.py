@@ -37,8 +37,9 @@ BOTH, INSTRUCTION, RESPONSE = 0, 1, 2
 def is_ascii(text_B: Array, begin: int, end: int) -> bool:
     """Whether all bytes are below 128."""
     seen = np.uint8(0)
-    for i in range(begin, end):
-        seen |= text_B[i]
+    span = text_B[begin:end]
+    for i in range(len(span)):
+        seen |= span[i]
     return seen < 128
 
 
@@ -55,8 +56,9 @@ def unescape(text_B: Array, at: int, end: int, out_B: Array, to: int) -> int:
                 break
             run += 8
         run = min(run, end)
-        for i in range(run - at):
-            out_B[to + i] = text_B[at + i]
+        source, target = text_B[at:run], out_B[to : to + run - at]
+        for i in range(len(source)):
+            target[i] = source[i]
         to += run - at
         at = run
         if at < end:
@@ -86,8 +88,9 @@ def unescape(text_B: Array, at: int, end: int, out_B: Array, to: int) -> int:
 def characters(text_B: Array, begin: int, end: int) -> int:
     """How many code points valid UTF-8 holds: its bytes that continue none."""
     total = 0
-    for i in range(begin, end):
-        total += np.int64(text_B[i] & 0xC0 != 0x80)
+    span = text_B[begin:end]
+    for i in range(len(span)):
+        total += np.int64(span[i] & 0xC0 != 0x80)
     return total
 
 
@@ -179,7 +182,7 @@ def members(text_B: Array, at: int, end: int, spans: Array) -> int:
         at = spaces_end(text_B, at + 1, end)
 
 
-@kernel(count, TEXT, count, count, BYTES, I64, I64, I64, I64, I64, F64, I64, I64)
+@kernel(count, TEXT, count, count, BYTES, I64, I64, I64, I64, I64, F64, I64, I64, allocates=True)
 def read_rows(
     text_B: Array,
     end: int,
@@ -239,7 +242,7 @@ def read_rows(
     return rows
 
 
-@kernel(count, TEXT, I64, I64, I64)
+@kernel(count, TEXT, I64, I64, I64, allocates=True)
 def first_alike(text_B: Array, begins_D: Array, ends_D: Array, first_D: Array) -> int:
     """For each span the first one with the same bytes; -1 where it begins at -1. Answers how many there are."""
     distinct = 0

@@ -46,7 +46,7 @@ def classes(tally_T: Array, limits: Array, classes_T: Array) -> None:
                 classes_T[place >> _FIVE] += (level - old) << shift
 
 
-@kernel(nothing, U64, count, count, U64, U64, I64, I64)
+@kernel(nothing, U64, count, count, U64, U64, I64, I64, allocates=True)
 def keyed(
     hashes_S: Array, start: int, length: int, classes_T: Array, keys_S: Array, buckets_S: Array, fill_S: Array
 ) -> None:
@@ -55,8 +55,9 @@ def keyed(
     Hashes are spread evenly, so of a class with n keys, k falls into bucket ((k >> 30) * n) >> 32 of its class.
     """
     sizes = np.zeros(4, np.int64)
-    for i in range(length):
-        key = hashes_S[start + i] >> _TWO
+    hashes = hashes_S[start : start + length]
+    for i in range(len(hashes)):
+        key = hashes[i] >> _TWO
         place = key & _CLASS_MASK
         level = (classes_T[place >> _FIVE] >> ((place & _PLACE_MASK) * _TWO)) & _THREE
         keys_S[i] = key | level << np.uint64(KEY_BITS)
@@ -95,7 +96,7 @@ def settle(keys_S: Array, length: int) -> None:
             return
 
 
-@kernel(nothing, U64, I64, I64, count, count, U64, SKETCHES, U64)
+@kernel(nothing, U64, I64, I64, count, count, U64, SKETCHES, U64, allocates=True)
 def sort_rows(
     hashes_S: Array,
     starts_D: Array,
