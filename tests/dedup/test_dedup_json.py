@@ -160,7 +160,7 @@ def test_lines_are_counted_and_their_edges_found(lines):
 
 @pytest.mark.parametrize(("on", "text"), [(BOTH, "a\nbé"), (INSTRUCTION, "a"), (RESPONSE, "bé")])
 def test_the_text_is_of_the_fields_that_are_compared_and_the_length_of_the_response(on, text):
-    block = '{"instruction":"a","response":"b\\u00e9"}\n{"response":"","instruction":"z"}\n'.encode()
+    block = b'{"instruction":"a","response":"b\\u00e9"}\n{"response":"","instruction":"z"}\n'
     assert [row[3:5] for row in rows_of(block, on)] == [
         (text, 2),
         ({BOTH: "z\n", INSTRUCTION: "z", RESPONSE: ""}[on], 0),

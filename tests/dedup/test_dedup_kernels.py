@@ -124,7 +124,7 @@ def sets_of(rows, levels=None):
 def sampled(rows, step, limits):
     starts = np.cumsum([0, *map(len, rows)])[:-1].astype(np.int64)
     counts = np.array([len(row) for row in rows], np.int64)
-    tally = np.zeros(1 << sorting.COUNTER_BITS, np.uint64)
+    tally = np.zeros(1 << sorting.COUNTER_BITS, np.uint8)
     sorting.tally(np.array([value for row in rows for value in row], np.uint64), starts, counts, step, tally)
     levels = np.zeros((1 << sorting.CLASS_BITS) // 32, np.uint64)
     sorting.classes(tally, np.array(limits, np.int64), levels)

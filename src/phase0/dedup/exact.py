@@ -22,7 +22,8 @@ from phase0.progress import Progress
 I32 = npt.NDArray[np.int32]
 
 _ENTRIES_A_PARTITION = 50_000  # 1.2 MB with its table: a core's cache
-_GROUPS = 64  # partitions are joined in so many pieces of work
+_SPANS = 16  # sets are laid out in so many pieces of work
+_GROUPS = 64  # partitions are joined in so many
 
 
 class Pairs(NamedTuple):
@@ -34,13 +35,23 @@ class Pairs(NamedTuple):
     compared: int  # pairs that met at a key
 
 
+class Ordered(NamedTuple):
+    """Different sets in ascending order of size."""
+
+    rows_N: I32  # noqa: N815 - the first row of each
+    starts_N: I64  # noqa: N815
+    sizes_N: I64  # noqa: N815
+    sketches_N8: U64  # noqa: N815
+
+
 class Entries(NamedTuple):
     """The prefixes of all sets by partition."""
 
+    bits: int
     keys_E: U64  # noqa: N815
     sets_E: I32  # noqa: N815
+    rests_E: I32  # noqa: N815
     starts_X1: I64  # noqa: N815
-    bits: int
 
 
 def distinct(sets: Sets) -> I32:
@@ -53,12 +64,15 @@ def distinct(sets: Sets) -> I32:
 def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progress: Progress) -> Pairs:
     """Every pair of different sets that reaches the threshold, each once, in no order that means anything."""
     firsts = np.flatnonzero(same == np.arange(len(same)))
-    order = firsts[np.argsort(sets.sizes_D[firsts], kind="stable")].astype(np.int32)
+    rows = firsts[np.argsort(sets.sizes_D[firsts], kind="stable")].astype(np.int32)
+    ordered = Ordered(rows, sets.starts_D[rows], sets.sizes_D[rows], sets.sketches_D8[rows])
     with ThreadPoolExecutor(workers) as pool:
-        entries = _entries(sets, order, threshold, pool)
+        entries = _entries(sets.keys_S, ordered, threshold, pool)
         groups = np.unique(np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64))
         progress.start("join", len(groups) - 1, "parts")
-        made = [pool.submit(_joined, sets, order, entries, threshold, group) for group in pairwise(groups.tolist())]
+        made = [
+            pool.submit(_joined, sets.keys_S, ordered, entries, threshold, group) for group in pairwise(groups.tolist())
+        ]
         parts = []
         for future in made:
             parts.append(future.result())
@@ -69,16 +83,16 @@ def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progres
     return Pairs(ones, others, shared, compared)
 
 
-def _entries(sets: Sets, order: I32, threshold: Fraction, pool: ThreadPoolExecutor) -> Entries:
+def _entries(keys_S: U64, ordered: Ordered, threshold: Fraction, pool: ThreadPoolExecutor) -> Entries:  # noqa: N803
     p, q = threshold.numerator, threshold.denominator
-    prefixes = int((sets.sizes_D[order] - -(-sets.sizes_D[order] * p // q) + 1).sum())
+    prefixes = int((ordered.sizes_N - -(-ordered.sizes_N * p // q) + 1).sum())
     bits = max(0, (prefixes // _ENTRIES_A_PARTITION).bit_length())
-    bounds = np.linspace(0, len(order), 17).astype(np.int64)
-    counts = np.zeros((16, 1 << bits), np.int64)
-    arrays = (sets.keys_S, sets.starts_D, sets.sizes_D, order)
+    bounds = np.linspace(0, len(ordered.rows_N), _SPANS + 1).astype(np.int64)
+    counts = np.zeros((_SPANS, 1 << bits), np.int64)
 
     def each(work: Callable[..., Any], *outputs: Any) -> None:
         spans = enumerate(pairwise(bounds.tolist()))
+        arrays = (keys_S, ordered.starts_N, ordered.sizes_N)
         made = [pool.submit(work, *arrays, first, last, p, q, bits, counts[i], *outputs) for i, (first, last) in spans]
         for future in made:
             future.result()
@@ -87,38 +101,41 @@ def _entries(sets: Sets, order: I32, threshold: Fraction, pool: ThreadPoolExecut
     starts = np.zeros((1 << bits) + 1, np.int64)
     np.cumsum(counts.sum(axis=0), out=starts[1:])
     counts[:] = starts[:-1] + np.cumsum(counts, axis=0) - counts  # where each span begins to write in each partition
-    keys, owners = np.empty(prefixes, np.uint64), np.empty(prefixes, np.int32)
-    each(place_entries, keys, owners)
-    return Entries(keys, owners, starts, bits)
+    keys, owners, rests = np.empty(prefixes, np.uint64), np.empty(prefixes, np.int32), np.empty(prefixes, np.int32)
+    each(place_entries, keys, owners, rests)
+    return Entries(bits, keys, owners, rests, starts)
 
 
-def _joined(sets: Sets, order: I32, entries: Entries, threshold: Fraction, group: tuple[int, int]) -> Pairs:
-    side = np.ones(len(sets.sizes_D), np.int32)
+def _joined(
+    keys_S: U64,  # noqa: N803
+    ordered: Ordered,
+    entries: Entries,
+    threshold: Fraction,
+    group: tuple[int, int],
+) -> Pairs:
     room = 1 << 14
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
         found = join(
-            sets.keys_S,
-            sets.starts_D,
-            sets.sizes_D,
-            sets.sketches_D8,
-            order,
+            keys_S,
+            ordered.starts_N,
+            ordered.sizes_N,
+            ordered.sketches_N8,
             threshold.numerator,
             threshold.denominator,
             entries.bits,
             entries.keys_E,
             entries.sets_E,
+            entries.rests_E,
             entries.starts_X1,
-            group[0],
-            group[1],
-            side,
-            True,
+            *group,
             ones,
             others,
             shared,
             seen,
         )
         if found <= room:
-            return Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
+            rows = ordered.rows_N
+            return Pairs(rows[ones[:found]], rows[others[:found]], shared[:found].copy(), int(seen[0]))
         room = found

@@ -18,6 +18,7 @@ from phase0.dedup.kernels.canonical import ALONE, ODD, SEPARATOR
 from phase0.text import tokens
 
 LIMIT = 0x32000  # what lies behind holds no letters today, and is odd
+_NEWLINE = 0x0A
 _FINAL_SIGMA = "Σ"  # its lower case is ς at the end of a word, σ elsewhere
 
 
@@ -36,14 +37,11 @@ def letters() -> npt.NDArray[np.uint32]:
 
 def _plain() -> list[str]:
     """Every character that NFC and lower case treat alike wherever it stands."""
-    everything = [chr(code) for code in range(LIMIT) if not 0xD800 <= code < 0xE000]
-    joins = {mark for one in everything for mark in unicodedata.normalize("NFD", one)[1:]}
-    return [
-        one
-        for one in everything
-        if one not in joins
-        and len(one.lower()) == 1
-        and one != _FINAL_SIGMA
-        and not unicodedata.combining(one)
-        and unicodedata.is_normalized("NFC", one)
-    ]
+    everything = [chr(code) for code in range(LIMIT) if not 0xD800 <= code < 0xE000 and code != _NEWLINE]
+    text = "\n".join(everything)
+    composed, parts = (unicodedata.normalize(form, text).split("\n") for form in ("NFC", "NFD"))
+    lower = text.lower().split("\n")
+    joins = {mark for one in parts for mark in one[1:]}
+    known = zip(everything, composed, lower, strict=True)
+    plain = [one for one, same, low in known if one == same and len(low) == 1 and not unicodedata.combining(one)]
+    return [*(one for one in plain if one not in joins and one != _FINAL_SIGMA), "\n"]

@@ -138,7 +138,7 @@ def _classes(hashes_S: U64, starts: I64, counts_D: I64) -> U64:  # noqa: N803
     levels = np.zeros((1 << CLASS_BITS) // 32, np.uint64)
     step = min(32, len(counts_D) // _SAMPLED)
     if step > 1:  # fewer rows are joined sooner than sampled
-        seen = np.zeros(1 << COUNTER_BITS, np.uint64)
+        seen = np.zeros(1 << COUNTER_BITS, np.uint8)
         tally(hashes_S, starts, counts_D, step, seen)
         classes(seen, np.array(_COMMON, np.int64), levels)
     return levels

@@ -25,7 +25,7 @@ from phase0.stages.row_files import RowFiles, Rows
 
 ALARM = 0.5  # a source that loses more than this share of its rows is named
 
-_WINDOW = 8 << 20  # bytes of a file that are written together
+_WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
 
 
 def deduplicate(

@@ -2,7 +2,7 @@
 
 Two sets with J >= p/q share one of the first |x| - ceil(|x| p/q) + 1 keys of each. If y is the smaller, its first
 |y| - ceil(2 p |y| / (p + q)) + 1 do, as they share at least (|x| + |y|) p / (p + q). So each key of a prefix becomes an
-entry (key, set), sets meet at the first key they share, and what they share beyond it is counted. All is in integers.
+entry, sets meet at the first key they share, and what they share from there on is counted. All is in integers.
 
 Shapes: D rows, S keys, N sets in ascending order of size, E entries by partition of keys, X partitions, P pairs.
 """
@@ -52,12 +52,11 @@ def at_least(size: int, part: int, whole: int) -> int:
     return -(-size * part // whole)
 
 
-@kernel(nothing, U64, I64, I64, I32, count, count, count, count, count, I64)
+@kernel(nothing, U64, I64, I64, count, count, count, count, count, I64)
 def count_entries(
     keys_S: Array,
-    starts_D: Array,
-    sizes_D: Array,
-    order_N: Array,
+    starts_N: Array,
+    sizes_N: Array,
     first: int,
     last: int,
     p: int,
@@ -65,21 +64,18 @@ def count_entries(
     bits: int,
     counts_X: Array,
 ) -> None:
-    """How many entries of the sets order_N[first:last] fall into each partition: the lowest `bits` bits of a key."""
+    """How many entries of the sets `first` to `last - 1` fall into each partition: the lowest `bits` bits of a key."""
     mask = np.uint64((1 << bits) - 1)
-    for place in range(first, last):
-        row = order_N[place]
-        size = sizes_D[row]
-        for i in range(starts_D[row], starts_D[row] + size - at_least(size, p, q) + 1):
+    for one in range(first, last):
+        for i in range(starts_N[one], starts_N[one] + sizes_N[one] - at_least(sizes_N[one], p, q) + 1):
             counts_X[keys_S[i] & mask] += 1
 
 
-@kernel(nothing, U64, I64, I64, I32, count, count, count, count, count, I64, U64, I32)
+@kernel(nothing, U64, I64, I64, count, count, count, count, count, I64, U64, I32, I32)
 def place_entries(
     keys_S: Array,
-    starts_D: Array,
-    sizes_D: Array,
-    order_N: Array,
+    starts_N: Array,
+    sizes_N: Array,
     first: int,
     last: int,
     p: int,
@@ -88,19 +84,20 @@ def place_entries(
     next_X: Array,
     keys_E: Array,
     sets_E: Array,
+    rests_E: Array,
 ) -> None:
-    """Write the entries of the sets order_N[first:last] from `next_X` on: the key, and place * 2 + whether larger sets
-    may look for it there."""
+    """Write the entries of the sets `first` to `last - 1` from `next_X` on: the key, the set * 2 + whether larger sets
+    may look for it there, and how many keys of the set there are from this one on."""
     mask = np.uint64((1 << bits) - 1)
-    for place in range(first, last):
-        row = order_N[place]
-        start, size = starts_D[row], sizes_D[row]
+    for one in range(first, last):
+        start, size = starts_N[one], sizes_N[one]
         found_by_larger = size - at_least(2 * size, p, p + q) + 1
         for i in range(size - at_least(size, p, q) + 1):
-            part = keys_S[start + i] & mask
-            keys_E[next_X[part]] = keys_S[start + i]
-            sets_E[next_X[part]] = 2 * place + (i < found_by_larger)
-            next_X[part] += 1
+            entry = next_X[keys_S[start + i] & mask]
+            keys_E[entry] = keys_S[start + i]
+            sets_E[entry] = 2 * one + (i < found_by_larger)
+            rests_E[entry] = size - i
+            next_X[keys_S[start + i] & mask] = entry + 1
 
 
 @kernel(count, U64, count, count, count, count, count)
@@ -131,37 +128,41 @@ def meet(keys_S: Array, here: int, here_end: int, there: int, there_end: int, ke
     return shared_keys(keys_S, here, here_end, there, there_end, needed)
 
 
+@kernel(flag, SKETCHES, count, count, count)
+def may_reach(sketches_N8: Array, one: int, other: int, most: int) -> bool:
+    """Whether two sets may differ in at most `most` keys: their sketches differ in at most as many bits."""
+    differing = 0
+    for i in range(8):
+        differing += ones(sketches_N8[one, i] ^ sketches_N8[other, i])
+    return differing <= most
+
+
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, I32, count, count, count, U64, I32, I64, count, count),
-    *(I32, flag, I32, I32, I32, I64),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count),
+    *(I32, I32, I32, I64),
     allocates=True,
 )
 def join(
     keys_S: Array,
-    starts_D: Array,
-    sizes_D: Array,
-    sketches_D8: Array,
-    order_N: Array,
+    starts_N: Array,
+    sizes_N: Array,
+    sketches_N8: Array,
     p: int,
     q: int,
     bits: int,
     keys_E: Array,
     sets_E: Array,
+    rests_E: Array,
     starts_X1: Array,
     first: int,
     last: int,
-    side_D: Array,
-    within: bool,
     ones_P: Array,
     others_P: Array,
     shared_P: Array,
     seen: Array,
 ) -> int:
     """Every pair with J >= p/q that meets in the partitions first to last - 1. Answers how many, also where they are
-    more than there is room for. seen[0] grows by the pairs whose sketches were compared.
-
-    With `within` false, pairs on one side are left out; with it true, only those on side 0.
-    """
+    more than there is room for. seen[0] grows by the pairs whose sketches were compared."""
     widest = 0
     for part in range(first, last):
         widest = max(widest, starts_X1[part + 1] - starts_X1[part])
@@ -169,45 +170,42 @@ def join(
     while slots < 2 * widest:
         slots *= 2
     table, following = np.empty(slots, np.int32), np.empty(widest, np.int32)
-    found = 0
+    found, compared = 0, 0
     for part in range(first, last):
-        begin, entries = starts_X1[part], starts_X1[part + 1] - starts_X1[part]
+        begin, end = starts_X1[part], starts_X1[part + 1]
+        keys, sets, rests = keys_E[begin:end], sets_E[begin:end], rests_E[begin:end]
         slots = 16
-        while slots < 2 * entries:
+        while slots < 2 * len(keys):
             slots *= 2
         mask = np.uint64(slots - 1)
         table[:slots] = -1
-        for entry in range(entries):
-            key = keys_E[begin + entry]
-            one = order_N[sets_E[begin + entry] >> 1]
+        for entry in range(len(keys)):
+            key, one, rest = keys[entry], np.int64(sets[entry] >> 1), rests[entry]
             slot = (key >> np.uint64(bits)) & mask
-            while table[slot] >= 0 and keys_E[begin + table[slot]] != key:
+            while table[slot] >= 0 and keys[table[slot]] != key:
                 slot = (slot + _ONE) & mask
-            head = table[slot]
-            smallest = at_least(sizes_D[one], p, q)
-            earlier = head
+            size, start = sizes_N[one], starts_N[one]
+            smallest = at_least(size, p, q)
+            earlier = table[slot]
             while earlier >= 0:  # from the largest down, as entries came in ascending order of size
-                other = order_N[sets_E[begin + earlier] >> 1]
-                if sizes_D[other] < smallest:
+                other, other_rest = np.int64(sets[earlier] >> 1), rests[earlier]
+                if sizes_N[other] < smallest:
                     break
                 earlier = following[earlier]
-                if side_D[one] == side_D[other] and (side_D[one] == 0 or not within):
-                    continue
-                seen[0] += 1
-                sizes = sizes_D[one] + sizes_D[other]
+                sizes = size + sizes_N[other]
                 needed = at_least(sizes, p, p + q)
-                differing = 0  # in bits of the sketches: at most as many as in keys
-                for i in range(8):
-                    differing += ones(sketches_D8[one, i] ^ sketches_D8[other, i])
-                if differing > sizes - 2 * needed:
+                if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
                     continue
-                here, there = starts_D[one], starts_D[other]
-                shared = meet(keys_S, here, here + sizes_D[one], there, there + sizes_D[other], key, needed)
-                if shared >= 0:
-                    if found < len(ones_P):
-                        ones_P[found], others_P[found], shared_P[found] = one, other, shared
-                    found += 1
-            if sets_E[begin + entry] & 1:
-                following[entry] = head
+                compared += 1
+                if may_reach(sketches_N8, one, other, sizes - 2 * needed):
+                    there = starts_N[other]
+                    shared = meet(keys_S, start, start + size, there, there + sizes_N[other], key, needed)
+                    if shared >= 0:
+                        if found < len(ones_P):
+                            ones_P[found], others_P[found], shared_P[found] = one, other, shared
+                        found += 1
+            if sets[entry] & 1:
+                following[entry] = table[slot]
                 table[slot] = entry
+    seen[0] += compared
     return found

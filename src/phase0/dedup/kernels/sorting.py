@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.compiling import I64, SKETCHES, U64, Array, count, kernel, nothing
+from phase0.dedup.kernels.compiling import BYTES, I64, SKETCHES, U64, Array, count, kernel, nothing
 from phase0.dedup.kernels.hashing import MULTIPLIER
 
 KEY_BITS = 62
@@ -23,15 +23,16 @@ _COUNTER_MASK, _CLASS_MASK = np.uint64((1 << COUNTER_BITS) - 1), np.uint64((1 <<
 _PLACES, _PLACE_MASK, _TWO, _FIVE = np.uint64(32), np.uint64(31), np.uint64(2), np.uint64(5)
 
 
-@kernel(nothing, U64, I64, I64, count, U64)
+@kernel(nothing, U64, I64, I64, count, BYTES)
 def tally(hashes_S: Array, starts_D: Array, counts_D: Array, step: int, tally_T: Array) -> None:
-    """Count the keys of every `step`-th row by their lowest COUNTER_BITS bits."""
+    """Count the keys of every `step`-th row by their lowest COUNTER_BITS bits, up to 255."""
     for row in range(0, len(starts_D), step):
         for i in range(starts_D[row], starts_D[row] + counts_D[row]):
-            tally_T[(hashes_S[i] >> _TWO) & _COUNTER_MASK] += _ONE
+            counter = (hashes_S[i] >> _TWO) & _COUNTER_MASK
+            tally_T[counter] += tally_T[counter] < 255
 
 
-@kernel(nothing, U64, I64, U64)
+@kernel(nothing, BYTES, I64, U64)
 def classes(tally_T: Array, limits: Array, classes_T: Array) -> None:
     """The class of each counter (how many of three ascending limits it reaches), 32 to a number; where counters fall
     together the highest."""
