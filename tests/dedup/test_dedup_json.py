@@ -205,7 +205,9 @@ def test_every_edge_of_utf8_is_judged_as_python_judges_it(code, tail):
 @settings(max_examples=300)
 def test_a_value_ends_where_it_ends(value, separator):
     raw = json.dumps(value, separators=separator).encode()
-    if b"NaN" in raw or b"Infinity" in raw:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
         assert kernels.value_end(padded(raw), 0, len(raw)) == -1
     else:
         assert kernels.value_end(padded(raw + b"  "), 0, len(raw) + 2) == len(raw)

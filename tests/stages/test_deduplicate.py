@@ -15,7 +15,23 @@ from phase0.errors import UsageError
 from phase0.stages import row_files
 from phase0.stages.deduplicate import deduplicate
 
-WORDS = ['amber', 'birch', 'Cedar', 'délta', '日本', 'ember,', 'fjord.', '"grove"', 'heath\n', 'inlet\t', 'jetty\\', 'Σας', 'İstanbul', 'éa', '🙂']
+WORDS = [
+    "amber",
+    "birch",
+    "Cedar",
+    "délta",
+    "日本",
+    "ember,",
+    "fjord.",
+    '"grove"',
+    "heath\n",
+    "inlet\t",
+    "jetty\\",
+    "Σας",
+    "İstanbul",
+    "éa",
+    "🙂",
+]
 
 
 def made(draw, count):

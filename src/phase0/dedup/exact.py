@@ -61,11 +61,16 @@ def distinct(sets: Sets) -> I32:
     return same
 
 
-def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progress: Progress) -> Pairs:
-    """Every pair of different sets that reaches the threshold, each once, in no order that means anything."""
+def by_size(sets: Sets, same: I32) -> Ordered:
+    """The different sets that hold something, in ascending order of size."""
     firsts = np.flatnonzero(same == np.arange(len(same)))
     rows = firsts[np.argsort(sets.sizes_D[firsts], kind="stable")].astype(np.int32)
-    ordered = Ordered(rows, sets.starts_D[rows], sets.sizes_D[rows], sets.sketches_D8[rows])
+    return Ordered(rows, sets.starts_D[rows], sets.sizes_D[rows], sets.sketches_D8[rows])
+
+
+def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progress: Progress) -> Pairs:
+    """Every pair of different sets that reaches the threshold, each once, in no order that means anything."""
+    ordered = by_size(sets, same)
     with ThreadPoolExecutor(workers) as pool:
         entries = _entries(sets.keys_S, ordered, threshold, pool)
         groups = np.unique(np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64))

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from phase0.dedup import Clusters, Method, exact
+from phase0.dedup.bands import choose
 from phase0.dedup.decide import Candidates, Removals, contested, removed_by_component, removed_greedily
 from phase0.dedup.definition import checked_width, ratio
 from phase0.dedup.flat import I64, Texts
+from phase0.dedup.minhash import likely_pairs
 from phase0.dedup.results import Deduplicated, Removed
 from phase0.dedup.sets import read_sets
 from phase0.errors import UsageError
 from phase0.progress import Progress
+
+_EXACT_FROM = Fraction(6, 10)  # below it prefixes are so long that the join takes longer than bands
 
 
 class Asked(NamedTuple):
@@ -24,6 +28,7 @@ class Asked(NamedTuple):
 
     threshold: Fraction
     width: int
+    method: Literal["exact", "minhash"]
     clusters: Clusters
     workers: int
 
@@ -35,15 +40,25 @@ def asked(
     for given, known in ((method, Method), (clusters, Clusters)):
         if given not in get_args(known):
             raise UsageError(f"{given!r} is none of {', '.join(get_args(known))}.")
-    return Asked(ratio(threshold), checked_width(shingle), clusters, max(1, workers))
+    exactly = ratio(threshold)
+    if method == "auto":
+        method = "exact" if exactly >= _EXACT_FROM else "minhash"
+    return Asked(exactly, checked_width(shingle), method, clusters, max(1, workers))
 
 
 def candidates(texts: Texts, asked: Asked, progress: Progress) -> Candidates:
     """Read every text, and find the pairs that reach the threshold."""
     sets = read_sets(texts, asked.width, asked.workers, progress)
     same = exact.distinct(sets)
-    pairs = exact.near_pairs(sets, same, asked.threshold, asked.workers, progress)
-    return Candidates(texts, asked.width, sets, same, pairs, "exact join", exact=True, missed_share=0.0)
+    if asked.method == "exact":
+        pairs = exact.near_pairs(sets, same, asked.threshold, asked.workers, progress)
+        return Candidates(texts, asked.width, sets, same, pairs, "exact join", exact=True, missed_share=0.0)
+    banding = choose(asked.threshold)
+    pairs = likely_pairs(sets, same, asked.threshold, banding, workers=asked.workers, progress=progress)
+    method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
+    missed = banding.missed(float(asked.threshold))
+    progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
+    return Candidates(texts, asked.width, sets, same, pairs, method, exact=False, missed_share=missed)
 
 
 def removals(known: Candidates, ranked: I64, asked: Asked, progress: Progress) -> Removals:

@@ -156,8 +156,8 @@ class RowFiles:
                 )
             )
         columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-        bad = sorted(self._bad, key=lambda item: (item[0], item[1].line))
-        return Rows(**columns, sources=list(sources), bad=bad)
+        self._bad.sort(key=lambda item: (item[0], item[1].line))
+        return Rows(**columns, sources=list(sources), bad=self._bad)
 
     def _laid_out(self, file: int, path: Path) -> Path:
         """The rows of a compressed file, a table or an array as lines of plain JSONL."""

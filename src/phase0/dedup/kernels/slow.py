@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from phase0.dedup.kernels.hashing import MULTIPLIER, SEED
+from phase0.dedup.kernels.minhashing import BIN_SHIFT, SLOTS, VALUE_MASK, VALUE_SHIFT
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, KEY_BITS
 from phase0.text import tokens
 
@@ -100,6 +101,28 @@ def join(sets: Sequence[set[int]], threshold: Fraction) -> set[tuple[int, int, i
         for i, one in enumerate(sets[:j])
         if one and other and Fraction(len(one & other), len(one | other)) >= threshold
     }
+
+
+def sign(keys: Iterable[int], order: Sequence[Sequence[int]]) -> list[int]:
+    """128 slots; `order[k]` says from which others slot k may borrow."""
+    least: dict[int, int] = {}
+    for key in keys:
+        slot, value = key >> BIN_SHIFT & SLOTS - 1, key >> VALUE_SHIFT & VALUE_MASK
+        least[slot] = min(value, least.get(slot, value))
+    return [
+        least[slot] if slot in least else least[next(other for other in order[slot] if other in least)]
+        for slot in range(SLOTS)
+    ]
+
+
+def band_keys(slots: Sequence[int], bands: int, rows: int) -> list[int]:
+    keys = []
+    for band in range(bands):
+        key = rows
+        for slot in slots[band * rows : band * rows + rows]:
+            key = stir(key, slot)
+        keys.append(key)
+    return keys
 
 
 def confirm(one: Sequence[bytes], other: Sequence[bytes], width: int) -> tuple[int, int]:
