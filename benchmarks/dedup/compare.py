@@ -121,7 +121,7 @@ def compared(made: Made, setting: Setting, options: argparse.Namespace) -> dict[
             for name, before in outcomes.items():
                 if before.failure is None:
                     outcomes[name] = again(bench, name, before, truth)
-                    print(f"{name}: {outcomes[name].failure or outcomes[name].runs[-1]}", file=sys.stderr, flush=True)
+                    print(name, outcomes[name], file=sys.stderr, flush=True)
     return outcomes
 
 
