@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.exact import distinct, near_pairs
 from phase0.dedup.flat import flat
-from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, slow, sorting
+from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, recounting, slow, sorting
 from phase0.dedup.letters import LIMIT, letters
-from phase0.dedup.sets import Sets, canonical_rows, hashed
+from phase0.dedup.sets import Sets, hashed
 from phase0.progress import SILENT
 from phase0.text import tokens
 
@@ -90,6 +91,17 @@ def test_shingles_are_hashed_as_the_twin_hashes_them(rows, width):
     expected = [slow.shingles(slow.canonical(row), width) for row in rows]
     assert counts.tolist() == [len(row) for row in expected]
     assert hashes.tolist() == [value for row in expected for value in row]
+
+
+@given(st.lists(texts, max_size=12), st.integers(1, 7))
+@settings(max_examples=200)
+def test_the_second_count_hashes_shingles_as_its_own_twin_does(rows, width):
+    made = canonical_rows(flat(rows))
+    counts, keys = np.empty(len(rows), np.int64), np.empty(len(made.text_B) // 2 + len(rows), np.uint64)
+    total = recounting.row_keys(made.text_B, made.begins_D, made.ends_D, width, keys, counts)
+    expected = [slow.recounted(slow.canonical(row), width) for row in rows]
+    assert counts.tolist() == [len(row) for row in expected]
+    assert keys[:total].tolist() == [key for row in expected for key in row]
 
 
 @given(

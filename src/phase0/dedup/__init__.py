@@ -52,9 +52,11 @@ def remaining(
     *,
     threshold: str | float | Decimal | Fraction = "0.8",
     shingle: int = 5,
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> Remaining:
     """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes."""
+    from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
-    return recount(texts, ratio(threshold), checked_width(shingle), progress)
+    return recount(texts_of(texts), ratio(threshold), checked_width(shingle), workers=workers, progress=progress)

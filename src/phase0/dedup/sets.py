@@ -5,23 +5,19 @@ Shapes: B bytes, D rows, S shingles.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.flat import I64, U8, Chunk, Flat, Texts
-from phase0.dedup.kernels.canonical import PADDING, canonical
+from phase0.dedup.canonical import canonical_rows
+from phase0.dedup.flat import I64, Chunk, Texts
 from phase0.dedup.kernels.hashing import shingles
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
-from phase0.dedup.letters import letters
+from phase0.dedup.threads import in_order
 from phase0.progress import Progress
-from phase0.text import tokens
 
 U64 = npt.NDArray[np.uint64]
 
@@ -45,14 +41,6 @@ class Sets(NamedTuple):
         return self.keys_S[self.starts_D[row] : self.starts_D[row] + self.sizes_D[row]]
 
 
-class Canonical(NamedTuple):
-    """Rows as canonical text; row d is text_B[begins_D[d]:ends_D[d]], with zeros behind it."""
-
-    text_B: U8  # noqa: N815
-    begins_D: I64  # noqa: N815
-    ends_D: I64  # noqa: N815
-
-
 def read_sets(texts: Texts, width: int, workers: int, progress: Progress) -> Sets:
     """Read every text once and make its set. Workers change only the time."""
     hashes = _Growing(texts.hint() // _BYTES_A_SHINGLE)
@@ -74,46 +62,6 @@ def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
     counts_D = np.empty(len(begins_D), np.int64)  # noqa: N806
     hashes_S = np.empty(len(text_B) // 2 + len(begins_D), np.uint64)  # noqa: N806
     return hashes_S[: shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)], counts_D
-
-
-def canonical_rows(chunk: Flat) -> Canonical:
-    """The tokens of some texts as canonical text; by `phase0.text.tokens` itself where a character is odd."""
-    rows = len(chunk.starts_D1) - 1
-    room = 2 * int(chunk.starts_D1[-1]) + PADDING * rows
-    text, begins, ends = np.empty(room, np.uint8), np.empty(rows, np.int64), np.empty(rows, np.int64)
-    canonical(chunk.text_B, chunk.starts_D1, letters(), text, begins, ends)
-    odd = np.flatnonzero(ends < begins)
-    if not len(odd):
-        return Canonical(text, begins, ends)
-    spelled = [_spelled(chunk, row) for row in odd.tolist()]
-    text = text[: int(max(begins[-1], ends[-1])) + PADDING]
-    at = len(text)
-    for row, one in zip(odd.tolist(), spelled, strict=True):
-        begins[row], ends[row] = at, at + len(one)
-        at += len(one) + PADDING
-    tail = np.frombuffer(b"".join(one + bytes(PADDING) for one in spelled), np.uint8)
-    return Canonical(np.concatenate((text, tail)), begins, ends)
-
-
-def in_order(pool: ThreadPoolExecutor, workers: int, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-    """The answers of (function, *arguments) in order, whoever works on them; at most two per worker are waiting."""
-    waiting: deque[Future[Any]] = deque()
-    for call in calls:
-        waiting.append(pool.submit(*call))
-        if len(waiting) > 2 * workers:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _spelled(chunk: Flat, row: int) -> bytes:
-    raw = chunk.text_B[chunk.starts_D1[row] : chunk.starts_D1[row + 1]].tobytes()
-    return b"\0".join(token.encode() for token in tokens(raw.decode()))
 
 
 def _sorted(hashes_S: U64, counts_D: I64, pool: ThreadPoolExecutor, progress: Progress) -> Sets:  # noqa: N803

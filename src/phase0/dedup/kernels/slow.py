@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from phase0.dedup.kernels import recounting
 from phase0.dedup.kernels.hashing import MULTIPLIER, SEED
 from phase0.dedup.kernels.minhashing import BIN_SHIFT, SLOTS, VALUE_MASK, VALUE_SHIFT
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, KEY_BITS
@@ -101,6 +102,28 @@ def join(sets: Sequence[set[int]], threshold: Fraction) -> set[tuple[int, int, i
         for i, one in enumerate(sets[:j])
         if one and other and Fraction(len(one & other), len(one | other)) >= threshold
     }
+
+
+def recounted(row: Sequence[bytes], width: int) -> list[int]:
+    """Every shingle's key in the second count, repeated ones too."""
+    words = []
+    for token in row:
+        hashed = recounting.SEED
+        for byte in token:
+            hashed = (hashed ^ byte) * recounting.PRIME & _WORD
+        words.append(_spread(hashed))
+    grams = [words[i : i + width] for i in range(max(1, len(words) - width + 1))] if words else []
+    keys = []
+    for gram in grams:
+        key = len(gram)
+        for value in gram:
+            key = (key * recounting.BASE + value) & _WORD
+        keys.append(_spread(key) >> recounting.KEY_SHIFT)
+    return keys
+
+
+def _spread(value: int) -> int:
+    return (value ^ value >> 32) * recounting.SPREAD & _WORD
 
 
 def sign(keys: Iterable[int], order: Sequence[Sequence[int]]) -> list[int]:
