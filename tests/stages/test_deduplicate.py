@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from phase0.dataset import manifest_of
 from phase0.dataset.writing import writer
+from phase0.dedup import load_kernels
 from phase0.errors import UsageError
 from phase0.stages import row_files
 from phase0.stages.deduplicate import deduplicate
@@ -84,7 +88,7 @@ def test_output_is_the_same_for_any_number_of_workers_and_blocks(lines, tmp_path
     kept, dropped = outcome([source], tmp_path / "out.jsonl")
     assert 50 < len(dropped) < 550
     monkeypatch.setattr(row_files, "_BLOCK", 5000)
-    monkeypatch.setattr("phase0.stages.deduplicate._WINDOW", 3000)
+    monkeypatch.setattr("phase0.stages.dedup_files._WINDOW", 3000)
     for workers in (1, 2, 4):
         assert outcome([source], tmp_path / f"out-{workers}.jsonl", workers=workers) == (kept, dropped)
 
@@ -228,3 +232,36 @@ def test_an_unknown_field_to_compare_is_refused_before_anything_is_written(tmp_p
         deduplicate([source], tmp_path / "out.jsonl", on="source")
     assert manifest_of(tmp_path / "out.jsonl") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
+
+
+def test_naming_the_stage_loads_no_compiler():
+    code = (
+        "import sys, phase0.stages.deduplicate, phase0.runs; sys.exit('numba' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_run_says_that_kernels_are_compiled_and_later_ones_do_not(tmp_path, monkeypatch):
+    said = []
+    progress = SimpleNamespace(
+        **dict.fromkeys(("start", "advance", "finish", "warn"), lambda *a: None), say=said.append
+    )
+    source = written(tmp_path / "in.jsonl", [b'{"instruction":"a"}'])
+    deduplicate([source], tmp_path / "out.jsonl", progress=progress)
+    assert said == []
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()) if "__pycache__" in path.parts else [])
+    load_kernels(progress)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("threshold", ["0.5", "0.8"])
+def test_the_manifest_names_the_method_and_what_it_may_miss(lines, tmp_path, threshold):
+    source = written(tmp_path / "in.jsonl", lines)
+    usual = deduplicate([source], tmp_path / "out.jsonl", threshold=threshold)
+    assert usual.figures["exact"] == (threshold == "0.8")
+    assert "method" not in usual.settings
+    asked = deduplicate(
+        [source], tmp_path / "other.jsonl", threshold=threshold, method="minhash", clusters="transitive"
+    )
+    assert (asked.settings["method"], asked.settings["clusters"]) == ("minhash", "transitive")
+    assert 0 < asked.figures["missed_share"] <= 0.005

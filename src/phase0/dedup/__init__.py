@@ -6,9 +6,11 @@ words. Rows are compared by Jaccard similarity of their sets of word 5-grams (`s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 from phase0.dedup.definition import On, checked_width, ratio, text_of
@@ -18,7 +20,18 @@ from phase0.progress import SILENT, Progress
 Method = Literal["auto", "exact", "minhash"]
 Clusters = Literal["greedy", "transitive"]
 
-__all__ = ["Deduplicated", "On", "Pair", "Remaining", "Removed", "dedup", "ratio", "remaining", "text_of"]
+__all__ = [
+    "Deduplicated",
+    "On",
+    "Pair",
+    "Remaining",
+    "Removed",
+    "dedup",
+    "load_kernels",
+    "ratio",
+    "remaining",
+    "text_of",
+]
 
 
 def dedup(
@@ -40,6 +53,7 @@ def dedup(
     yield texts and append ranks. `workers` are threads. With `clusters="transitive"` rows that a chain of
     near-duplicates connects leave one of them, also where its ends are unlike.
     """
+    load_kernels(progress)
     from phase0.dedup.flat import texts_of
     from phase0.dedup.near import asked, near_duplicates
 
@@ -56,7 +70,18 @@ def remaining(
     progress: Progress = SILENT,
 ) -> Remaining:
     """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes."""
+    load_kernels(progress)
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
     return recount(texts_of(texts), ratio(threshold), checked_width(shingle), workers=workers, progress=progress)
+
+
+def load_kernels(progress: Progress = SILENT) -> None:
+    """Load the compiler and the kernels; where they must be compiled first, say so."""
+    cache = Path(__file__).parent / "kernels" / "__pycache__"
+    if not any(cache.glob("*.nbi")) and os.access(cache.parent, os.W_OK):
+        progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
+    from phase0.dedup import near
+
+    del near
