@@ -14,7 +14,6 @@ from phase0.dedup.bands import choose
 from phase0.dedup.decide import Candidates, Removals, contested, removed_by_component, removed_greedily
 from phase0.dedup.definition import checked_width, ratio
 from phase0.dedup.flat import I64, Texts
-from phase0.dedup.minhash import likely_pairs
 from phase0.dedup.results import Deduplicated, Removed
 from phase0.dedup.sets import read_sets
 from phase0.errors import UsageError
@@ -53,6 +52,8 @@ def candidates(texts: Texts, asked: Asked, progress: Progress) -> Candidates:
     if asked.method == "exact":
         pairs = exact.near_pairs(sets, same, asked.threshold, asked.workers, progress)
         return Candidates(texts, asked.width, sets, same, pairs, "exact join", exact=True, missed_share=0.0)
+    from phase0.dedup.minhash import likely_pairs  # kernels that the join need not wait for
+
     banding = choose(asked.threshold)
     pairs = likely_pairs(sets, same, asked.threshold, banding, workers=asked.workers, progress=progress)
     method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"

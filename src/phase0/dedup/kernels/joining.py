@@ -128,6 +128,15 @@ def meet(keys_S: Array, here: int, here_end: int, there: int, there_end: int, ke
     return shared_keys(keys_S, here, here_end, there, there_end, needed)
 
 
+@kernel(count, count)
+def table_size(entries: int) -> int:
+    """A power of two, at least 16, that leaves half of a hash table free."""
+    slots = 16
+    while slots < 2 * entries:
+        slots *= 2
+    return slots
+
+
 @kernel(flag, SKETCHES, count, count, count)
 def may_reach(sketches_N8: Array, one: int, other: int, most: int) -> bool:
     """Whether two sets may differ in at most `most` keys: their sketches differ in at most as many bits."""
@@ -166,17 +175,12 @@ def join(
     widest = 0
     for part in range(first, last):
         widest = max(widest, starts_X1[part + 1] - starts_X1[part])
-    slots = 16
-    while slots < 2 * widest:
-        slots *= 2
-    table, following = np.empty(slots, np.int32), np.empty(widest, np.int32)
-    found, compared = 0, 0
+    table, following = np.empty(table_size(widest), np.int32), np.empty(widest, np.int32)
+    found = 0
     for part in range(first, last):
         begin, end = starts_X1[part], starts_X1[part + 1]
         keys, sets, rests = keys_E[begin:end], sets_E[begin:end], rests_E[begin:end]
-        slots = 16
-        while slots < 2 * len(keys):
-            slots *= 2
+        slots = table_size(len(keys))
         mask = np.uint64(slots - 1)
         table[:slots] = -1
         for entry in range(len(keys)):
@@ -196,7 +200,7 @@ def join(
                 needed = at_least(sizes, p, p + q)
                 if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
                     continue
-                compared += 1
+                seen[0] += 1
                 if may_reach(sketches_N8, one, other, sizes - 2 * needed):
                     there = starts_N[other]
                     shared = meet(keys_S, start, start + size, there, there + sizes_N[other], key, needed)
@@ -207,5 +211,4 @@ def join(
             if sets[entry] & 1:
                 following[entry] = table[slot]
                 table[slot] = entry
-    seen[0] += compared
     return found
