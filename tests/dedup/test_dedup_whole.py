@@ -13,12 +13,14 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phase0.dedup import bands, dedup, recount, remaining, shingles
-from phase0.dedup.jaccard import Jaccard
+from phase0.dedup import decide, dedup, exact, flat, recount, remaining, sets
+from phase0.dedup.kernels.hashing import shingles
+from phase0.dedup.kernels.sorting import sort_rows
 from phase0.errors import UsageError
 from phase0.text import tokens
 
@@ -59,20 +61,6 @@ def greedy(pairs, order):
     return sorted(removed)
 
 
-class AllKept(bands.BandIndex):
-    """Proposes every kept set: no recall is lost, so the answer must be the definition's."""
-
-    def __init__(self, buckets, jaccard):
-        super().__init__(buckets, jaccard)
-        self._everyone = []
-
-    def near(self, one):
-        return self._jaccard.reaching(one, np.array(self._everyone, np.int64))
-
-    def keep(self, one):
-        self._everyone.append(one)
-
-
 def edited(draw, rows, vocabulary):
     """Texts of which many are copies of an earlier one with a few words changed."""
     texts = []
@@ -96,12 +84,10 @@ made_thresholds = st.sampled_from(["0.3", "0.5", "0.8", "0.9", "1"])
 
 @given(made_texts, made_thresholds, st.integers(1, 6), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=150)
-def test_removal_is_the_greedy_of_the_definition_when_all_pairs_are_candidates(texts, threshold, width, draw):
+def test_removal_is_the_greedy_of_the_definition(texts, threshold, width, draw):
     rank = [draw.randrange(4) for _ in texts]
     order = sorted(range(len(texts)), key=lambda row: (-rank[row], row))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bands, "BandIndex", AllKept)
-        result = dedup(texts, threshold=threshold, shingle=width, rank=rank)
+    result = dedup(texts, threshold=threshold, shingle=width, rank=rank, method="exact")
     assert result.removed == greedy(all_pairs(texts, Fraction(threshold), width), order)
 
 
@@ -128,7 +114,7 @@ def test_on_edited_copies_both_algorithms_are_right(threshold, monkeypatch):
     pairs = all_pairs(texts, Fraction(threshold))
     assert len(pairs) > 50
     assert remaining(texts, threshold=threshold).pairs == len(pairs)
-    assert dedup(texts, threshold=threshold).removed == greedy(pairs, range(250))
+    assert dedup(texts, threshold=threshold, method="exact").removed == greedy(pairs, range(250))
 
 
 def test_every_row_is_kept_or_removed_and_every_removed_row_names_a_kept_one():
@@ -156,10 +142,37 @@ def test_the_same_rows_stay_in_whatever_order_they_come():
     assert 0 < len(stays) < len(texts)
 
 
-def test_worker_processes_change_nothing(monkeypatch):
-    monkeypatch.setattr(shingles, "_CHUNK_CHARACTERS", 2000)
-    texts = edited(random.Random(3), 60, [f"w{i}" for i in range(40)])
-    assert dedup(texts, workers=2) == dedup(texts)
+def test_workers_and_chunks_change_nothing(monkeypatch):
+    texts = edited(random.Random(3), 400, [f"w{i}" for i in range(40)])
+    alone = dedup(texts)
+    assert len(alone.removed) > 50
+    monkeypatch.setattr(flat, "_CHUNK", 2000)
+    monkeypatch.setattr(decide, "_CONFIRMED", 7)
+    monkeypatch.setattr(exact, "_ENTRIES_A_PARTITION", 50)
+    for workers in (1, 2, 4):
+        assert dedup(iter(texts), workers=workers) == dedup(texts, workers=workers) == alone
+
+
+def test_an_arrow_array_is_read_as_the_strings_it_holds(monkeypatch):
+    texts = [*edited(random.Random(4), 200, [f"w{i}" for i in range(40)]), "é 日本", ""]
+    expected = dedup(texts)
+    monkeypatch.setattr(flat, "_CHUNK", 1500)
+    array = pa.array(["not in it", *texts])[1:]
+    assert dedup(array) == dedup(array.cast(pa.large_string())) == expected
+    assert dedup(pa.chunked_array([array[:70], array[70:70], array[70:]])) == expected
+    with pytest.raises(UsageError, match="1 nulls"):
+        dedup(pa.array(["a", None]))
+    with pytest.raises(UsageError, match="int64"):
+        dedup(pa.array([1]))
+
+
+def test_connected_components_leave_one_row_of_a_chain_and_count_its_ends_exactly():
+    words = [f"w{i}" for i in range(60)]
+    texts = [" ".join(words[start : start + 50]) for start in (0, 3, 6)] + ["quite another text", "Quite another text!"]
+    result = dedup(texts, clusters="transitive")
+    assert result.removed == [(1, 0, 43, 49), (2, 0, 40, 52), (4, 3, 1, 1)]
+    ranked = dedup(texts, clusters="transitive", rank=[0, 0, 5, 0, 1], workers=2)
+    assert ranked.removed == [(0, 2, 40, 52), (1, 2, 43, 49), (3, 4, 1, 1)]
 
 
 def test_ranks_may_be_filled_while_texts_are_drawn():
@@ -256,33 +269,59 @@ def test_examples_are_the_pairs_of_lowest_row_numbers():
     assert [example[:2] for example in found.examples] == [(2 * i, 2 * i + 1) for i in range(recount.EXAMPLES)]
 
 
-def test_a_remover_that_drops_candidates_is_found_out_by_the_second_count(monkeypatch):
+def broken_join(*arguments):
+    return 0
+
+
+def broken_sketches(*arguments):
+    sort_rows(*arguments)
+    arguments[-2][:] = np.random.default_rng(1).integers(0, 2**63, arguments[-2].shape, np.uint64)
+
+
+def broken_hashes(text, begins, ends, width, hashes, counts):
+    total = shingles(text, begins, ends, width, hashes, counts)
+    hashes[:total] += np.arange(total, dtype=np.uint64)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "broken"),
+    [(exact, "join", broken_join), (sets, "sort_rows", broken_sketches), (sets, "shingles", broken_hashes)],
+)
+def test_a_remover_with_a_broken_kernel_is_found_out_by_the_second_count(monkeypatch, place, name, broken):
     texts = edited(random.Random(9), 200, [f"w{i}" for i in range(40)])
-    monkeypatch.setattr(bands.BandIndex, "near", lambda index, one: [])
+    assert remaining([texts[row] for row in dedup(texts).kept]).pairs == 0
+    monkeypatch.setattr(place, name, broken)
     left = [texts[row] for row in dedup(texts).kept]
     assert remaining(left).pairs == len(all_pairs(left, Fraction(4, 5))) > 0
 
 
-def test_a_remover_that_miscounts_is_found_out_by_the_second_count(monkeypatch):
-    texts = edited(random.Random(9), 200, [f"w{i}" for i in range(40)])
-    original = Jaccard.reaching
-    monkeypatch.setattr(Jaccard, "reaching", lambda *args: original(*args)[:0])
-    assert remaining([texts[row] for row in dedup(texts).kept]).pairs > 0
-
-
-def test_hashes_that_all_collide_remove_no_row_wrongly(monkeypatch):
+@pytest.mark.parametrize("mask", [0, 0xFF])
+def test_hashes_that_collide_remove_no_row_wrongly(monkeypatch, mask):
     texts = ["one text of words", "another text of words", "One text of words"]
-    monkeypatch.setattr(shingles, "fold", lambda columns: columns[0] * 0)
+    texts += edited(random.Random(1), 100, [f"w{i}" for i in range(40)])
+    near = all_pairs(texts, Fraction(4, 5))
+
+    def colliding(text, begins, ends, width, hashes, counts):
+        total = shingles(text, begins, ends, width, hashes, counts)
+        hashes[:total] &= np.uint64(mask << 2)
+        return total
+
+    monkeypatch.setattr(sets, "shingles", colliding)
     result = dedup(texts)
-    assert all(removal.shared == removal.union for removal in result.removed)
+    assert all(near[min(one[:2]), max(one[:2])] == one[2:] for one in result.removed)
     assert {0, 1} <= set(result.kept)
 
 
 def test_the_answer_says_how_it_was_found():
     result = dedup(["a b", "a b"])
-    assert result.exact is False
-    assert "25 bands of 5" in result.method
-    assert result.missed_share == pytest.approx((1 - 0.8**5) ** 25)
+    assert (result.exact, result.missed_share, result.method) == (True, 0.0, "exact join")
+
+
+@pytest.mark.parametrize("wrong", [{"method": "fast"}, {"clusters": "all"}])
+def test_an_unknown_way_of_looking_is_refused(wrong):
+    with pytest.raises(UsageError, match="is none of"):
+        dedup(["a"], **wrong)
 
 
 class Heard:

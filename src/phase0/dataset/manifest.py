@@ -91,6 +91,12 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     row: msgspec.Raw
 
 
+def dropped_line(*, stage: str, reason: str, evidence: dict[str, Any], file: str, line: int, raw: bytes) -> bytes:
+    """One line of `dropped.jsonl` for a row that is known to be JSON on one line."""
+    row = msgspec.Raw(raw)
+    return msgspec.json.encode(Dropped(stage=stage, reason=reason, evidence=evidence, file=file, line=line, row=row))
+
+
 def dropped(*, stage: str, reason: str, evidence: dict[str, Any], file: str, line: int, raw: bytes) -> bytes:
     """One line of `dropped.jsonl`. Bytes that are not JSON are kept as text, what is not UTF-8 as `\\xNN`."""
     try:

@@ -29,6 +29,11 @@ class Writer(Protocol):
 
     def write(self, row: bytes) -> None: ...
 
+    def write_lines(self, block: bytes) -> None:
+        """Write rows that stand in lines, each with its end."""
+        for row in block.split(b"\n")[:-1]:
+            self.write(row)
+
     def close(self) -> None:
         """Write what ends the file."""
 
@@ -143,7 +148,7 @@ def _laid_out(path: Path, file: IO[bytes]) -> Writer:
     return _Lines(file)
 
 
-class _Lines:
+class _Lines(Writer):
     """One JSON value to a line."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -152,12 +157,15 @@ class _Lines:
     def write(self, row: bytes) -> None:
         self._file.write(row + b"\n")
 
+    def write_lines(self, block: bytes) -> None:
+        self._file.write(block)
+
     def close(self) -> None: ...
 
     def abandon(self) -> None: ...
 
 
-class _Array:
+class _Array(Writer):
     """One JSON array, an element to a line."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -173,7 +181,7 @@ class _Array:
     def abandon(self) -> None: ...
 
 
-class _Csv:
+class _Csv(Writer):
     """The columns of the first row, or of every full record; null as an empty cell, what is not text as JSON.
 
     Lines end in CRLF as RFC 4180 has it, which also makes the module quote a cell with a lone CR in it.
@@ -212,7 +220,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-class _Parquet:
+class _Parquet(Writer):
     """Row groups of `_BATCH` rows. The first batch settles the columns, unless its rows are full records."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:

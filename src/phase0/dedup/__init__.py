@@ -6,16 +6,32 @@ words. Rows are compared by Jaccard similarity of their sets of word 5-grams (`s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from phase0.dedup.definition import On, checked_width, ratio, text_of
 from phase0.dedup.results import Deduplicated, Pair, Remaining, Removed
 from phase0.progress import SILENT, Progress
 
-__all__ = ["Deduplicated", "On", "Pair", "Remaining", "Removed", "dedup", "ratio", "remaining", "text_of"]
+Method = Literal["auto", "exact", "minhash"]
+Clusters = Literal["greedy", "transitive"]
+
+__all__ = [
+    "Deduplicated",
+    "On",
+    "Pair",
+    "Remaining",
+    "Removed",
+    "dedup",
+    "load_kernels",
+    "ratio",
+    "remaining",
+    "text_of",
+]
 
 
 def dedup(
@@ -24,25 +40,25 @@ def dedup(
     threshold: str | float | Decimal | Fraction = "0.8",
     shingle: int = 5,
     rank: Sequence[Any] | None = None,
+    method: Method = "auto",
+    clusters: Clusters = "greedy",
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Deduplicated:
     """Remove near-duplicates, keeping of any two the one of higher rank; equal ranks and no ranks keep the earlier.
 
-    With ranks that are all different the same rows stay in whatever order they come. `texts` is read once and not
-    kept; `rank` is looked at only after the last text, so that one pass over a file can yield texts and append ranks.
-    `workers` processes read the words (a script that asks for several needs the usual `if __name__ == "__main__"`).
+    `texts` are strings, or an Arrow array of them. They are read once, and what is about to be removed once more, so
+    that strings which can be drawn only once are held until the end. With ranks that are all different the same rows
+    stay in whatever order they come. `rank` is looked at only after the last text, so that one pass over a file can
+    yield texts and append ranks. `workers` are threads. With `clusters="transitive"` rows that a chain of
+    near-duplicates connects leave one of them, also where its ends are unlike.
     """
-    from phase0.dedup.near import near_duplicates
+    load_kernels(progress)
+    from phase0.dedup.flat import texts_of
+    from phase0.dedup.near import asked, near_duplicates
 
-    return near_duplicates(
-        texts,
-        threshold=ratio(threshold),
-        width=checked_width(shingle),
-        rank=rank,
-        workers=workers,
-        progress=progress,
-    )
+    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers)
+    return near_duplicates(texts_of(texts), rank, how, progress)
 
 
 def remaining(
@@ -50,9 +66,22 @@ def remaining(
     *,
     threshold: str | float | Decimal | Fraction = "0.8",
     shingle: int = 5,
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> Remaining:
     """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes."""
+    load_kernels(progress)
+    from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
-    return recount(texts, ratio(threshold), checked_width(shingle), progress)
+    return recount(texts_of(texts), ratio(threshold), checked_width(shingle), workers=workers, progress=progress)
+
+
+def load_kernels(progress: Progress = SILENT) -> None:
+    """Load the compiler and the kernels; where they must be compiled first, say so."""
+    cache = Path(__file__).parent / "kernels" / "__pycache__"
+    if not any(cache.glob("*.nbi")) and os.access(cache.parent, os.W_OK):
+        progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
+    from phase0.dedup import near
+
+    del near

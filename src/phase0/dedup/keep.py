@@ -8,7 +8,7 @@ c, a unlike c.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -38,7 +38,7 @@ def by_rank(rank: Sequence[Any] | None, rows: int) -> Sequence[int]:
 
 def greedy(
     order: Sequence[int],
-    set_of: Sequence[int],
+    set_of: Sequence[int] | Mapping[int, int],
     index: KeptIndex,
     confirm: Callable[[int, int], Overlap],
     *,

@@ -1,77 +1,92 @@
-"""The remover from end to end: words, sets, signatures, bands, exact counts, greedy choice."""
+"""The remover from end to end: words, sets, pairs by one of two methods, a choice by rank, confirmation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import xxhash
 
-from phase0.dedup import bands, minhash
-from phase0.dedup.jaccard import Confirmation, Jaccard
-from phase0.dedup.keep import by_rank, greedy
-from phase0.dedup.results import Deduplicated
-from phase0.dedup.shingles import I64, Sets, shingle_sets, tokenise
+from phase0.dedup import Clusters, Method, exact
+from phase0.dedup.bands import choose
+from phase0.dedup.decide import Candidates, Removals, contested, removed_by_component, removed_greedily
+from phase0.dedup.definition import checked_width, ratio
+from phase0.dedup.flat import I64, Texts
+from phase0.dedup.results import Deduplicated, Removed
+from phase0.dedup.sets import read_sets
 from phase0.errors import UsageError
 from phase0.progress import Progress
 
-
-class Distinct(NamedTuple):
-    """Rows with equal sets, collapsed."""
-
-    sets: Sets
-    set_of: list[int]  # of each row; -1 for a row without tokens
+_EXACT_FROM = Fraction(6, 10)  # below it prefixes are so long that the join takes longer than bands
 
 
-def near_duplicates(
-    texts: Iterable[str],
-    *,
-    threshold: Fraction,
-    width: int,
-    rank: Sequence[Any] | None,
-    workers: int,
-    progress: Progress,
-) -> Deduplicated:
+class Asked(NamedTuple):
+    """What near-duplicates are, and how they are looked for."""
+
+    threshold: Fraction
+    width: int
+    method: Literal["exact", "minhash"]
+    clusters: Clusters
+    workers: int
+
+
+def asked(
+    threshold: str | float | Decimal | Fraction, shingle: int, *, method: Method, clusters: Clusters, workers: int
+) -> Asked:
+    """What a caller asks for, or UsageError."""
+    for given, known in ((method, Method), (clusters, Clusters)):
+        if given not in get_args(known):
+            raise UsageError(f"{given!r} is none of {', '.join(get_args(known))}.")
+    exactly = ratio(threshold)
+    if method == "auto":
+        method = "exact" if exactly >= _EXACT_FROM else "minhash"
+    return Asked(exactly, checked_width(shingle), method, clusters, max(1, workers))
+
+
+def candidates(texts: Texts, asked: Asked, progress: Progress) -> Candidates:
+    """Read every text, and find the pairs that reach the threshold."""
+    sets = read_sets(texts, asked.width, asked.workers, progress)
+    same = exact.distinct(sets)
+    if asked.method == "exact":
+        pairs = exact.near_pairs(sets, same, asked.threshold, asked.workers, progress)
+        return Candidates(texts, asked.width, sets, same, pairs, "exact join", exact=True, missed_share=0.0)
+    from phase0.dedup.minhash import likely_pairs  # kernels that the join need not wait for
+
+    banding = choose(asked.threshold)
+    pairs = likely_pairs(sets, same, asked.threshold, banding, workers=asked.workers, progress=progress)
+    method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
+    missed = banding.missed(float(asked.threshold))
+    progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
+    return Candidates(texts, asked.width, sets, same, pairs, method, exact=False, missed_share=missed)
+
+
+def removals(known: Candidates, ranked: I64, asked: Asked, progress: Progress) -> Removals:
+    """What goes, when the rows of `contested(known)` rank like this, best first."""
+    if asked.clusters == "transitive":
+        return removed_by_component(known, ranked, asked.workers, progress)
+    return removed_greedily(known, ranked, asked.threshold, asked.workers, progress)
+
+
+def near_duplicates(texts: Texts, rank: Sequence[Any] | None, asked: Asked, progress: Progress) -> Deduplicated:
     """See `phase0.dedup.dedup`."""
-    tokenised = tokenise(texts, workers=workers, progress=progress)
-    rows = len(tokenised.starts_D1) - 1
+    known = candidates(texts, asked, progress)
+    rows = len(known.same)
     if rank is not None and len(rank) != rows:
         raise UsageError(f"There are {rows} texts but {len(rank)} ranks. Every text needs one, in the same order.")
-    progress.start("compare signatures", None)
-    distinct = collapse(shingle_sets(tokenised, width))
-    banding = bands.choose(threshold)
-    buckets = bands.shared_buckets(minhash.signatures(distinct.sets), banding)
-    index = bands.BandIndex(buckets, Jaccard(distinct.sets, threshold))
-    progress.finish(f"{len(distinct.sets.sizes())} different texts, {banding.bands} bands of {banding.rows}")
-    confirm = Confirmation(tokenised, width)
-    order = by_rank(rank, rows)
-    removed = greedy(order, distinct.set_of, index, confirm, threshold=threshold, progress=progress)
-    gone = {removal.row for removal in removed}
+    ranked = contested(known)
+    if rank is not None:
+        ranked = np.array(sorted(ranked.tolist(), key=rank.__getitem__, reverse=True), np.int64)
+    gone = removals(known, ranked, asked, progress)
+    stays = np.ones(rows, np.bool_)
+    stays[gone.rows_R] = False
     return Deduplicated(
-        kept=[row for row in range(rows) if row not in gone],
-        removed=removed,
-        wordless=distinct.set_of.count(-1),
-        candidates=index.counted,
-        missed_share=banding.missed(float(threshold)),
-        exact=False,
-        method=f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly",
+        kept=np.flatnonzero(stays).tolist(),
+        removed=[Removed(*row) for row in zip(*(column.tolist() for column in gone), strict=True)],
+        wordless=int((known.same < 0).sum()),
+        candidates=known.pairs.compared,
+        missed_share=known.missed_share,
+        exact=known.exact,
+        method=known.method,
     )
-
-
-def collapse(sets: Sets) -> Distinct:
-    """Equal sets become one, numbered by first appearance. Equal means the same 128-bit xxh3 of the hashes."""
-    known: dict[bytes, int] = {}
-    firsts: list[int] = []
-    set_of: list[int] = []
-    for row, size in enumerate(sets.sizes().tolist()):
-        if not size:
-            set_of.append(-1)
-            continue
-        number = known.setdefault(xxhash.xxh3_128_digest(sets.row(row).data), len(known))
-        if number == len(firsts):
-            firsts.append(row)
-        set_of.append(number)
-    chosen: I64 = np.array(firsts, np.int64)
-    return Distinct(sets.take(chosen), set_of)

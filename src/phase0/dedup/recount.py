@@ -1,6 +1,6 @@
 """The second, independent count of near-duplicates: every pair at or above the threshold, and no other.
 
-It shares only the tokens with the remover. Its own hashes (BLAKE2b per token, combined as a polynomial, 62 bits: a
+It shares only the tokens with the remover. Its own hashes (FNV-1a per token, combined as a polynomial, 62 bits: a
 chance below 1e-3 of any collision among 50 million shingles), its own collapse of equal rows, and another algorithm:
 an inverted index with prefix and length filters (Bayardo, Ma and Srikant 2007; Xiao et al. 2008). Each set is sorted by
 one order of all shingles, rare ones first. Two sets that reach the threshold must share one of their first
@@ -11,7 +11,8 @@ Shapes: D different sets by size, S shingles, E entries of the index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from hashlib import blake2b
 from heapq import nsmallest
@@ -21,15 +22,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phase0.dedup.canonical import canonical_rows
+from phase0.dedup.flat import Chunk, Texts
+from phase0.dedup.kernels.recounting import row_keys
 from phase0.dedup.results import Pair, Remaining
+from phase0.dedup.threads import in_order
 from phase0.progress import Progress
-from phase0.text import tokens
 
 EXAMPLES = 20
 
 _KEY_BITS = 62  # the two bits above hold how common the shingle is
-_BASE = np.uint64(0xD6E8FEB86659FD93)
-_SPREAD = np.uint64(0xFF51AFD7ED558CCD)
 _TABLE_BITS = 27  # at most 128 MB; 16 buckets per shingle up to 8 million shingles, 2.7 at 50 million
 _COMMON = ((2, 1), (8, 2), (64, 3))  # rows that hold the shingle → class, from rare to common
 _PARTNERS_AT_ONCE = 4_000_000
@@ -62,15 +64,9 @@ class _Index(NamedTuple):
     by_owner_E: _I64  # noqa: N815 - entries in the order of their sets
 
 
-class _TokenHashes(dict[str, int]):
-    def __missing__(self, token: str) -> int:
-        value = self[token] = int.from_bytes(blake2b(token.encode(), digest_size=8).digest(), "little")
-        return value
-
-
-def recount(texts: Iterable[str], threshold: Fraction, width: int, progress: Progress) -> Remaining:
+def recount(texts: Texts, threshold: Fraction, width: int, *, workers: int, progress: Progress) -> Remaining:
     """See `phase0.dedup.remaining`."""
-    distinct = _read(texts, width, progress)
+    distinct = _read(texts, width, workers, progress)
     tally = _Tally(distinct)
     sizes = distinct.sizes()
     progress.start("count pairs", len(sizes))
@@ -111,25 +107,26 @@ class _Tally:
         return Remaining(self._pairs, rows, self._examples, self._distinct.wordless)
 
 
-def _read(texts: Iterable[str], width: int, progress: Progress) -> _Distinct:
+def _read(texts: Texts, width: int, workers: int, progress: Progress) -> _Distinct:
     """Every text once, as a set; equal sets become one. Equal means the same 128-bit BLAKE2b of the keys."""
-    hashes = _TokenHashes()
     found: dict[bytes, int] = {}
     sets: list[_U64] = []
     rows: list[list[int]] = []
-    wordless = 0
-    progress.start("read the words", len(texts) if isinstance(texts, Sequence) else None)
-    for row, text in enumerate(texts):
-        keys = _keys(np.fromiter(map(hashes.__getitem__, tokens(text)), np.uint64), width)
-        progress.advance(1)
-        if not len(keys):
-            wordless += 1
-            continue
-        index = found.setdefault(blake2b(keys.tobytes(), digest_size=16).digest(), len(sets))
-        if index == len(sets):
-            sets.append(keys)
-            rows.append([])
-        rows[index].append(row)
+    row = wordless = 0
+    progress.start("read the words", None)
+    with ThreadPoolExecutor(workers) as pool:
+        for made in in_order(pool, workers, ((_keys, chunk, width) for chunk in texts.chunks())):
+            for keys in made:
+                if len(keys):
+                    index = found.setdefault(blake2b(keys.data, digest_size=16).digest(), len(sets))
+                    if index == len(sets):
+                        sets.append(keys)
+                        rows.append([])
+                    rows[index].append(row)
+                else:
+                    wordless += 1
+                row += 1
+            progress.advance(len(made))
     progress.finish()
     by_size = sorted(range(len(sets)), key=lambda index: len(sets[index]))
     starts = np.cumsum([0, *(len(sets[index]) for index in by_size)])
@@ -138,23 +135,21 @@ def _read(texts: Iterable[str], width: int, progress: Progress) -> _Distinct:
     return _Distinct(_rare_first(keys_S, starts), starts, [rows[index] for index in by_size], wordless)
 
 
-def _keys(words: _U64, width: int) -> _U64:
-    """The distinct shingles of a row as 62-bit keys, in wrapping uint64 arithmetic.
-
-    Token hashes h are the digits of a number in base 0xD6E8FEB86659FD93, after a first digit that says how many they
-    are; the result is spread by (x ^ x >> 32) * 0xFF51AFD7ED558CCD, and its upper 62 bits are the key.
-    """
-    width = min(width, len(words))
-    if not width:
-        return words
-    ends = len(words) - width + 1
-    key = np.full(ends, width, np.uint64)
-    for k in range(width):
-        key *= _BASE
-        key += words[k : k + ends]
-    key ^= key >> np.uint64(32)
-    key *= _SPREAD
-    return np.unique(key >> np.uint64(64 - _KEY_BITS))
+def _keys(chunk: Chunk, width: int) -> list[_U64]:
+    """The distinct keys of each text, ascending."""
+    text, begins, ends = canonical_rows(chunk.read())
+    counts, keys = np.empty(len(begins), np.int64), np.empty(len(text) // 2 + len(begins), np.uint64)
+    keys = keys[: row_keys(text, begins, ends, width, keys, counts)].copy()
+    bounds = np.cumsum(counts)
+    edges = pairwise([0, *bounds.tolist()])
+    for start, end in edges:
+        keys[start:end].sort()
+    fresh = np.ones(len(keys), np.bool_)
+    fresh[1:] = keys[1:] != keys[:-1]
+    fresh[bounds[:-1][bounds[:-1] < len(keys)]] = True  # a row's first key is its own
+    kept = np.concatenate(([0], np.cumsum(fresh)))[np.concatenate(([0], bounds))]
+    keys = keys[fresh]
+    return [keys[start:end] for start, end in pairwise(kept.tolist())]
 
 
 def _rare_first(keys_S: _U64, starts: _I64) -> _U64:  # noqa: N803

@@ -28,7 +28,7 @@ from phase0.dataset import (
     write_json,
     writer,
 )
-from phase0.dataset.manifest import dropped, sharer
+from phase0.dataset.manifest import dropped, dropped_line, sharer
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
@@ -87,11 +87,24 @@ class StageOutput:
         self._kept.write(raw)
         self.sums[file].kept += 1
 
+    def keep_lines(self, block: bytes, rows: int, file: int = 0) -> None:
+        """Keep rows of the `file`-th input that stand in lines, each with its end."""
+        self._kept.write_lines(block)
+        self.sums[file].kept += rows
+
     def drop(self, raw: bytes, *, line: int, reason: str, evidence: dict[str, Any], file: int = 0) -> None:
         """Drop a row of the `file`-th input, with what speaks against it."""
         name = self.names[file]
         self._dropped.write(
             dropped(stage=self.stage, reason=reason, evidence=evidence, file=name, line=line, raw=raw) + b"\n"
+        )
+        self.sums[file].reasons[reason] += 1
+
+    def drop_line(self, raw: bytes, *, line: int, reason: str, evidence: dict[str, Any], file: int = 0) -> None:
+        """Drop a row of the `file`-th input that is known to be JSON on one line."""
+        name = self.names[file]
+        self._dropped.write(
+            dropped_line(stage=self.stage, reason=reason, evidence=evidence, file=name, line=line, raw=raw) + b"\n"
         )
         self.sums[file].reasons[reason] += 1
 

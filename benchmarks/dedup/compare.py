@@ -1,0 +1,260 @@
+"""phase0, its peers and the mere parsing of the file, side by side in one run, each judged by the exact set of pairs.
+
+    PHASE0_DEV_DATA=… python benchmarks/dedup/compare.py --rows 674k --cache DIR [--repeat 3] [--write]
+
+    --only exact,minhash,floor,daft,…    some of them
+    --rows 100k,674k --plot growth.png   growth, drawn
+    --threshold 0.5,0.7,0.9              other thresholds
+    --workers 1,2                        as many processes or threads, on as many cores
+    --check                              at 100k: the set of pairs against SetSimilaritySearch's
+
+phase0 is measured through its command, with the kept lines and all it drops written; the peers write row numbers.
+Each round runs every tool once, so that a busy moment of the machine does not meet one tool alone; medians are told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import environments
+import measure
+import numpy as np
+from pairs import I64
+from rows import Made, count_of, make
+from truth import Truth, Verdict, judge, judge_recorded, surplus, truth_of
+
+from phase0.dedup import ratio
+
+METHODS = ("exact", "minhash")
+MOST_ROWS_JUDGED = 1_000_000  # beyond, the exact set of pairs would need more memory than the tools
+RESULT = Path(__file__).parent.parent / "results" / "dedup.md"
+HEAD = (
+    *("", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "removed", "recall", "precision"),
+    *("lost", "left"),
+)
+LEGEND = """recall: share of the true pairs of which not both rows are kept. precision: share of the removed rows that
+are near-duplicates of a row that is kept. lost: clusters of near-duplicates of which no row is kept. left: rows that
+would still have to go. CPU: user and system time of all processes. peak: what all processes hold at once."""
+
+
+class Setting(NamedTuple):
+    rows: int
+    threshold: str
+    workers: int
+
+
+class Outcome(NamedTuple):
+    runs: list[measure.Measured]
+    verdict: Verdict | None
+    failure: str | None
+
+
+class Bench(NamedTuple):
+    """One file of rows, and where runs on it leave what they write."""
+
+    made: Made
+    setting: Setting
+    cache: Path
+    scratch: Path
+
+
+def main() -> None:
+    options = parsed()
+    told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.repeat} run(s) each"]
+    growth: dict[str, list[tuple[int, float]]] = {}
+    for rows, threshold, workers in product(options.rows, options.threshold, options.workers):
+        setting = Setting(rows, threshold, workers)
+        made = make(rows, options.seed, options.cache, Path(options.data))
+        outcomes = compared(made, setting, options)
+        told.append(section(made, setting, outcomes))
+        print(told[-1], flush=True)
+        if options.check:
+            told.append(checked(made, setting, options.cache))
+            print(told[-1], flush=True)
+        for name, outcome in outcomes.items():
+            if outcome.runs:
+                growth.setdefault(name, []).append((rows, median(outcome.runs).wall))
+    if options.plot:
+        draw(growth, options.plot, options.cache)
+    if options.write:
+        keep("\n\n".join([*told, LEGEND]))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=lambda value: [count_of(part) for part in value.split(",")], default=[100_000])
+    parser.add_argument("--threshold", "--thresholds", type=lambda value: value.split(","), default=["0.8"])
+    parser.add_argument("--workers", type=lambda value: [int(part) for part in value.split(",")], default=[2])
+    parser.add_argument("--only", type=lambda value: value.split(","), help="parts of names; 'floor' for the parsers")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--check", action="store_true", help="compare the set of pairs with SetSimilaritySearch's")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for rows, environments and exact pairs")
+    parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plot", type=Path, help="PNG to draw seconds against rows in")
+    parser.add_argument("--write", action="store_true", help=f"keep what is printed in {RESULT.name}")
+    options = parser.parse_args()
+    if not options.data:
+        parser.error("give --data, or set PHASE0_DEV_DATA")
+    options.cache = options.cache.resolve()
+    return options
+
+
+def compared(made: Made, setting: Setting, options: argparse.Namespace) -> dict[str, Outcome]:
+    truth = truth_of(made.rows, ratio(setting.threshold)) if setting.rows <= MOST_ROWS_JUDGED else None
+    outcomes = {name: Outcome([], None, None) for name in chosen(options.only)}
+    with tempfile.TemporaryDirectory(dir=options.cache) as scratch:
+        bench = Bench(made, setting, options.cache, Path(scratch))
+        warm(bench, outcomes)
+        for _ in range(options.repeat):
+            for name, before in outcomes.items():
+                if before.failure is None:
+                    outcomes[name] = again(bench, name, before, truth)
+                    print(name, outcomes[name], file=sys.stderr, flush=True)
+    return outcomes
+
+
+def chosen(only: list[str] | None) -> Iterator[str]:
+    for tool in environments.FLOOR:
+        if only is None or "floor" in only:
+            yield tool.name
+    for name in (*(f"phase0 {method}" for method in METHODS), *(tool.name for tool in environments.PEERS)):
+        if only is None or any(part in name for part in only):
+            yield name
+
+
+def warm(bench: Bench, names: dict[str, Outcome]) -> None:
+    """The file into the page cache, every environment made, and what phase0 compiles once compiled."""
+    subprocess.run(["cat", bench.made.rows], stdout=subprocess.DEVNULL, check=True)
+    for tool in (*environments.FLOOR, *environments.PEERS):
+        if tool.name in names:
+            environments.python_of(tool, bench.cache)
+    few = bench.scratch / "few.jsonl"
+    with bench.made.rows.open("rb") as lines:
+        few.write_bytes(b"".join(line for line, _ in zip(lines, range(2_000), strict=False)))
+    for name in names:
+        if name.startswith("phase0"):
+            small = bench._replace(made=Made(few, bench.made.truth))
+            subprocess.run(command(small, name, bench.scratch / "few.out.jsonl"), capture_output=True, check=False)
+
+
+def again(bench: Bench, name: str, before: Outcome, truth: Truth | None) -> Outcome:
+    kept = bench.scratch / f"{name.replace(' ', '-')}.out.jsonl"
+    workers = bench.setting.workers
+    limits = dict.fromkeys(("POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS"), str(workers))
+    try:
+        measured = measure.run(
+            command(bench, name, kept), {**os.environ, **limits}, workers, bench.scratch / "said.txt"
+        )
+    except measure.RunFailed as failed:
+        return before._replace(failure=str(failed))
+    verdict = before.verdict
+    if verdict is None and not name.endswith("parse"):
+        rows = kept_lines(bench.made.rows, kept) if name.startswith("phase0") else np.loadtxt(kept, np.int64, ndmin=1)
+        verdict = (
+            judge(truth, rows)
+            if truth
+            else judge_recorded(bench.made.truth, bench.setting.rows, rows, ratio(bench.setting.threshold))
+        )
+    return Outcome([*before.runs, measured], verdict, None)
+
+
+def command(bench: Bench, name: str, kept: Path) -> list[str | Path]:
+    setting = bench.setting
+    shared = ["--threshold", setting.threshold, "--workers", str(setting.workers)]
+    if name.startswith("phase0"):
+        asked = ["--input", bench.made.rows, "--output", kept, "--method", name.removeprefix("phase0 ")]
+        return [sys.executable, "-m", "phase0", "dedup", *asked, *shared]
+    tool = next(tool for tool in (*environments.FLOOR, *environments.PEERS) if tool.name == name)
+    return [environments.python_of(tool, bench.cache), tool.script, bench.made.rows, kept, *shared]
+
+
+def kept_lines(rows: Path, output: Path) -> I64:
+    """The numbers of the input lines that the output holds, as the same bytes in the same order."""
+    kept = []
+    with rows.open("rb") as lines, output.open("rb") as answers:
+        wanted = next(answers, None)
+        for number, line in enumerate(lines):
+            if line == wanted:
+                kept.append(number)
+                wanted = next(answers, None)
+    if wanted is not None:
+        raise SystemExit(f"{output} holds a line that is not the input's next: {wanted[:80]!r}")
+    return np.array(kept, np.int64)
+
+
+def median(runs: list[measure.Measured]) -> measure.Measured:
+    return measure.Measured(*(statistics.median(column) for column in zip(*runs, strict=True)))
+
+
+def section(made: Made, setting: Setting, outcomes: dict[str, Outcome]) -> str:
+    title = f"## {setting.rows:,} rows, threshold {setting.threshold}, {setting.workers} worker(s)"
+    size = f"{made.rows.stat().st_size / 1e6:,.0f} MB of JSONL."
+    if setting.rows <= MOST_ROWS_JUDGED:
+        truth = truth_of(made.rows, ratio(setting.threshold))
+        pairs = len(truth.first_P)
+        size += f" {pairs:,} true pairs; first come, first kept, {surplus(truth.first_P, truth.second_P):,} rows go."
+    else:
+        size += " Recall is over the recorded edits alone."
+    floor = outcomes.get(environments.FLOOR[0].name)
+    parse = median(floor.runs) if floor and floor.runs else None
+    lines = [" | ".join(line(name, outcome, parse)) for name, outcome in outcomes.items()]
+    table = "\n".join(f"| {row} |" for row in (" | ".join(HEAD), "|".join(["---", *["--:"] * (len(HEAD) - 1)]), *lines))
+    return f"{title}\n\n{size}\n\n{table}"
+
+
+def line(name: str, outcome: Outcome, parse: measure.Measured | None) -> list[str]:
+    if not outcome.runs:
+        return [name, f"{outcome.failure}", *[""] * (len(HEAD) - 2)]
+    took, verdict = median(outcome.runs), outcome.verdict
+    times = [f"{took.wall:.2f}", f"{took.cpu:.2f}", f"{took.peak:.2f}"]
+    ratios = [f"{took.wall / parse.wall:.1f}", f"{took.cpu / parse.cpu:.1f}"] if parse else ["–", "–"]
+    if verdict is None:
+        return [name, *times, *ratios, *["–"] * 5]
+    shares = ["–" if share is None else f"{share:.4f}" for share in (verdict.recall, verdict.precision)]
+    counts = ["–" if count is None else f"{count:,}" for count in (verdict.lost, verdict.left)]
+    return [name, *times, *ratios, f"{verdict.removed:,}", *shares, *counts]
+
+
+def checked(made: Made, setting: Setting, cache: Path) -> str:
+    """The exact set of pairs, against another program's."""
+    truth = truth_of(made.rows, ratio(setting.threshold))
+    tool = environments.PAIRS
+    theirs = made.rows.with_suffix(f".{setting.threshold}.setsimilarity.txt")
+    source = Path(__file__).resolve().parents[2] / "src"
+    asked = [environments.python_of(tool, cache), tool.script, made.rows, theirs, "--threshold", setting.threshold]
+    subprocess.run(asked, check=True, env={**os.environ, "PYTHONPATH": str(source)})
+    found = np.loadtxt(theirs, np.int64, ndmin=2).reshape(-1, 2)
+    found = found[np.lexsort((found[:, 1], found[:, 0]))]
+    equal = np.array_equal(found, np.stack([truth.first_P, truth.second_P], axis=1))
+    said = "the same pairs" if equal else "OTHER PAIRS"
+    return f"{tool.packages[0]} finds {said}: {len(found):,} against {len(truth.first_P):,}."
+
+
+def draw(growth: dict[str, list[tuple[int, float]]], picture: Path, cache: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        measured = Path(folder) / "measured.json"
+        measured.write_text(json.dumps(growth))
+        tool = environments.PLOT
+        subprocess.run([environments.python_of(tool, cache), tool.script, measured, picture.resolve()], check=True)
+
+
+def keep(told: str) -> None:
+    asked = " ".join(part for part in sys.argv[1:] if part != "--write")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(f"# De-duplication\n\n`python benchmarks/dedup/compare.py {asked} --write` printed:\n\n{told}\n")
+
+
+if __name__ == "__main__":
+    main()

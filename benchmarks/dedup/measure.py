@@ -1,0 +1,89 @@
+"""One run of one command: wall time, the processor time of all its processes, and the memory they hold at once.
+
+Linux only: it reads /proc and sets affinities.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+SAMPLE_S = 0.05
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Measured(NamedTuple):
+    wall: float
+    cpu: float  # user and system, of every process that its parent waited for
+    peak: float  # GiB resident, all processes together; shared pages count for each of them
+
+
+class RunFailed(Exception):
+    """A command that ended badly, told by the end of what it said."""
+
+
+def run(command: Sequence[str | Path], environment: Mapping[str, str], workers: int, log: Path) -> Measured:
+    """Runs on as many cores as there are workers, whatever the tool thinks of the others."""
+    with log.open("wb") as output:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [str(part) for part in command], env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+        _confine(process.pid, workers)
+        watch = _Watch(process.pid)
+        watch.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
+        watch.stop()
+    code = process.returncode = os.waitstatus_to_exitcode(status)
+    if code:
+        said = log.read_text(errors="replace").strip().splitlines()
+        raise RunFailed(f"ended with {code}: {said[-1] if said else 'and said nothing'}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, max(watch.peak, usage.ru_maxrss * 1024) / 2**30)
+
+
+def _confine(process: int, workers: int) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    if workers < len(allowed):
+        os.sched_setaffinity(process, allowed[:workers])
+
+
+class _Watch(threading.Thread):
+    """Looks again and again at what a process and its descendants hold."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self._process = process
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(SAMPLE_S):
+            self.peak = max(self.peak, sum(map(_resident, _tree(self._process))))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _tree(process: int) -> list[int]:
+    found = [process]
+    for one in found:
+        try:
+            tasks = list(Path(f"/proc/{one}/task").iterdir())
+            found += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        except OSError:  # it ended while we looked
+            continue
+    return found
+
+
+def _resident(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0

@@ -1,0 +1,47 @@
+"""Texts to canonical text, in which tokens are runs of bytes: all that the remover and the second count share.
+
+Shapes: B bytes, D rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from phase0.dedup.flat import I64, U8, Flat
+from phase0.dedup.kernels.canonical import PADDING, canonical
+from phase0.dedup.letters import letters
+from phase0.text import tokens
+
+
+class Canonical(NamedTuple):
+    """Rows as canonical text; row d is text_B[begins_D[d]:ends_D[d]], with zeros behind it."""
+
+    text_B: U8  # noqa: N815
+    begins_D: I64  # noqa: N815
+    ends_D: I64  # noqa: N815
+
+
+def canonical_rows(chunk: Flat) -> Canonical:
+    """The tokens of some texts as canonical text; by `phase0.text.tokens` itself where a character is odd."""
+    rows = len(chunk.starts_D1) - 1
+    room = 2 * int(chunk.starts_D1[-1]) + PADDING * rows
+    text, begins, ends = np.empty(room, np.uint8), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    canonical(chunk.text_B, chunk.starts_D1, letters(), text, begins, ends)
+    odd = np.flatnonzero(ends < begins)
+    if not len(odd):
+        return Canonical(text, begins, ends)
+    spelled = [_spelled(chunk, row) for row in odd.tolist()]
+    text = text[: int(max(begins[-1], ends[-1])) + PADDING]
+    at = len(text)
+    for row, one in zip(odd.tolist(), spelled, strict=True):
+        begins[row], ends[row] = at, at + len(one)
+        at += len(one) + PADDING
+    tail = np.frombuffer(b"".join(one + bytes(PADDING) for one in spelled), np.uint8)
+    return Canonical(np.concatenate((text, tail)), begins, ends)
+
+
+def _spelled(chunk: Flat, row: int) -> bytes:
+    raw = chunk.text_B[chunk.starts_D1[row] : chunk.starts_D1[row + 1]].tobytes()
+    return b"\0".join(token.encode() for token in tokens(raw.decode()))

@@ -1,0 +1,160 @@
+"""Texts as flat UTF-8, without a Python object per row. All are read once, and what is about to be removed a second
+time.
+
+Shapes: B bytes, D rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from phase0.errors import UsageError
+
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+_CHUNK = 1 << 20  # characters or bytes read together: they fit into a core's cache
+
+
+class Flat(NamedTuple):
+    """Some texts, one behind the other, in valid UTF-8."""
+
+    text_B: U8  # noqa: N815 - the suffix is the shape
+    starts_D1: I64  # noqa: N815 - text d is text_B[starts_D1[d]:starts_D1[d + 1]]
+
+    def read(self) -> Flat:
+        """Itself: flat texts are a chunk that was read."""
+        return self
+
+
+class Chunk(Protocol):
+    """Some texts that are still to be read, by any thread, once."""
+
+    def read(self) -> Flat:
+        """The texts."""
+        ...
+
+
+class Texts(Protocol):
+    """Rows of text that can be had again."""
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Every text once, in order, some together."""
+        ...
+
+    def take(self, rows: I64) -> Flat:
+        """These texts again. To be asked once `chunks` has ended."""
+        ...
+
+    def hint(self) -> int:
+        """About how many bytes of text there will be; 0 where nobody knows."""
+        ...
+
+
+def flat(texts: Sequence[str]) -> Flat:
+    """Texts laid behind one another. Half a surrogate pair, which UTF-8 cannot say, becomes a question mark: neither is
+    part of a word."""
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    starts = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=starts[1:])
+    return Flat(np.frombuffer(b"".join(encoded), np.uint8), starts)
+
+
+def texts_of(texts: Any) -> Texts:
+    """Strings, or an Arrow array of strings, as texts."""
+    if hasattr(texts, "__arrow_c_array__") or hasattr(texts, "__arrow_c_stream__"):
+        return Arrow(texts)
+    return Strings(texts)
+
+
+class Arrow:
+    """An Arrow array of strings, chunked or not, read where it lies in memory."""
+
+    def __init__(self, array: Any) -> None:
+        self._chunks = [piece for chunk in getattr(array, "chunks", [array]) for piece in _arrow_pieces(chunk)]
+
+    def hint(self) -> int:
+        return sum(int(chunk.starts_D1[-1] - chunk.starts_D1[0]) for chunk in self._chunks)
+
+    def chunks(self) -> Iterator[Chunk]:
+        return iter(self._chunks)
+
+    def take(self, rows: I64) -> Flat:
+        return taken(self._chunks, rows)
+
+
+def _arrow_pieces(array: Any) -> Iterator[Flat]:
+    """An array in pieces of some megabytes, each with the part of the text that is its own."""
+    kinds = {"string": np.int32, "large_string": np.int64}
+    if str(array.type) not in kinds:
+        raise UsageError(f"The Arrow array holds {array.type}, not strings. Cast it to string or large_string.")
+    if array.null_count:
+        raise UsageError(f"The Arrow array holds {array.null_count} nulls. Fill them, with '' for rows without text.")
+    _, offsets, data = array.buffers()
+    if not len(array):
+        return
+    starts = np.frombuffer(offsets, kinds[str(array.type)])[array.offset : array.offset + len(array) + 1]
+    text = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
+    cuts = np.searchsorted(starts, np.arange(int(starts[0]), int(starts[-1]), _CHUNK))
+    for first, last in pairwise(np.unique([0, *cuts.tolist(), len(array)]).tolist()):
+        begin, end = int(starts[first]), int(starts[last])
+        yield Flat(text[begin:end], starts[first : last + 1].astype(np.int64) - begin)
+
+
+class Strings:
+    """Python strings. Those that can be drawn only once are held in UTF-8 until the end."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = texts
+        self._held: list[Flat] = []
+
+    def hint(self) -> int:
+        return 0
+
+    def chunks(self) -> Iterator[Chunk]:
+        for chunk in self._cut():
+            made = flat(chunk)
+            if not isinstance(self._texts, Sequence):
+                self._held.append(made)
+            yield made
+
+    def take(self, rows: I64) -> Flat:
+        if isinstance(self._texts, Sequence):
+            return flat([self._texts[row] for row in rows.tolist()])
+        return taken(self._held, rows)
+
+    def _cut(self) -> Iterator[list[str]]:
+        chunk: list[str] = []
+        size = 0
+        for text in self._texts:
+            chunk.append(text)
+            size += len(text) + 16  # empty texts take room too
+            if size >= _CHUNK:
+                yield chunk
+                chunk, size = [], 0
+        if chunk:
+            yield chunk
+
+
+def taken(chunks: Sequence[Flat], rows: I64) -> Flat:
+    """Some rows of texts that are held in chunks."""
+    ends = np.cumsum([len(chunk.starts_D1) - 1 for chunk in chunks])
+    found = np.searchsorted(ends, rows, side="right")
+    parts = []
+    for number, row in zip(found.tolist(), rows.tolist(), strict=True):
+        chunk = chunks[number]
+        local = row - int(ends[number]) + len(chunk.starts_D1) - 1
+        parts.append(chunk.text_B[chunk.starts_D1[local] : chunk.starts_D1[local + 1]])
+    return joined(parts)
+
+
+def joined(parts: Sequence[U8]) -> Flat:
+    """Texts laid behind one another."""
+    starts = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=starts[1:])
+    return Flat(np.concatenate(parts) if parts else np.empty(0, np.uint8), starts)

@@ -1,0 +1,163 @@
+"""The twins: what every kernel does, said slowly in plain Python. Only tests use them, to hold the kernels to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+from phase0.dedup.kernels import recounting
+from phase0.dedup.kernels.hashing import MULTIPLIER, SEED
+from phase0.dedup.kernels.minhashing import BIN_SHIFT, SLOTS, VALUE_MASK, VALUE_SHIFT
+from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, KEY_BITS
+from phase0.text import tokens
+
+_WORD = (1 << 64) - 1
+
+
+def load64(text: bytes, at: int) -> int:
+    return int.from_bytes(text[at : at + 8], "little")
+
+
+def trailing_zeros(value: int) -> int:
+    return (value & -value).bit_length() - 1
+
+
+def ones(value: int) -> int:
+    return value.bit_count()
+
+
+def canonical(text: str) -> list[bytes]:
+    """The runs of bytes that are not zero in the canonical text."""
+    return [token.encode() for token in tokens(text)]
+
+
+def stir(hashed: int, more: int) -> int:
+    hashed = (hashed ^ more) * MULTIPLIER & _WORD
+    return hashed ^ hashed >> 32
+
+
+def word(token: bytes) -> int:
+    hashed = SEED
+    for at in range(0, len(token), 8):
+        hashed = stir(hashed, int.from_bytes(token[at : at + 8], "little"))
+    return hashed
+
+
+def shingles(row: Sequence[bytes], width: int) -> list[int]:
+    """Every shingle's hash, repeated ones too."""
+    grams = [row[i : i + width] for i in range(max(1, len(row) - width + 1))] if row else []
+    return [_folded(gram) for gram in grams]
+
+
+def _folded(gram: Sequence[bytes]) -> int:
+    hashed = len(gram)
+    for token in gram:
+        hashed = stir(hashed, word(token))
+    return hashed
+
+
+def classes(rows: Iterable[Iterable[int]], limits: Sequence[int]) -> dict[int, int]:
+    """The class of each slot of the table that is not 0, after counting the hashes of these rows."""
+    counters: dict[int, int] = {}
+    for row in rows:
+        for value in row:
+            counter = (value >> 2) % (1 << COUNTER_BITS)
+            counters[counter] = counters.get(counter, 0) + 1
+    found: dict[int, int] = {}
+    for counter, seen in counters.items():
+        level = sum(seen >= limit for limit in limits)
+        slot = counter % (1 << CLASS_BITS)
+        if level > found.get(slot, 0):
+            found[slot] = level
+    return found
+
+
+def sorted_set(hashes: Iterable[int], levels: Mapping[int, int]) -> list[int]:
+    """The keys of a row's hashes, ascending, each once."""
+    keys = {value >> 2 for value in hashes}
+    return sorted(key | levels.get(key % (1 << CLASS_BITS), 0) << KEY_BITS for key in keys)
+
+
+def sketch(keys: Iterable[int]) -> list[int]:
+    """Eight numbers of 64 parities."""
+    whole = 0
+    for key in keys:
+        whole ^= 1 << (key >> 32) % 512
+    return [whole >> 64 * i & _WORD for i in range(8)]
+
+
+def fingerprint(keys: Iterable[int]) -> int:
+    return sum((key * MULTIPLIER & _WORD) ^ key >> 17 for key in keys) & _WORD
+
+
+def collapse(sets: Sequence[Sequence[int]]) -> list[int]:
+    return [next(i for i, other in enumerate(sets) if other == one) if one else -1 for one in sets]
+
+
+def join(sets: Sequence[set[int]], threshold: Fraction) -> set[tuple[int, int, int]]:
+    """Pairs (lower number, higher number, shared keys) of sets that are not empty."""
+    return {
+        (i, j, len(one & other))
+        for j, other in enumerate(sets)
+        for i, one in enumerate(sets[:j])
+        if one and other and Fraction(len(one & other), len(one | other)) >= threshold
+    }
+
+
+def recounted(row: Sequence[bytes], width: int) -> list[int]:
+    """Every shingle's key in the second count, repeated ones too."""
+    words = []
+    for token in row:
+        hashed = recounting.SEED
+        for byte in token:
+            hashed = (hashed ^ byte) * recounting.PRIME & _WORD
+        words.append(_spread(hashed))
+    grams = [words[i : i + width] for i in range(max(1, len(words) - width + 1))] if words else []
+    keys = []
+    for gram in grams:
+        key = len(gram)
+        for value in gram:
+            key = (key * recounting.BASE + value) & _WORD
+        keys.append(_spread(key) >> recounting.KEY_SHIFT)
+    return keys
+
+
+def _spread(value: int) -> int:
+    return (value ^ value >> 32) * recounting.SPREAD & _WORD
+
+
+def sign(keys: Iterable[int], order: Sequence[Sequence[int]]) -> list[int]:
+    """128 slots; `order[k]` says from which others slot k may borrow."""
+    least: dict[int, int] = {}
+    for key in keys:
+        slot, value = key >> BIN_SHIFT & SLOTS - 1, key >> VALUE_SHIFT & VALUE_MASK
+        least[slot] = min(value, least.get(slot, value))
+    return [
+        least[slot] if slot in least else least[next(other for other in order[slot] if other in least)]
+        for slot in range(SLOTS)
+    ]
+
+
+def band_keys(slots: Sequence[int], bands: int, rows: int) -> list[int]:
+    keys = []
+    for band in range(bands):
+        key = rows
+        for slot in slots[band * rows : band * rows + rows]:
+            key = stir(key, slot)
+        keys.append(key)
+    return keys
+
+
+def confirm(one: Sequence[bytes], other: Sequence[bytes], width: int) -> tuple[int, int]:
+    """Shared shingles, and all of two rows."""
+    mine, theirs = ({tuple(row[i : i + width]) for i in range(max(1, len(row) - width + 1))} for row in (one, other))
+    return len(mine & theirs), len(mine | theirs)
+
+
+def components(rows: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """The least number that each is connected with."""
+    roots = list(range(rows))
+    for one, other in pairs:
+        low, high = sorted((roots[one], roots[other]))
+        roots = [low if root == high else root for root in roots]
+    return roots

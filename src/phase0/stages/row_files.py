@@ -1,0 +1,297 @@
+"""The rows of files as de-duplication wants them: their text flat, their rank and place in arrays.
+
+Every row is a span of bytes of a JSONL file. Plain lines are read by a kernel; what it leaves in doubt is read
+strictly, one line at a time, and only that decides whether a line is bad. Files that are not plain JSONL are first laid
+out as such.
+
+Shapes: R rows.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from phase0.dataset import BadRow, raw_rows
+from phase0.dataset.containers import Kind, is_compressed, kind_of, opened
+from phase0.dataset.reading import not_json
+from phase0.dataset.rows import MAX_ROW, NOT_JSON
+from phase0.dedup import On, text_of
+from phase0.dedup.flat import I64, Chunk, Flat, joined
+from phase0.dedup.kernels.json import newlines
+from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
+from phase0.errors import RowError
+
+UNKNOWN = "unknown"  # the source of a row that names none
+
+_BLOCK = 1 << 20  # bytes of a file that are read together
+_PADDING = bytes(8)
+_BOM = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n"
+_ON: dict[On, int] = {"both": BOTH, "instruction": INSTRUCTION, "response": RESPONSE}
+
+
+class Rows(NamedTuple):
+    """Every row that could be read, in input order."""
+
+    file_R: npt.NDArray[np.int32]  # noqa: N815 - the suffix is the shape
+    begin_R: I64  # noqa: N815 - the row's JSON is these bytes of its file, without spaces around it
+    end_R: I64  # noqa: N815
+    line_R: I64  # noqa: N815 - from 1; in Parquet and CSV the number of the row, in an array of the element
+    length_R: I64  # noqa: N815 - characters of the response
+    quality_R: npt.NDArray[np.float64]  # noqa: N815 - -inf where there is none
+    source_R: I64  # noqa: N815 - index into `sources`
+    plain_R: npt.NDArray[np.bool_]  # noqa: N815 - whether every byte of it is beyond doubt JSON
+    sources: list[str]
+    bad: list[tuple[int, BadRow]]  # with the number of the file
+
+    def where(self, chosen: Any) -> Rows:
+        """Some of the rows."""
+        return self._replace(**{name: getattr(self, name)[chosen] for name in _COLUMNS})
+
+
+_COLUMNS = ("file_R", "begin_R", "end_R", "line_R", "length_R", "quality_R", "source_R", "plain_R")
+
+
+class _Texts(msgspec.Struct, frozen=True):
+    """What is compared and ranked. Other fields, known or not, are none of de-duplication's business."""
+
+    instruction: str
+    response: str | None
+    source: Any = None
+    quality_score: Any = None
+    id: Any = None
+
+
+_decode = msgspec.json.Decoder(_Texts).decode
+
+
+class RowFiles:
+    """Files of rows as `Texts`. Mutable: `chunks` learns where the rows are, then `rows` and `take` can tell."""
+
+    def __init__(self, paths: Sequence[Path], on: On, folder: Path) -> None:
+        self._paths = list(paths)
+        self._plain = list(paths)  # where the bytes of each file's rows are
+        self._on, self._folder = on, folder
+        self._chunks: list[_Lines] = []
+        self._numbers: dict[int, array[int]] = {}
+        self._bad: list[tuple[int, BadRow]] = []
+        self._rows: Rows | None = None
+
+    def hint(self) -> int:
+        return sum(path.stat().st_size for path in self._paths)
+
+    def chunks(self) -> Iterator[Chunk]:
+        for file, path in enumerate(self._paths):
+            if path.stat().st_size == 0:
+                continue
+            if kind_of(path) is not Kind.LINES or is_compressed(path):
+                self._plain[file] = self._laid_out(file, path)
+            for begin, block in _blocks(self._plain[file]):
+                chunk = _Lines(file, begin, block, self._on)
+                self._chunks.append(chunk)
+                yield chunk
+
+    def take(self, rows: I64) -> Flat:
+        block = b"\n".join(self.raw(rows))
+        return _read(block + _PADDING, len(block), self._on, is_first=False).texts
+
+    def raw(self, rows: I64) -> list[bytes]:
+        """The JSON of these rows."""
+        known = self.rows()
+        by_file = defaultdict[int, list[int]](list)
+        for at, file in enumerate(known.file_R[rows].tolist()):
+            by_file[file].append(at)
+        found = [b""] * len(rows)
+        begins, ends = known.begin_R[rows].tolist(), known.end_R[rows].tolist()
+        for file, places in by_file.items():
+            with opened(self._plain[file]) as opened_file:
+                for at in places:
+                    found[at] = os.pread(opened_file.fileno(), ends[at] - begins[at], begins[at])
+        return found
+
+    def path(self, file: int) -> Path:
+        """Where the bytes of a file's rows are."""
+        return self._plain[file]
+
+    def rows(self) -> Rows:
+        """What was read. To be asked once every chunk was."""
+        if self._rows is None:
+            self._rows = self._gathered()
+            self._chunks.clear()
+        return self._rows
+
+    def _gathered(self) -> Rows:
+        sources: dict[str, int] = {}
+        parts = [_empty()]
+        before, file = 0, -1
+        for chunk in self._chunks:
+            before, file = before if chunk.file == file else 1, chunk.file
+            part = chunk.lines
+            renamed = np.array([sources.setdefault(name, len(sources)) for name in part.sources], np.int64)
+            numbers = self._numbers.get(chunk.file)
+            line = part.line_R + before
+            if numbers is not None:
+                line = np.frombuffer(numbers, np.int64)[line - 1]
+            for _, bad in part.bad:
+                at = bad.line + before
+                self._bad.append((chunk.file, bad._replace(line=at if numbers is None else numbers[at - 1])))
+            before += chunk.newlines
+            parts.append(
+                part._replace(
+                    file_R=np.full(len(line), chunk.file, np.int32),
+                    begin_R=part.begin_R + chunk.begin,
+                    end_R=part.end_R + chunk.begin,
+                    line_R=line,
+                    source_R=renamed[part.source_R],
+                )
+            )
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+        self._bad.sort(key=lambda item: (item[0], item[1].line))
+        return Rows(**columns, sources=list(sources), bad=self._bad)
+
+    def _laid_out(self, file: int, path: Path) -> Path:
+        """The rows of a compressed file, a table or an array as lines of plain JSONL."""
+        plain = self._folder / f"{file}.jsonl"
+        numbers = self._numbers[file] = array("q")
+        with plain.open("wb") as out:
+            for item in raw_rows(path):
+                # An element of an array that could not be laid on one line is not JSON.
+                row = item if isinstance(item, BadRow) or b"\n" not in item[1] else _strictly(*item)
+                if isinstance(row, BadRow):
+                    self._bad.append((file, row))
+                elif isinstance(row, tuple):
+                    numbers.append(row[0])
+                    out.write(row[1] + b"\n")
+        return plain
+
+
+class _Lines:
+    """Whole lines of a file, to be read once by any thread."""
+
+    def __init__(self, file: int, begin: int, block: bytes, on: On) -> None:
+        self.file, self.begin = file, begin  # the block's first byte in the file
+        self.newlines = 0
+        self._block, self._on = block, on
+        self.lines: Rows
+
+    def read(self) -> Flat:
+        block, self._block = self._block, b""
+        made = _read(block, len(block) - len(_PADDING), self._on, is_first=self.begin == 0)
+        self.lines, self.newlines = made.rows, made.newlines
+        return made.texts
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(first byte, whole lines and PADDING). Of a line that is too long only its begin."""
+    begin = 0
+    with opened(path) as file:
+        while block := file.read(_BLOCK):
+            rest = b"" if block.endswith(b"\n") else file.readline(MAX_ROW + 2)
+            used = len(block) + len(rest)
+            parts = [block, rest, _PADDING]
+            while rest and not rest.endswith(b"\n"):
+                rest = file.readline(_BLOCK)
+                used += len(rest)
+                if rest.endswith(b"\n"):
+                    parts[1] += b"\n"  # the line ends, whatever is not looked at
+            yield begin, b"".join(parts)
+            begin += used
+
+
+class _Read(NamedTuple):
+    texts: Flat
+    rows: Rows
+    newlines: int
+
+
+def _read(block: bytes, size: int, on: On, *, is_first: bool) -> _Read:
+    """The rows of whole lines, counted from the block's begin. `block` ends with PADDING behind its `size` bytes."""
+    text = np.frombuffer(block, np.uint8)
+    ends_of_lines = newlines(text, size)
+    room = ends_of_lines + 1
+    out, starts = np.empty(size + 8, np.uint8), np.empty(room + 1, np.int64)
+    begins, ends, lines, lengths, source_begins, source_ends = np.empty((6, room), np.int64)
+    quality = np.empty(room, np.float64)
+    found = read_rows(
+        text, size, _ON[on], out, starts, begins, ends, lines, lengths, quality, source_begins, source_ends
+    )
+    first = np.empty(found, np.int64)
+    first_alike(text, source_begins[:found], source_ends[:found], first)
+    named, source = np.unique(first, return_inverse=True)
+    sources = [_name(block, source_begins[row], source_ends[row]) if row >= 0 else UNKNOWN for row in named.tolist()]
+    file = np.zeros(room, np.int32)
+    padded = np.append(source.reshape(-1), np.zeros(room - found, np.int64))
+    made = Rows(file, begins, ends, lines, lengths, quality, padded, lengths >= 0, sources, []).where(slice(found))
+    texts = Flat(out[: starts[found]], starts[: found + 1])
+    doubtful = np.flatnonzero(~made.plain_R)
+    if not len(doubtful):
+        return _Read(texts, made, ends_of_lines)
+    return _with_doubtful(block, _Read(texts, made, ends_of_lines), doubtful, on, is_first=is_first)
+
+
+def _with_doubtful(block: bytes, made: _Read, doubtful: I64, on: On, *, is_first: bool) -> _Read:
+    """Read strictly what the kernel would not."""
+    rows, texts = made.rows, made.texts
+    parts = [texts.text_B[start:end] for start, end in pairwise(texts.starts_D1.tolist())]
+    stays = np.ones(len(parts), np.bool_)
+    for at in doubtful.tolist():
+        raw = block[rows.begin_R[at] : rows.end_R[at]]
+        if is_first and rows.line_R[at] == 0 and raw.startswith(_BOM):
+            rows.begin_R[at] += len(raw) - len(raw[len(_BOM) :].lstrip(_SPACE))
+            raw = block[rows.begin_R[at] : rows.end_R[at]]
+        if not raw:
+            stays[at] = False
+            continue
+        row = _strictly(int(rows.line_R[at]), raw)
+        if isinstance(row, BadRow):
+            stays[at] = False
+            rows.bad.append((0, row))
+            continue
+        parts[at] = np.frombuffer(text_of(row.instruction, row.response, on).encode("utf-8", "replace"), np.uint8)
+        rows.length_R[at] = len(row.response or "")
+        rows.quality_R[at] = _quality(row.quality_score)
+        rows.source_R[at] = len(rows.sources)
+        rows.sources.append(row.source if isinstance(row.source, str) else UNKNOWN)
+    texts = joined([part for part, stay in zip(parts, stays.tolist(), strict=True) if stay])
+    return made._replace(texts=texts, rows=rows.where(stays))
+
+
+def _strictly(line: int, raw: bytes) -> _Texts | BadRow:
+    """The row, or why it is none."""
+    if len(raw) > MAX_ROW:
+        return BadRow(line, raw[:1000], RowError("row_too_long", f"the line is longer than {MAX_ROW:,} bytes"))
+    try:
+        return _decode(raw)
+    except msgspec.ValidationError as error:
+        return BadRow(line, raw, RowError("bad_row", str(error)))
+    except NOT_JSON as error:
+        return BadRow(line, raw, not_json(raw, error))
+
+
+def _quality(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, (int, float)) else float("-inf")
+    except OverflowError:  # an integer beyond all floats
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _name(block: bytes, begin: int, end: int) -> str:
+    name: str = msgspec.json.decode(b'"' + block[begin:end] + b'"')
+    return name
+
+
+def _empty() -> Rows:
+    none = np.empty(0, np.int64)
+    return Rows(
+        none.astype(np.int32), none, none, none, none, none.astype(np.float64), none, none.astype(np.bool_), [], []
+    )

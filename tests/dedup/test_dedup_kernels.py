@@ -1,0 +1,250 @@
+"""Every kernel says what its slow twin says: on Unicode, control characters, long runs, empty and one-word rows."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from phase0.dedup.canonical import canonical_rows
+from phase0.dedup.exact import distinct, near_pairs
+from phase0.dedup.flat import flat
+from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, recounting, slow, sorting
+from phase0.dedup.letters import LIMIT, letters
+from phase0.dedup.sets import Sets, hashed
+from phase0.progress import SILENT
+from phase0.text import tokens
+
+words = st.sampled_from(
+    [*("a", "B", "one", "2", "2.5", "é", "e\u0301", "日本語", "ไทย", "한국어", "\u1100\u1161", "_", "\u2028", "\x00"),
+     *("İ", "🙂", "ΑΣ", "Σα", "straße", "ﬁ", "Ⱥ", "\u0345", "x" * 8, "x" * 16, "y" * 15, "z" * 17, "\U000e0041", "𝐀")]
+)  # fmt: skip
+texts = st.one_of(
+    st.text(max_size=40), st.lists(words, max_size=40).map(" ".join), st.lists(words, max_size=9).map("".join)
+)
+numbers = st.integers(0, 2**64 - 1)
+
+
+def spelled(rows):
+    made = canonical_rows(flat(rows))
+    return [
+        [run for run in made.text_B[begin:end].tobytes().split(b"\0") if run]
+        for begin, end in zip(made.begins_D, made.ends_D, strict=True)
+    ]
+
+
+@njit
+def _load64(text, at):
+    return bits.load64(text, at)
+
+
+@njit
+def _trailing_zeros(value):
+    return bits.trailing_zeros(value)
+
+
+@njit
+def _ones(value):
+    return bits.ones(value)
+
+
+@given(st.binary(min_size=8, max_size=40), st.data())
+def test_eight_bytes_are_one_little_endian_number(text, data):
+    at = data.draw(st.integers(0, len(text) - 8))
+    assert _load64(np.frombuffer(text, np.uint8), at) == slow.load64(text, at)
+
+
+@given(numbers.filter(bool))
+def test_bits_are_counted_as_python_counts_them(value):
+    assert _trailing_zeros(np.uint64(value)) == slow.trailing_zeros(value)
+    assert _ones(np.uint64(value)) == slow.ones(value)
+
+
+@given(st.lists(texts, max_size=12))
+@settings(max_examples=300)
+def test_canonical_text_holds_exactly_the_tokens_of_phase0_text(rows):
+    assert spelled(rows) == [slow.canonical(row) for row in rows]
+
+
+def test_every_character_alone_and_between_letters_is_read_as_phase0_text_reads_it():
+    points = [chr(code) for code in range(LIMIT + 0x100) if not 0xD800 <= code < 0xE000]
+    for shape in ("{0}", "a{0}b", "{0}{0}", "Ａ {0}"):
+        for at in range(0, len(points), 4096):
+            rows = [shape.format(point) for point in points[at : at + 4096]]
+            assert spelled(rows) == [[token.encode() for token in tokens(row)] for row in rows]
+
+
+def test_few_characters_are_odd():
+    odd = np.flatnonzero(letters() == np.uint32(0xFFFFFFFF))
+    assert 2048 + 500 < len(odd) < 2048 + 3000  # surrogates, which no UTF-8 holds, and marks that NFC may join
+    assert not set(odd.tolist()) & set(range(0x300)) - {ord("İ")}
+
+
+@given(st.lists(texts, max_size=12), st.integers(1, 7))
+@settings(max_examples=200)
+def test_shingles_are_hashed_as_the_twin_hashes_them(rows, width):
+    hashes, counts = hashed(flat(rows), width)
+    expected = [slow.shingles(slow.canonical(row), width) for row in rows]
+    assert counts.tolist() == [len(row) for row in expected]
+    assert hashes.tolist() == [value for row in expected for value in row]
+
+
+@given(st.lists(texts, max_size=12), st.integers(1, 7))
+@settings(max_examples=200)
+def test_the_second_count_hashes_shingles_as_its_own_twin_does(rows, width):
+    made = canonical_rows(flat(rows))
+    counts, keys = np.empty(len(rows), np.int64), np.empty(len(made.text_B) // 2 + len(rows), np.uint64)
+    total = recounting.row_keys(made.text_B, made.begins_D, made.ends_D, width, keys, counts)
+    expected = [slow.recounted(slow.canonical(row), width) for row in rows]
+    assert counts.tolist() == [len(row) for row in expected]
+    assert keys[:total].tolist() == [key for row in expected for key in row]
+
+
+@given(
+    st.binary(min_size=1, max_size=8).filter(lambda b: 0 not in b),
+    st.binary(min_size=1, max_size=8).filter(lambda b: 0 not in b),
+)
+def test_different_words_of_up_to_eight_bytes_have_different_hashes(one, other):
+    assert (slow.word(one) == slow.word(other)) == (one == other)
+
+
+rows_of_hashes = st.lists(
+    st.one_of(
+        st.lists(numbers, max_size=60),
+        st.lists(st.integers(0, 300), max_size=60),  # many equal, all in one bucket
+        st.lists(st.integers(0, 63).map(lambda i: i << 58), max_size=60),
+    ),
+    max_size=10,
+)
+
+
+def sets_of(rows, levels=None):
+    """The rows' sets as the kernels make them, with every row's class table."""
+    starts = np.cumsum([0, *map(len, rows)])[:-1].astype(np.int64)
+    counts = np.array([len(row) for row in rows], np.int64)
+    flat_rows = np.array([value for row in rows for value in row], np.uint64)
+    levels = np.zeros((1 << sorting.CLASS_BITS) // 32, np.uint64) if levels is None else levels
+    sketches, prints = np.empty((len(rows), 8), np.uint64), np.empty(len(rows), np.uint64)
+    sorting.sort_rows(flat_rows, starts, counts, 0, len(rows), levels, sketches, prints)
+    return Sets(flat_rows, starts, counts, sketches, prints)
+
+
+def sampled(rows, step, limits):
+    starts = np.cumsum([0, *map(len, rows)])[:-1].astype(np.int64)
+    counts = np.array([len(row) for row in rows], np.int64)
+    tally = np.zeros(1 << sorting.COUNTER_BITS, np.uint8)
+    sorting.tally(np.array([value for row in rows for value in row], np.uint64), starts, counts, step, tally)
+    levels = np.zeros((1 << sorting.CLASS_BITS) // 32, np.uint64)
+    sorting.classes(tally, np.array(limits, np.int64), levels)
+    return levels
+
+
+@given(rows_of_hashes, st.integers(1, 3))
+@settings(max_examples=30)
+def test_common_shingles_are_classed_as_the_twin_classes_them(rows, step):
+    levels = sampled(rows, step, (2, 3, 5))
+    found = {
+        32 * place + bit: int(levels[place]) >> 2 * bit & 3
+        for place in np.flatnonzero(levels).tolist()
+        for bit in range(32)
+        if int(levels[place]) >> 2 * bit & 3
+    }
+    assert found == slow.classes(rows[::step], (2, 3, 5))
+
+
+@given(rows_of_hashes)
+@settings(max_examples=60)
+def test_rows_are_sorted_without_repetition_rare_keys_first(rows):
+    made = sets_of(rows, sampled(rows, 1, (2, 3, 5)))
+    levels = slow.classes(rows, (2, 3, 5))
+    for row, hashes in enumerate(rows):
+        keys = slow.sorted_set(hashes, levels)
+        assert made.row(row).tolist() == keys
+        assert made.sketches_D8[row].tolist() == slow.sketch(keys)
+        assert int(made.prints_D[row]) == slow.fingerprint(keys)
+
+
+@given(st.lists(st.lists(st.integers(0, 6).map(lambda i: i * 0x9E3779B97F4A7C15 % 2**64), max_size=4), max_size=20))
+def test_rows_with_equal_sets_are_known_by_the_first_of_them(rows):
+    made = sets_of(rows)
+    assert distinct(made).tolist() == slow.collapse([made.row(row).tolist() for row in range(len(rows))])
+
+
+spread = st.integers(0, 40).map(lambda i: i * 0x9E3779B97F4A7C15 % 2**64)
+thresholds = st.fractions(Fraction(1, 100), 1, max_denominator=100)
+
+
+@given(st.lists(st.lists(spread, max_size=25), max_size=14), thresholds, st.booleans())
+@settings(max_examples=300)
+def test_the_join_finds_every_pair_at_the_threshold_and_no_other(rows, threshold, with_classes):
+    made = sets_of(rows, sampled(rows, 1, (2, 3, 5)) if with_classes else None)
+    same = distinct(made)
+    pairs = near_pairs(made, same, threshold, 2, SILENT)
+    found = {
+        (min(one, other), max(one, other), shared)
+        for one, other, shared in zip(*(column.tolist() for column in pairs[:3]), strict=True)
+    }
+    assert len(found) == len(pairs.ones_P)
+    sets = [set(made.row(row).tolist()) if same[row] == row else set() for row in range(len(rows))]
+    assert found == slow.join(sets, threshold)
+
+
+@given(st.lists(spread, max_size=30, unique=True), st.lists(spread, max_size=30, unique=True), st.integers(0, 31))
+def test_shared_keys_are_counted_or_known_to_be_too_few(one, other, needed):
+    one, other = sorted(one), sorted(other)
+    keys = np.array(one + other, np.uint64)
+    shared = len(set(one) & set(other))
+    counted = joining.shared_keys(keys, 0, len(one), len(one), len(keys), needed)
+    assert counted == (shared if shared >= needed else -1)
+
+
+pieces = st.lists(st.sampled_from([b"a", b"b", b"cc", b"word", b"aa"]), min_size=1, max_size=30)
+
+
+@given(st.lists(pieces, min_size=2, max_size=5), st.integers(1, 6), st.data())
+@settings(max_examples=200)
+def test_confirmation_counts_the_shingles_of_the_text(rows, width, data):
+    made = canonical_rows(flat([b", ".join(row).decode() for row in rows]))
+    index = st.integers(0, len(rows) - 1)
+    pairs = data.draw(
+        st.lists(st.tuples(index, index), min_size=1, max_size=6).map(
+            lambda drawn: sorted(drawn, key=lambda pair: pair[1])
+        )
+    )
+    ones, others = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
+    shared, union = np.empty(len(pairs), np.int64), np.empty(len(pairs), np.int64)
+    confirming.confirm(made.text_B, made.begins_D, made.ends_D, ones, others, width, shared, union)
+    assert list(zip(shared.tolist(), union.tolist(), strict=True)) == [
+        slow.confirm(rows[one], rows[other], width) for one, other in pairs
+    ]
+
+
+@given(st.integers(1, 20), st.data())
+def test_connected_sets_have_the_least_of_them_as_their_root(rows, data):
+    index = st.integers(0, rows - 1)
+    pairs = data.draw(st.lists(st.tuples(index, index), max_size=20))
+    ones, others = (np.array([pair[i] for pair in pairs], np.int32) for i in range(2))
+    roots = np.arange(rows, dtype=np.int32)
+    choosing.connect(ones, others, roots)
+    assert roots.tolist() == slow.components(rows, pairs)
+
+
+def test_a_word_of_a_million_letters_and_a_row_of_one_word_repeated_are_no_trouble():
+    row = ["ha " * 100_000, "x" * 1_000_000, "X" * 1_000_000, ""]
+    hashes, counts = hashed(flat(row), 5)
+    assert counts.tolist() == [99_996, 1, 1, 0]
+    assert hashes[-1] == hashes[-2] == slow.shingles([b"x" * 1_000_000], 5)[0]
+    assert len(set(hashes[:99_996].tolist())) == 1
+
+
+@pytest.mark.parametrize("length", [7, 8, 9, 15, 16, 17, 24])
+def test_words_end_at_every_place_of_a_block(length):
+    token = b"abcdefghijklmnopqrstuvwxyz"[:length]
+    text = np.frombuffer(token + bytes(8), np.uint8).copy()
+    out = np.empty(4, np.uint64)
+    assert hashing.words(text, 0, length, out) == 1
+    assert int(out[0]) == slow.word(token)
