@@ -42,11 +42,14 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Dedup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When two rows are one."""
+    """When two rows are one, and which of them stays."""
 
     threshold: Decimal = Decimal("0.8")
     shingle: int = 5
     on: Literal["both", "instruction", "response"] = "both"
+    method: Literal["auto", "exact", "minhash"] = "auto"
+    clusters: Literal["greedy", "transitive"] = "greedy"
+    keep: Literal["best", "first", "longest"] = "best"
 
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -100,12 +100,13 @@ def run(
         )
         plan = msgspec.structs.replace(plan, download=wanted)
     folder = Path(output) if output is not None else Path("runs") / plan.name
+    engine = engine or Local(1)
     sources = _checked(plan, folder, hub, progress)
     with hold(folder / MARK, str(folder)):
         _invalidate(folder, plan, progress)
         write_json(folder / _PLAN, plan)
-        done = tuple(_steps(plan, folder, sources, engine or Local(1), progress))
-        checked = _verify(plan, folder, progress)
+        done = tuple(_steps(plan, folder, sources, engine, progress))
+        checked = _verify(plan, folder, engine.threads, progress)
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
 
@@ -133,8 +134,8 @@ def _steps(
     rule: dict[str, Any] = {"model": plan.score.model, "threshold": plan.score.threshold}
     work = partial(score, answered, scored, **rule, engine=engine, progress=progress)
     yield _do(Step("score", scored, tuple(answered), score_settings(**rule), work), progress)
-    rule = {"threshold": plan.dedup.threshold, "on": plan.dedup.on, "shingle": plan.dedup.shingle}
-    work = partial(deduplicate, [scored], deduped, **rule, progress=progress)
+    rule = msgspec.structs.asdict(plan.dedup)
+    work = partial(deduplicate, [scored], deduped, **rule, workers=engine.threads, progress=progress)
     yield _do(Step("dedup", deduped, (scored,), dedup_settings(**rule), work), progress)
     work = partial(publish, [deduped], dataset, progress=progress)
     yield _do(Step("publish", dataset, (deduped,), {}, work), progress)
@@ -200,7 +201,7 @@ def _do(step: Step, progress: Progress) -> Done:
     return Done(step.stage, step.output, step.work(), skipped=False)
 
 
-def _verify(plan: Plan, folder: Path, progress: Progress) -> Verification:
+def _verify(plan: Plan, folder: Path, threads: int, progress: Progress) -> Verification:
     wanted = plan.verify
     checked = verify(
         [folder / DATASET],
@@ -212,6 +213,8 @@ def _verify(plan: Plan, folder: Path, progress: Progress) -> Verification:
         categories=plan.categories,
         threshold=str(plan.dedup.threshold),
         shingle=plan.dedup.shingle,
+        on=plan.dedup.on,
+        workers=threads,
         progress=progress,
     )
     write_json(folder / "verification.json", checked)

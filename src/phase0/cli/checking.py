@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from phase0.cli import settings
 from phase0.cli.screen import screen
-from phase0.cli.settings import Inputs
+from phase0.cli.settings import Inputs, Workers
 
 
 def verify(
@@ -21,6 +22,8 @@ def verify(
     max_duplicate_rate: Annotated[float, Parameter(help="Share of rows that may be near-duplicates of others.")] = 0.01,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
     shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
+    on: Annotated[Literal["both", "instruction", "response"], Parameter(help="Text that is compared.")] = "both",
+    workers: Workers = None,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:
     """Check a dataset: format, scores, remaining duplicates, statistics, and the criteria asked for.
@@ -42,6 +45,8 @@ def verify(
             max_duplicate_rate=max_duplicate_rate,
             threshold=threshold,
             shingle=shingle,
+            on=on,
+            workers=settings.processes(workers),
             progress=progress,
         )
     print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() if json else render(found))

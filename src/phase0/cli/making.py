@@ -145,6 +145,23 @@ def dedup(
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are one.")] = "0.8",
     on: Annotated[Literal["both", "instruction", "response"], Parameter(help="Text that is compared.")] = "both",
     shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
+    method: Annotated[
+        Literal["auto", "exact", "minhash"],
+        Parameter(help="How near rows are found: every pair, or nearly every one. auto: exact from 0.6 on."),
+    ] = "auto",
+    keep: Annotated[
+        Literal["best", "first", "longest"],
+        Parameter(help="Which row stays: best score, first in the input (depends on its order), longest response."),
+    ] = "best",
+    clusters: Annotated[
+        Literal["greedy", "transitive"],
+        Parameter(
+            help="transitive: of rows that a chain of near-duplicates connects one stays, even where its ends differ."
+        ),
+    ] = "greedy",
+    per_source_alarm: Annotated[
+        bool, Parameter(help="Name the sources that lose more than half of their rows.")
+    ] = True,
     workers: Workers = None,
     publish: Annotated[
         bool,
@@ -159,9 +176,19 @@ def dedup(
     the bytes they came in, in input order.
     """
     import phase0
+    from phase0.stages.deduplicate import Work
     from phase0.stages.publish import publish_distinct
 
-    how: dict[str, Any] = {"threshold": threshold, "on": on, "shingle": shingle, "workers": settings.processes(workers)}
+    how: Work = {
+        "threshold": threshold,
+        "on": on,
+        "shingle": shingle,
+        "method": method,
+        "clusters": clusters,
+        "keep": keep,
+        "per_source_alarm": per_source_alarm,
+        "workers": settings.processes(workers),
+    }
     with screen() as progress:
         if not publish:
             return _done(phase0.deduplicate(input, output, **how, progress=progress), output)

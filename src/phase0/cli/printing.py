@@ -16,18 +16,27 @@ _OTHER_LAYOUT = ("unknown_field", "missing_field", "bad_type", "not_an_object", 
 
 
 def summary(manifest: Manifest, output: Path) -> str:
-    """One stage in one or two lines."""
+    """One stage in one to three lines."""
     counts = manifest.counts
     name = "acquire" if manifest.stage == "download" else manifest.stage
     of = f"{counts.read:,} rows read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
-    line = f"{name}: {of}{sums} → {output}"
+    line = f"{name}: {of}{sums} → {output}{_method(manifest)}"
     if not counts.dropped:
         return line
     by_size = sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
     told = ", ".join(f"{reason} {rows:,}" for reason, rows in by_size[:_SHOWN])
     more = f", and {len(by_size) - _SHOWN} other reasons" if len(by_size) > _SHOWN else ""
     return f"{line}\n  dropped: {told}{more}; each row is in {meta_folder(output) / 'dropped.jsonl'}"
+
+
+def _method(manifest: Manifest) -> str:
+    """How de-duplication looked for pairs, and what that may have missed."""
+    figures = manifest.figures
+    if manifest.stage != "dedup" or "method" not in figures:
+        return ""
+    share = f"about {1 - figures['missed_share']:.1%} of the pairs at exactly the threshold, more above it"
+    return f"\n  found by {figures['method']}: {'every pair' if figures['exact'] else share}"
 
 
 def hint(manifest: Manifest) -> str:

@@ -19,9 +19,13 @@ from phase0.progress import SILENT, Progress
 
 Method = Literal["auto", "exact", "minhash"]
 Clusters = Literal["greedy", "transitive"]
+Keep = Literal["best", "first", "longest"]
 
 __all__ = [
+    "Clusters",
     "Deduplicated",
+    "Keep",
+    "Method",
     "On",
     "Pair",
     "Remaining",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from phase0.pool import Item, Result
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 ENGINES = {
     "local": "phase0.engine.local:Local",
@@ -14,6 +15,11 @@ ENGINES = {
 
 class Engine(Protocol):
     """Runs a function on many small items, somewhere."""
+
+    @property
+    def threads(self) -> int:
+        """How many cores of this machine are for work that needs all rows together, as de-duplication does."""
+        ...
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Run `work` on every item and yield the results in the order of the items.

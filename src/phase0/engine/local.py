@@ -1,12 +1,22 @@
-"""This machine: in this process, or in a pool of processes that dies with it."""
+"""This machine: in this process, or in a pool of processes. Results come in the order of the items, and no process
+outlives its parent."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 
-from phase0.errors import UsageError
-from phase0.pool import Item, Result, ordered
+from phase0.engine import Item, Result
+from phase0.errors import DataError, UsageError
+
+_AHEAD = 3  # items to a process that are done or under way while the oldest is waited for
 
 
 class Local:
@@ -17,5 +27,53 @@ class Local:
             raise UsageError(f"--workers is {workers}; at least one process must do the work")
         self._workers = workers or os.cpu_count() or 1
 
+    @property
+    def threads(self) -> int:
+        return self._workers
+
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        return ordered(work, items, self._workers)
+        return _ordered(work, items, self._workers)
+
+
+def _ordered(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Run `work` on every item, in this process for one worker or one item. Items are taken as they are needed.
+
+    The first exception stops the work and is raised here. Raises DataError when a process was killed.
+    """
+    waiting = iter(items)
+    first = list(islice(waiting, 2))
+    if workers <= 1 or len(first) < 2:
+        yield from map(work, first)
+        yield from map(work, waiting)
+        return
+    # Spawned, not forked: numpy and pyarrow run threads, and a forked child inherits their held locks.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_live_with_parent) as pool:
+        running: deque[Future[Result]] = deque(pool.submit(work, item) for item in first)
+        try:
+            for item in waiting:
+                running.append(pool.submit(work, item))
+                if len(running) >= _AHEAD * workers:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker process died. If it ran out of memory, use fewer --workers; "
+                'a script that calls phase0 must do so under `if __name__ == "__main__":`'
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _live_with_parent() -> None:
+    """Leave ctrl-C to the parent, and watch it: a worker waits for work forever, even when its parent was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -16,7 +16,7 @@ _READ_FROM = {"rows": "the rows", "full rows": "the full rows beside the dataset
 _WAYS_OUT = {
     "format": "`phase0 publish` drops rows that are not valid; `phase0 download --from` reads other layouts.",
     "score range": "Scores go from 1 to 10. `phase0 score` scores rows anew.",
-    "duplicates": "`phase0 dedup` removes near-duplicates; give it the threshold and shingle of this check.",
+    "duplicates": "`phase0 dedup` removes near-duplicates; give it the threshold, shingle and text of this check.",
     "rows": "Acquire more datasets, or lower the threshold of `phase0 score`; the report tells where rows were lost.",
     "average quality": "Raise the threshold of `phase0 score`: fewer rows stay, and better ones.",
     "cost": "A smaller share for paid teachers, or a cheaper judge. What no manifest tells is unknown and fails.",

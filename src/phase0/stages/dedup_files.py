@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from phase0.dataset.containers import opened
+from phase0.dedup import Keep
 from phase0.dedup.decide import Candidates, Removals, contested, roots
 from phase0.dedup.flat import I64
 from phase0.progress import Progress
@@ -22,18 +23,21 @@ ALARM = 0.5  # a source that loses more than this share of its rows is named
 _WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
 
 
-def ranked(known: Candidates, files: RowFiles) -> I64:
+def ranked(known: Candidates, files: RowFiles, keep: Keep) -> I64:
     """Rows that resemble others, best first among those that are connected.
 
     Only connected rows compete, so only among them must lines be compared where quality and length are equal.
     """
     rows = files.rows()
     competing = contested(known)
+    if keep == "first":
+        return competing
     group = roots(known)[known.same[competing]]
     quality, length = rows.quality_R[competing], rows.length_R[competing]
-    order = np.lexsort((-length, -quality, group))
+    wanted = (length, quality) if keep == "longest" else (quality, length)
+    order = np.lexsort((-wanted[1], -wanted[0], group))
     best_first = competing[order]
-    columns = (group[order], quality[order], length[order])
+    columns = (group[order], *(column[order] for column in wanted))
     fresh = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     edges = [0, *(np.flatnonzero(fresh) + 1).tolist(), len(best_first)]
     tied = [(first, last) for first, last in pairwise(edges) if last - first > 1]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import msgspec
 
 from phase0.dataset import BadRow, Manifest, Row, expand, meta_folder, read
 from phase0.dataset.rows import STANDARD, standard_record
-from phase0.dedup import On
 from phase0.errors import RowError
 from phase0.progress import SILENT, Progress
-from phase0.stages.deduplicate import deduplicate
+from phase0.stages.deduplicate import Work, deduplicate
 from phase0.stages.output import check_output, stage_output
 from phase0.stages.parts import finished
 
@@ -65,19 +63,17 @@ def publish_distinct(
     inputs: Iterable[str | Path],
     output: str | Path,
     *,
-    threshold: str | float | Decimal = "0.8",
-    on: On = "both",
-    shingle: int = 5,
-    workers: int | None = None,
     progress: Progress = SILENT,
+    **how: Unpack[Work],
 ) -> Finished:
-    """De-duplicate rows and publish what stays. The rows between the two steps stay in `X.meta/deduped.jsonl`."""
+    """De-duplicate rows as `deduplicate` does and publish what stays.
+
+    The rows between the two steps stay in `X.meta/deduped.jsonl`.
+    """
     paths, output = expand(inputs), Path(output)
     check_output(output, paths)
     between = meta_folder(output) / "deduped.jsonl"
-    deduplicated = deduplicate(
-        paths, between, threshold=threshold, on=on, shingle=shingle, workers=workers, progress=progress
-    )
+    deduplicated = deduplicate(paths, between, **how, progress=progress)
     return Finished(deduplicated, publish([between], output, progress=progress))
 
 

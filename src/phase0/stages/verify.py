@@ -12,7 +12,7 @@ import msgspec
 
 from phase0.dataset import BadRow, expand, raw_rows
 from phase0.dataset.rows import NOT_JSON
-from phase0.dedup import Pair, ratio, remaining, text_of
+from phase0.dedup import On, Pair, Remaining, ratio, remaining, text_of
 from phase0.errors import UsageError, near_miss
 from phase0.progress import SILENT, Progress
 from phase0.records import CATEGORIES
@@ -35,6 +35,8 @@ def verify(
     categories: Mapping[str, float] | None = None,
     threshold: str | float | Decimal = "0.8",
     shingle: int = 5,
+    on: On = "both",
+    workers: int | None = None,
     progress: Progress = SILENT,
 ) -> Verification:
     """Check finished rows, count what they hold, and decide the criteria.
@@ -46,10 +48,14 @@ def verify(
     """
     limits = checked_limits(target_rows, min_quality, budget_usd, min_teachers, max_duplicate_rate)
     wanted = _checked_categories(categories or {})
-    ratio(threshold)  # a wrong threshold should not be told after a long first pass
+    ratio(threshold)  # what is wrong should not be told after a long first pass
+    text_of("", "", on)
     paths = expand(inputs)
     found = examine(paths, wanted, progress)
-    duplicates = _duplicates(paths, threshold, shingle, progress)
+    places: list[array[int]] = [array("Q") for _ in paths]
+    texts = _texts(paths, on, places)
+    left = remaining(texts, threshold=threshold, shingle=shingle, workers=workers or 1, progress=progress)
+    duplicates = _duplicates(left, paths, places, threshold=threshold, shingle=shingle)
     known = chain(paths)
     spent = cost(known)
     decided = criteria(found, duplicates, spent, limits)
@@ -89,10 +95,13 @@ _decode = msgspec.json.Decoder(_Texts).decode
 
 
 def _duplicates(
-    paths: Sequence[Path], threshold: str | float | Decimal, shingle: int, progress: Progress
+    left: Remaining,
+    paths: Sequence[Path],
+    places: Sequence[array[int]],
+    *,
+    threshold: str | float | Decimal,
+    shingle: int,
 ) -> Duplicates:
-    places: list[array[int]] = [array("Q") for _ in paths]
-    left = remaining(_texts(paths, places), threshold=threshold, shingle=shingle, progress=progress)
     compared = sum(map(len, places))
     return Duplicates(
         threshold=str(threshold),
@@ -106,7 +115,7 @@ def _duplicates(
     )
 
 
-def _texts(paths: Sequence[Path], places: Sequence[array[int]]) -> Iterator[str]:
+def _texts(paths: Sequence[Path], on: On, places: Sequence[array[int]]) -> Iterator[str]:
     for path, lines in zip(paths, places, strict=True):
         for item in raw_rows(path):
             if isinstance(item, BadRow):
@@ -117,7 +126,7 @@ def _texts(paths: Sequence[Path], places: Sequence[array[int]]) -> Iterator[str]
             except NOT_JSON:
                 continue
             lines.append(line)
-            yield text_of(row.instruction, row.response)
+            yield text_of(row.instruction, row.response, on)
 
 
 def _example(pair: Pair, paths: Sequence[Path], places: Sequence[array[int]]) -> Example:
