@@ -24,6 +24,14 @@ from phase0.stages.deduplicate import deduplicate
 WORDS = ["the", "river", "flows", "past", "old", "stones", "while", "seven", "birds", "count", "every", "lamp"]
 
 
+class Told(Silent):
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
 def text(seed: int, length: int = 40) -> str:
     return " ".join(random.Random(seed).choices(WORDS, k=length))
 
@@ -190,12 +198,6 @@ def test_compressed_and_columnar_inputs_give_the_rows_of_the_plain_one(tmp_path:
 
 
 def test_a_source_that_loses_more_than_half_of_its_rows_is_named(tmp_path: Path) -> None:
-    class Told(Silent):
-        warned: list[str] = []
-
-        def warn(self, message: str) -> None:
-            self.warned.append(message)
-
     made = [row(1, source="copies"), row(1, source="copies"), row(1, source="copies"), row(2, source="fresh")]
     made += [row(3, source="half", quality_score=9.0), row(3, source="half")]
     told = Told()
@@ -246,3 +248,56 @@ def test_the_figures_say_what_was_done(tmp_path: Path) -> None:
 def test_no_rows_at_all_are_no_error(tmp_path: Path) -> None:
     assert deduplicate([write(tmp_path / "in.jsonl")], tmp_path / "out.jsonl").counts.kept == 0
     assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("keep", "stays"),
+    [("best", "good"), ("longest", "long"), ("first", "poor")],
+)
+def test_keep_says_which_of_near_duplicates_stays(tmp_path: Path, keep: Any, stays: str) -> None:
+    poor = row(1, source="poor", quality_score=7.1)
+    long = row(1, source="long", quality_score=7.2, response=text(1) + "    ")
+    good = row(1, source="good", quality_score=9.0)
+    manifest = deduplicate([write(tmp_path / "in.jsonl", poor, long, good)], tmp_path / "out.jsonl", keep=keep)
+    assert [kept["source"] for kept in rows_of(tmp_path / "out.jsonl")] == [stays]
+    assert manifest.settings.get("keep", "best") == keep
+
+
+@pytest.mark.parametrize("keep", ["best", "longest"])
+def test_what_stays_does_not_depend_on_the_order_unless_it_is_asked_to(tmp_path: Path, keep: Any) -> None:
+    made = [row(seed // 4, source=f"s{seed}", quality_score=float(seed % 3)) for seed in range(40)]
+    outputs = set()
+    for seed in range(3):
+        random.Random(seed).shuffle(made)
+        deduplicate([write(tmp_path / "in.jsonl", *made)], tmp_path / "out.jsonl", keep=keep)
+        outputs.add(frozenset(lines_of(tmp_path / "out.jsonl")))
+    assert len(outputs) == 1
+    deduplicate([write(tmp_path / "in.jsonl", *made)], tmp_path / "out.jsonl", keep="first")
+    firsts = {made[i]["response"]: made[i] for i in reversed(range(40))}
+    assert rows_of(tmp_path / "out.jsonl") == [one for one in made if firsts[one["response"]] is one]
+
+
+def test_chains_leave_one_row_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    words = [f"w{number}" for number in range(60)]
+    chain = [row(0, instruction="", response=" ".join(words[start : start + 50])) for start in (0, 5, 10)]
+    path = write(tmp_path / "in.jsonl", chain[1] | {"quality_score": 1.0}, chain[0], chain[2])
+    kept = {
+        clusters: deduplicate([path], tmp_path / "out.jsonl", clusters=clusters).counts.kept
+        for clusters in ("greedy", "transitive")
+    }
+    assert kept == {"greedy": 2, "transitive": 1}
+
+
+@pytest.mark.parametrize("wrong", [{"keep": "worst"}, {"method": "lsh"}, {"clusters": "all"}])
+def test_an_unknown_choice_is_refused_before_anything_is_written(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"best, first, longest|auto, exact, minhash|greedy, transitive"):
+        deduplicate([write(tmp_path / "in.jsonl", row(1))], tmp_path / "out.jsonl", **wrong)
+    assert not meta_folder(tmp_path / "out.jsonl").exists()
+
+
+def test_the_alarm_can_be_silenced_and_the_figures_still_tell(tmp_path: Path) -> None:
+    told = Told()
+    path = write(tmp_path / "in.jsonl", *(row(1, source="copies") for _ in range(3)))
+    manifest = deduplicate([path], tmp_path / "out.jsonl", per_source_alarm=False, progress=told)
+    assert told.warned == []
+    assert manifest.figures["sources_over_half_removed"] == ["copies"]

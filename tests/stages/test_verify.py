@@ -270,6 +270,12 @@ def test_remaining_duplicates_are_counted_and_named(tmp_path: Path) -> None:
     assert criterion(checked, "duplicates").state == "fail"
 
 
+def test_duplicates_are_counted_on_the_text_that_was_de_duplicated(tmp_path: Path) -> None:
+    path = lines(tmp_path / "d.jsonl", *(row(n, instruction="Say it.", response=f"{n} {n} only") for n in range(3)))
+    pairs = {on: verify([path], on=on, workers=2).duplicates.pairs for on in ("both", "instruction", "response")}
+    assert pairs == {"both": 0, "instruction": 3, "response": 0}
+
+
 def test_duplicates_are_found_across_files(tmp_path: Path) -> None:
     one = lines(tmp_path / "one.jsonl", row(1), row(2))
     two = lines(tmp_path / "two.jsonl", row(3), row(2))
