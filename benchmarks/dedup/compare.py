@@ -3,6 +3,9 @@
     PHASE0_DEV_DATA=… python benchmarks/dedup/compare.py --rows 674k --cache DIR [--repeat 3] [--write]
 
     --only exact,minhash,floor,daft,…    some of them
+    --once gaoya,datasketch,…            slow ones, that run in the first round only
+    --peers-up-to 674k                   more rows than this for phase0 and the parsers alone
+    --max-memory 12GiB                   what phase0 may hold
     --rows 100k,674k --plot growth.png   growth, drawn
     --threshold 0.5,0.7,0.9              other thresholds
     --workers 1,2                        as many processes or threads, on as many cores
@@ -40,7 +43,7 @@ METHODS = ("exact", "minhash")
 MOST_ROWS_JUDGED = 1_000_000  # beyond, the exact set of pairs would need more memory than the tools
 RESULT = Path(__file__).parent.parent / "results" / "dedup.md"
 HEAD = (
-    *("", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "removed", "recall", "precision"),
+    *("", "runs", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "removed", "recall", "precision"),
     *("lost", "left"),
 )
 LEGEND = """recall: share of the true pairs of which not both rows are kept. precision: share of the removed rows that
@@ -67,6 +70,7 @@ class Bench(NamedTuple):
     setting: Setting
     cache: Path
     scratch: Path
+    max_memory: str | None
 
 
 def main() -> None:
@@ -98,6 +102,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=lambda value: [int(part) for part in value.split(",")], default=[2])
     parser.add_argument("--only", type=lambda value: value.split(","), help="parts of names; 'floor' for the parsers")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--once", type=lambda value: value.split(","), default=[], help="parts of names")
+    parser.add_argument("--peers-up-to", type=count_of, default=MOST_ROWS_JUDGED)
+    parser.add_argument("--max-memory", help="handed to phase0")
     parser.add_argument("--check", action="store_true", help="compare the set of pairs with SetSimilaritySearch's")
     parser.add_argument("--cache", type=Path, required=True, help="folder for rows, environments and exact pairs")
     parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
@@ -113,13 +120,14 @@ def parsed() -> argparse.Namespace:
 
 def compared(made: Made, setting: Setting, options: argparse.Namespace) -> dict[str, Outcome]:
     truth = truth_of(made.rows, ratio(setting.threshold)) if setting.rows <= MOST_ROWS_JUDGED else None
-    outcomes = {name: Outcome([], None, None) for name in chosen(options.only)}
+    names = (name for name in chosen(options.only) if ours(name) or setting.rows <= options.peers_up_to)
+    outcomes = {name: Outcome([], None, None) for name in names}
     with tempfile.TemporaryDirectory(dir=options.cache) as scratch:
-        bench = Bench(made, setting, options.cache, Path(scratch))
+        bench = Bench(made, setting, options.cache, Path(scratch), options.max_memory)
         warm(bench, outcomes)
-        for _ in range(options.repeat):
+        for turn in range(options.repeat):
             for name, before in outcomes.items():
-                if before.failure is None:
+                if before.failure is None and not (turn and any(part in name for part in options.once)):
                     outcomes[name] = again(bench, name, before, truth)
                     print(name, outcomes[name], file=sys.stderr, flush=True)
     return outcomes
@@ -132,6 +140,10 @@ def chosen(only: list[str] | None) -> Iterator[str]:
     for name in (*(f"phase0 {method}" for method in METHODS), *(tool.name for tool in environments.PEERS)):
         if only is None or any(part in name for part in only):
             yield name
+
+
+def ours(name: str) -> bool:
+    return name.startswith("phase0") or name.endswith("parse")
 
 
 def warm(bench: Bench, names: dict[str, Outcome]) -> None:
@@ -175,7 +187,8 @@ def command(bench: Bench, name: str, kept: Path) -> list[str | Path]:
     shared = ["--threshold", setting.threshold, "--workers", str(setting.workers)]
     if name.startswith("phase0"):
         asked = ["--input", bench.made.rows, "--output", kept, "--method", name.removeprefix("phase0 ")]
-        return [sys.executable, "-m", "phase0", "dedup", *asked, *shared]
+        bound = ["--max-memory", bench.max_memory] if bench.max_memory else []
+        return [sys.executable, "-m", "phase0", "dedup", *asked, *shared, *bound]
     tool = next(tool for tool in (*environments.FLOOR, *environments.PEERS) if tool.name == name)
     return [environments.python_of(tool, bench.cache), tool.script, bench.made.rows, kept, *shared]
 
@@ -216,9 +229,9 @@ def section(made: Made, setting: Setting, outcomes: dict[str, Outcome]) -> str:
 
 def line(name: str, outcome: Outcome, parse: measure.Measured | None) -> list[str]:
     if not outcome.runs:
-        return [name, f"{outcome.failure}", *[""] * (len(HEAD) - 2)]
+        return [name, "0", f"{outcome.failure}", *[""] * (len(HEAD) - 3)]
     took, verdict = median(outcome.runs), outcome.verdict
-    times = [f"{took.wall:.2f}", f"{took.cpu:.2f}", f"{took.peak:.2f}"]
+    times = [str(len(outcome.runs)), f"{took.wall:.2f}", f"{took.cpu:.2f}", f"{took.peak:.2f}"]
     ratios = [f"{took.wall / parse.wall:.1f}", f"{took.cpu / parse.cpu:.1f}"] if parse else ["–", "–"]
     if verdict is None:
         return [name, *times, *ratios, *["–"] * 5]
