@@ -161,7 +161,7 @@ class RowFiles:
 
     def _laid_out(self, file: int, path: Path) -> Path:
         """The rows of a compressed file, a table or an array as lines of plain JSONL."""
-        plain = self._folder / f"{file}.jsonl"
+        plain = self._folder / f"{file}.lines"  # what a killed run leaves is not to be taken for rows
         numbers = self._numbers[file] = array("q")
         with plain.open("wb") as out:
             for item in raw_rows(path):
