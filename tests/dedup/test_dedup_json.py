@@ -171,6 +171,12 @@ def test_the_text_is_of_the_fields_that_are_compared_and_the_length_of_the_respo
     ]
 
 
+@pytest.mark.parametrize("doubtful", [b"\xff", b"{", b'{"instruction":"a","source":"s","response":5}'])
+def test_a_line_in_doubt_has_no_source_whatever_the_line_before_it_had(doubtful):
+    before = b'{"instruction":"a","response":null,"source":"s"}\n'
+    assert [row[6] for row in rows_of(before + doubtful)] == [b"s", None]
+
+
 @given(st.binary(max_size=40) | st.text(max_size=20).map(str.encode))
 @settings(max_examples=500)
 def test_utf8_is_valid_exactly_where_python_decodes_it(raw):

@@ -68,7 +68,7 @@ def removed_greedily(known: Candidates, ranked: I64, threshold: Fraction, worker
     chosen = _chosen(known, ranked)
     progress.start("choose what stays", len(chosen.rows_R))
     confirmed = _confirmed(known, chosen, workers, progress)
-    if not all(np.array_equal(one, other) for one, other in zip(chosen, confirmed, strict=True)):
+    if not _holds(chosen, confirmed, threshold):
         confirmed = _carefully(known, ranked, threshold)  # two hashes were one: look at the words each time
     progress.finish(f"{len(confirmed.rows_R)} of {len(known.same)} rows removed")
     return confirmed
@@ -100,6 +100,13 @@ def _chosen(known: Candidates, ranked: I64) -> Removals:
     choose(ranked, known.same, known.sets.sizes_D, starts, neighbours, counts, witness, shared, union)
     gone = np.flatnonzero(witness >= 0)
     return Removals(gone, witness[gone], shared[gone], union[gone])
+
+
+def _holds(claimed: Removals, confirmed: Removals, threshold: Fraction) -> bool:
+    """Whether the words say the same of every removal, and that it is one: near enough, to a row that stays."""
+    same = all(np.array_equal(one, other) for one, other in zip(claimed, confirmed, strict=True))
+    near = confirmed.shared_R * threshold.denominator >= confirmed.union_R * threshold.numerator
+    return same and bool(near.all()) and not np.isin(confirmed.kept_R, confirmed.rows_R).any()
 
 
 def _confirmed(known: Candidates, claimed: Removals, workers: int, progress: Progress) -> Removals:

@@ -161,7 +161,7 @@ class RowFiles:
 
     def _laid_out(self, file: int, path: Path) -> Path:
         """The rows of a compressed file, a table or an array as lines of plain JSONL."""
-        plain = self._folder / f"{file}.jsonl"
+        plain = self._folder / f"{file}.lines"  # what a killed run leaves is not to be taken for rows
         numbers = self._numbers[file] = array("q")
         with plain.open("wb") as out:
             for item in raw_rows(path):
@@ -246,7 +246,7 @@ def _with_doubtful(block: bytes, made: _Read, doubtful: I64, on: On, *, is_first
     stays = np.ones(len(parts), np.bool_)
     for at in doubtful.tolist():
         raw = block[rows.begin_R[at] : rows.end_R[at]]
-        if is_first and rows.line_R[at] == 0 and raw.startswith(_BOM):
+        if is_first and rows.begin_R[at] == 0 and raw.startswith(_BOM):
             rows.begin_R[at] += len(raw) - len(raw[len(_BOM) :].lstrip(_SPACE))
             raw = block[rows.begin_R[at] : rows.end_R[at]]
         if not raw:
@@ -271,11 +271,13 @@ def _strictly(line: int, raw: bytes) -> _Texts | BadRow:
     if len(raw) > MAX_ROW:
         return BadRow(line, raw[:1000], RowError("row_too_long", f"the line is longer than {MAX_ROW:,} bytes"))
     try:
-        return _decode(raw)
+        row = _decode(raw)
+        raw.decode()  # nobody has looked into fields that are not known
     except msgspec.ValidationError as error:
         return BadRow(line, raw, RowError("bad_row", str(error)))
     except NOT_JSON as error:
         return BadRow(line, raw, not_json(raw, error))
+    return row
 
 
 def _quality(value: Any) -> float:

@@ -202,7 +202,8 @@ def read_rows(
     around it, the lines_D[d]-th from 0.
 
     Its text is out_B[starts_D1[d]:starts_D1[d + 1]], its response has lengths_D[d] characters, its quality is -inf
-    where there is none, its source begins below 0 where there is none. A line in doubt has the length -1 and no text.
+    where there is none, its source begins below 0 where there is none. A line in doubt has the length -1, no text and
+    no source.
     """
     spans = np.empty(10, np.int64)
     at, line, rows, to = 0, -1, 0, 0
@@ -237,7 +238,8 @@ def read_rows(
             lengths_D[rows] = characters(out_B, response, after)
             to = response if on == INSTRUCTION else after
         qualities_D[rows] = quality
-        source_begins_D[rows], source_ends_D[rows] = spans[4], spans[5]
+        source_begins_D[rows] = spans[4] if plain else MISSING
+        source_ends_D[rows] = spans[5] if plain else MISSING
         rows += 1
         starts_D1[rows] = to
     return rows
