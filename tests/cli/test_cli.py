@@ -183,6 +183,15 @@ def test_a_bug_shows_where_it_is_and_ends_with_3(
     assert shown.splitlines()[-1].startswith("phase0: this is a bug in phase0 (ZeroDivisionError).")
 
 
+@pytest.mark.parametrize(("line", "hinted"), [(b"{", False), (encode(record(1)), True)], ids=["bad", "a copy"])
+def test_only_near_duplicates_are_called_many_near_duplicates(
+    line: bytes, hinted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_bytes(encode(record(1)) + (b"\n" + line) * 3)
+    assert status_of(["dedup", "--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.jsonl")]) == 0
+    assert ("75% of the rows are near-duplicates" in capsys.readouterr().out) == hinted
+
+
 def test_what_the_disk_refuses_is_one_line_that_names_the_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from neardup import chosen, components, made_rows, near_pairs, rank, spelled, te
 
 from phase0.dataset import meta_folder
 from phase0.dataset.writing import writer
-from phase0.dedup import remaining
+from phase0.dedup import letters, remaining
 from phase0.stages.deduplicate import deduplicate
 
 ROWS = 1000
@@ -151,6 +152,17 @@ def test_workers_change_no_byte(
 ) -> None:
     made = outcome([source], tmp_path / f"{way}.jsonl", workers=workers, **WAYS[way], **STORES[store])
     assert made == calm[way]
+
+
+def test_threads_that_start_together_make_the_table_of_letters_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    plain = letters._plain
+    monkeypatch.setattr(letters, "_plain", lambda: made.append(1) or plain())
+    letters._table.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        tables = [pool.submit(letters.letters) for _ in range(8)]
+        assert len({id(table.result()) for table in tables}) == 1
+    assert len(made) == 1
 
 
 @ways

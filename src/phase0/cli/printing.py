@@ -55,9 +55,10 @@ def hint(manifest: Manifest) -> str:
             f"  hint: only {counts.kept / counts.rows_in:.0%} of the rows score above the threshold. Their reasons are "
             "in dropped.jsonl (evidence.reasons); docs/troubleshooting.md, 'Low scores', says what to do."
         )
-    if manifest.stage == "dedup" and counts.dropped > _HIGH * counts.rows_in:
+    alike = counts.reasons.get("near_duplicate", 0)
+    if alike > _HIGH * counts.rows_in:
         return (
-            f"  hint: {counts.dropped / counts.rows_in:.0%} of the rows are near-duplicates. The same dataset twice? "
+            f"  hint: {alike / counts.rows_in:.0%} of the rows are near-duplicates. The same dataset twice? "
             "docs/troubleshooting.md, 'Many duplicates', says how to find out."
         )
     return ""

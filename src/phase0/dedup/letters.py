@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,17 @@ _NEWLINE = 0x0A
 _FINAL_SIGMA = "Σ"  # its lower case is ς at the end of a word, σ elsewhere
 
 
-@cache
+_being_made = Lock()  # guards the making of the table: ten threads that start together made ten
+
+
 def letters() -> npt.NDArray[np.uint32]:
-    """Shape (C,): SEPARATOR, a lower-case code point, one with the flag ALONE, or ODD. Takes about 0.2 s."""
+    """Shape (C,): SEPARATOR, a lower-case code point, one with the flag ALONE, or ODD. Takes about 0.2 s, once."""
+    with _being_made:
+        return _table()
+
+
+@cache
+def _table() -> npt.NDArray[np.uint32]:
     table = np.full(LIMIT, ODD, np.uint32)
     plain = _plain()
     lower = [one.lower() for one in plain]
