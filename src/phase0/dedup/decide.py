@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from phase0.dedup.canonical import canonical_rows
-from phase0.dedup.exact import I32, Pairs
 from phase0.dedup.flat import I64, Texts
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
 from phase0.dedup.kernels.confirming import confirm
+from phase0.dedup.search import I32, Pairs
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress

@@ -18,6 +18,8 @@ from phase0.errors import UsageError
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
+_SAMPLED = 1000  # rows from which it is told how much there will be
+_CHARACTERS = 1000  # of a string, before it is looked at
 _CHUNK = 1 << 20  # characters or bytes read together: they fit into a core's cache
 
 
@@ -40,6 +42,13 @@ class Chunk(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """Some of the texts, and how many times as much there is in all."""
+
+    texts: Flat
+    times: float
+
+
 class Texts(Protocol):
     """Rows of text that can be had again."""
 
@@ -53,6 +62,10 @@ class Texts(Protocol):
 
     def hint(self) -> int:
         """About how many bytes of text there will be; 0 where nobody knows."""
+        ...
+
+    def sample(self) -> Part | None:
+        """Some of the texts that stand for all, to be read once more; None where texts can be drawn only once."""
         ...
 
 
@@ -80,6 +93,13 @@ class Arrow:
 
     def hint(self) -> int:
         return sum(int(chunk.starts_D1[-1] - chunk.starts_D1[0]) for chunk in self._chunks)
+
+    def sample(self) -> Part | None:
+        if not self._chunks:
+            return None
+        rows = [len(chunk.starts_D1) - 1 for chunk in self._chunks]
+        chosen = np.unique(np.linspace(0, sum(rows) - 1, _SAMPLED).astype(np.int64))
+        return Part(self.take(chosen), sum(rows) / len(chosen))
 
     def chunks(self) -> Iterator[Chunk]:
         return iter(self._chunks)
@@ -114,7 +134,13 @@ class Strings:
         self._held: list[Flat] = []
 
     def hint(self) -> int:
-        return 0
+        return 0 if not isinstance(self._texts, Sequence) else _CHARACTERS * len(self._texts)
+
+    def sample(self) -> Part | None:
+        if not isinstance(self._texts, Sequence) or not self._texts:
+            return None
+        rows = np.unique(np.linspace(0, len(self._texts) - 1, _SAMPLED).astype(np.int64))
+        return Part(self.take(rows), len(self._texts) / len(rows))
 
     def chunks(self) -> Iterator[Chunk]:
         for chunk in self._cut():

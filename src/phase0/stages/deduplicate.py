@@ -26,6 +26,7 @@ def deduplicate(
     method: Method = "auto",
     clusters: Clusters = "greedy",
     workers: int | None = None,
+    max_memory: str | int | None = None,
     progress: Progress = SILENT,
 ) -> Manifest:
     """Keep one row of any rows whose word sets reach a Jaccard similarity of `threshold`.
@@ -35,15 +36,17 @@ def deduplicate(
     order of rows or files. Kept rows leave in input order, byte for byte.
     """
     load_kernels(progress)
+    from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked, candidates, removals
     from phase0.stages.dedup_files import figures, ranked, write
     from phase0.stages.row_files import RowFiles
 
-    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1)
+    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
     paths = expand(inputs)
     settings = dedup_settings(threshold, on, shingle, method=method, clusters=clusters)
-    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as folder:
+    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as folder, bounded(how.memory):
+        how = how._replace(memory=how.memory._replace(folder=folder))
         files = RowFiles(paths, on, folder)
         known = candidates(files, how, progress)
         gone = removals(known, ranked(known, files), how, progress)
