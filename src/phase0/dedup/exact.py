@@ -27,6 +27,7 @@ __all__ = ["I32", "Pairs", "by_size", "distinct", "find", "near_pairs"]
 _ENTRIES_A_PARTITION = 50_000  # 1.2 MB with its table: a core's cache
 _SPANS = 16  # sets are laid out in so many pieces of work, or more where they are on disk
 _GROUPS = 64  # partitions are joined in so many
+_CROWDED = 1 << 20  # pairs to be looked up, repeated ones too, before they are sorted out
 _REPEATED = 32  # times that a pair may be met before its keys are looked up
 _ROW_ON_DISK = 160 << 10  # bytes that become resident when two sets are compared
 
@@ -78,21 +79,25 @@ def find(looking: Looking, ordered: Ordered, limit: int, progress: Progress) -> 
         passes = _passes(looking, layout)
         progress.start("join", len(passes) * _GROUPS, "parts")
         parts: list[Pairs] = []
-        total = 0
+        total, crowded = 0, _CROWDED
         for first, last in passes:
             entries = _entries(looking, ordered, layout, pool, (first, last))
             for part in _groups(looking, ordered, entries, most, pool, progress):
-                total += len(part.ones_P) if part is not None else most
+                if part is not None:
+                    parts.append(part)
+                    total += len(part.ones_P)
+                if on_disk and total > crowded:
+                    parts = [each_once(all_of(parts))]
+                    total = len(parts[0].ones_P)
+                    crowded = 2 * total + _CROWDED
                 if part is None or total > most:
                     progress.finish("too many pairs to be held")
                     return None
-                parts.append(part)
-            if on_disk:
-                parts = [each_once(all_of(parts))]
-                total = len(parts[0].ones_P)
             del entries
     pairs = all_of(parts)
-    return finished(ordered, counted(looking, ordered, pairs) if on_disk else pairs, limit, progress)
+    if on_disk:
+        pairs = counted(looking, ordered, each_once(pairs))
+    return finished(ordered, pairs, limit, progress)
 
 
 def _layout(looking: Looking, ordered: Ordered, pool: ThreadPoolExecutor) -> Layout:

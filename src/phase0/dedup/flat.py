@@ -167,6 +167,60 @@ class Strings:
             yield chunk
 
 
+class Both:
+    """Texts of another dataset, and behind them those that are de-duplicated."""
+
+    def __init__(self, others: Texts, texts: Texts) -> None:
+        self._others, self._texts = others, texts
+        self._counted: list[_Counted] = []
+
+    def hint(self) -> int:
+        return self._others.hint() + self._texts.hint()
+
+    def sample(self) -> Part | None:
+        larger = max(self._texts, self._others, key=lambda texts: texts.hint())
+        part = larger.sample()
+        return part and part._replace(times=part.times * self.hint() / max(1, larger.hint()))
+
+    def chunks(self) -> Iterator[Chunk]:
+        for chunk in self._others.chunks():
+            self._counted.append(_Counted(chunk))
+            yield self._counted[-1]
+        yield from self._texts.chunks()
+
+    def firsts(self) -> int:
+        """How many texts are of the other dataset. To be asked once every chunk was read."""
+        return sum(chunk.rows for chunk in self._counted)
+
+    def take(self, rows: I64) -> Flat:
+        firsts = self.firsts()
+        if not firsts:
+            return self._texts.take(rows)
+        is_other = rows < firsts
+        others, own = self._others.take(rows[is_other]), self._texts.take(rows[~is_other] - firsts)
+        parts = {True: _spans(others), False: _spans(own)}
+        return joined([next(parts[which]) for which in is_other.tolist()])
+
+
+class _Counted:
+    """A chunk that remembers how many texts it held."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk: Chunk | None = chunk
+        self.rows = 0
+
+    def read(self) -> Flat:
+        if self._chunk is None:
+            raise RuntimeError("a chunk is read once")
+        made, self._chunk = self._chunk.read(), None
+        self.rows = len(made.starts_D1) - 1
+        return made
+
+
+def _spans(texts: Flat) -> Iterator[U8]:
+    return (texts.text_B[begin:end] for begin, end in pairwise(texts.starts_D1.tolist()))
+
+
 def taken(chunks: Sequence[Flat], rows: I64) -> Flat:
     """Some rows of texts that are held in chunks."""
     ends = np.cumsum([len(chunk.starts_D1) - 1 for chunk in chunks])

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from phase0.dataset.containers import opened
-from phase0.dedup.decide import Candidates, Removals, contested, roots
+from phase0.dedup.decide import Known, Removals
 from phase0.dedup.flat import I64
 from phase0.progress import Progress
 from phase0.stages.output import StageOutput
@@ -19,29 +20,74 @@ from phase0.stages.row_files import RowFiles, Rows
 
 ALARM = 0.5  # a source that loses more than this share of its rows is named
 
+_TIED = 20_000  # rows of equal rank whose lines are read together
+_LINES = 64 << 20  # bytes of their lines that are looked at together
 _WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
 
 
-def ranked(known: Candidates, files: RowFiles) -> I64:
-    """Rows that resemble others, best first among those that are connected.
+class FileRank:
+    """Of two rows the one of higher quality is better, then the one of longer response, then the one whose line is
+    greater as bytes, then the first. Lines are read where nothing else tells, and so many at once as fit."""
 
-    Only connected rows compete, so only among them must lines be compared where quality and length are equal.
-    """
-    rows = files.rows()
-    competing = contested(known)
-    group = roots(known)[known.same[competing]]
-    quality, length = rows.quality_R[competing], rows.length_R[competing]
-    order = np.lexsort((-length, -quality, group))
-    best_first = competing[order]
-    columns = (group[order], quality[order], length[order])
-    fresh = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    edges = [0, *(np.flatnonzero(fresh) + 1).tolist(), len(best_first)]
-    tied = [(first, last) for first, last in pairwise(edges) if last - first > 1]
-    places = np.concatenate([np.arange(first, last) for first, last in tied] or [np.empty(0, np.int64)])
-    lines = dict(zip(best_first[places].tolist(), files.raw(best_first[places]), strict=True))
-    for first, last in tied:
-        best_first[first:last] = sorted(sorted(best_first[first:last].tolist()), key=lines.__getitem__, reverse=True)
-    return best_first
+    def __init__(self, files: RowFiles) -> None:
+        self._files = files
+
+    def classes(self) -> I64:
+        rows = self._files.rows()
+        order = np.lexsort((-rows.length_R, -rows.quality_R))
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.cumsum(_fresh(rows.quality_R[order], rows.length_R[order]))
+        return numbers
+
+    def best_first(self, rows: I64, groups: I64) -> I64:
+        known = self._files.rows()
+        quality, length = known.quality_R[rows], known.length_R[rows]
+        order = np.lexsort((-length, -quality, groups))
+        best_first = rows[order]
+        leads = np.flatnonzero(_fresh(groups[order], quality[order], length[order]))
+        counts = np.diff(leads, append=len(best_first))
+        tied = np.flatnonzero(counts > 1)
+        for first, last in _together(counts[tied]):
+            spans = [np.arange(leads[i], leads[i] + counts[i]) for i in tied[first:last]]
+            places = np.concatenate(spans)
+            numbers = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
+            best_first[places] = self._greatest_first(best_first[places], numbers)
+        return best_first
+
+    def _greatest_first(self, rows: I64, groups: I64, begin: int = 0) -> I64:
+        """Rows in ascending groups, each group by its lines from byte `begin` on."""
+        width = max(16, _LINES // len(rows))
+        lines = self._files.raw(rows, begin, width)
+        numbers = groups.tolist()
+        order = sorted(range(len(rows)), key=lines.__getitem__, reverse=True)  # stable: of equal lines the first
+        order.sort(key=numbers.__getitem__)
+        ordered = rows[order]
+        first = 0
+        for last in range(1, len(order) + 1):
+            if last < len(order) and (numbers[order[last]], lines[order[last]]) == (
+                numbers[order[first]],
+                lines[order[first]],
+            ):
+                continue
+            if last - first > 1 and len(lines[order[first]]) == width:  # there is more to read
+                alike = ordered[first:last]
+                ordered[first:last] = self._greatest_first(alike, np.zeros(len(alike), np.int64), begin + width)
+            first = last
+        return ordered
+
+
+def _fresh(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a row differs from the one before in any column."""
+    fresh = np.ones(len(columns[0]), np.bool_)
+    fresh[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return fresh
+
+
+def _together(counts: I64) -> list[tuple[int, int]]:
+    """Runs of groups whose lines are read together: some thousand rows, or one group."""
+    number = (np.cumsum(counts) - counts) // _TIED
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    return list(pairwise([*starts.tolist(), len(counts)]))
 
 
 def write(out: StageOutput, files: RowFiles, gone: Removals, progress: Progress) -> None:
@@ -131,7 +177,7 @@ class _Lost:
             self._next_bad += 1
 
 
-def figures(known: Candidates, gone: Removals, rows: Rows) -> dict[str, Any]:
+def figures(known: Known, gone: Removals, rows: Rows) -> dict[str, Any]:
     """What the manifest tells of it."""
     before = np.bincount(rows.source_R, minlength=len(rows.sources))
     lost = np.bincount(rows.source_R[gone.rows_R], minlength=len(rows.sources))

@@ -37,8 +37,8 @@ def deduplicate(
     """
     load_kernels(progress)
     from phase0.dedup.memory import bounded
-    from phase0.dedup.near import asked, candidates, removals
-    from phase0.stages.dedup_files import figures, ranked, write
+    from phase0.dedup.near import asked, decided, read
+    from phase0.stages.dedup_files import FileRank, figures, write
     from phase0.stages.row_files import RowFiles
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
@@ -48,8 +48,8 @@ def deduplicate(
     with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as folder, bounded(how.memory):
         how = how._replace(memory=how.memory._replace(folder=folder))
         files = RowFiles(paths, on, folder)
-        known = candidates(files, how, progress)
-        gone = removals(known, ranked(known, files), how, progress)
+        known = read(files, how, progress)
+        gone = decided(known, FileRank(files), how, progress).removals
         progress.start("write kept rows", len(known.same))
         write(out, files, gone, progress)
         out.figures = {"threshold": settings["threshold"]} | figures(known, gone, files.rows())

@@ -124,14 +124,16 @@ class RowFiles:
         block = b"\n".join(self.raw(rows))
         return _read(block + _PADDING, len(block), self._on, is_first=False).texts
 
-    def raw(self, rows: I64) -> list[bytes]:
-        """The JSON of these rows."""
+    def raw(self, rows: I64, begin: int = 0, length: int = MAX_ROW) -> list[bytes]:
+        """The JSON of these rows, or what it has from byte `begin` on."""
         known = self.rows()
         by_file = defaultdict[int, list[int]](list)
         for at, file in enumerate(known.file_R[rows].tolist()):
             by_file[file].append(at)
         found = [b""] * len(rows)
-        begins, ends = known.begin_R[rows].tolist(), known.end_R[rows].tolist()
+        lasts = known.end_R[rows]
+        starts = np.minimum(known.begin_R[rows] + begin, lasts)
+        begins, ends = starts.tolist(), np.minimum(starts + length, lasts).tolist()
         for file, places in by_file.items():
             with opened(self._plain[file]) as opened_file:
                 for at in places:
