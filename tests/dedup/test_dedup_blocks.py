@@ -1,8 +1,9 @@
-"""What cannot be held at once is decided in blocks, and what is another dataset's only decides: with the same answer."""
+"""What cannot be held at once is decided in blocks, with the same answer; another dataset decides and stays."""
 
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from fractions import Fraction
 
 import pytest
@@ -13,10 +14,11 @@ from test_dedup_whole import all_pairs, edited, greedy, made_texts, made_thresho
 from phase0.dedup import decide, dedup
 
 
-@pytest.fixture(scope="module")
-def few_pairs():
+@contextmanager
+def at_most(pairs):
+    """So many pairs may be held."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decide, "_LEAST_PAIRS", 2)
+        patch.setattr(decide, "_LEAST_PAIRS", pairs)
         patch.setattr(decide, "_PAIRS_A_ROW", 0)
         yield
 
@@ -36,18 +38,17 @@ crowds = st.randoms(use_true_random=False).map(lambda draw: list(alike(draw, dra
 
 @given(st.one_of(made_texts, crowds), made_thresholds, st.sampled_from(["exact", "minhash"]), st.data())
 @settings(deadline=None, max_examples=150)
-def test_blocks_of_rows_are_decided_as_all_rows_at_once(few_pairs, texts, threshold, method, data):
+def test_blocks_of_rows_are_decided_as_all_rows_at_once(texts, threshold, method, data):
     rank = data.draw(st.lists(st.integers(0, 3), min_size=len(texts), max_size=len(texts)))
     width = data.draw(st.integers(1, 5))
     how = {"threshold": threshold, "shingle": width, "rank": rank, "method": method}
-    in_blocks = dedup(texts, **how)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decide, "_LEAST_PAIRS", 1 << 20)
-        at_once = dedup(texts, **how)
+    with at_most(2):
+        in_blocks = dedup(texts, **how)
+    at_once = dedup(texts, **how)
     assert in_blocks._replace(candidates=0) == at_once._replace(candidates=0)
 
 
-def test_a_budget_of_two_pairs_is_what_these_tests_say_it_is(few_pairs):
+def test_rows_are_decided_in_blocks_only_where_pairs_are_too_many():
     class Heard:
         said = []
 
@@ -60,6 +61,9 @@ def test_a_budget_of_two_pairs_is_what_these_tests_say_it_is(few_pairs):
         advance = finish = warn = start
 
     dedup(list(alike(random.Random(1), 50)), progress=Heard())
+    assert Heard.said == []
+    with at_most(2):
+        dedup(list(alike(random.Random(1), 50)), progress=Heard())
     assert len(Heard.said) == 1
     assert "in blocks" in Heard.said[0]
 
@@ -81,9 +85,7 @@ def test_rows_like_those_of_another_dataset_go_and_name_the_best_of_them(limit, 
     texts = texts + data.draw(st.lists(st.sampled_from(others), max_size=5)) if others else texts
     rank = data.draw(st.lists(st.integers(0, 3), min_size=len(texts), max_size=len(texts)))
     order = sorted(range(len(texts)), key=lambda row: (-rank[row], row))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decide, "_LEAST_PAIRS", limit)
-        patch.setattr(decide, "_PAIRS_A_ROW", 0)
+    with at_most(limit):
         made = dedup(texts, against=others, threshold=threshold, shingle=width, rank=rank, method="exact")
     own, other = by_definition(others, texts, Fraction(threshold), width, order)
     assert (made.removed, made.against) == (own, other)
@@ -123,8 +125,8 @@ def test_duplicates_within_the_other_dataset_are_never_looked_at():
 
 def test_thousands_of_rows_of_one_template_need_no_pair_of_each_with_each():
     words = [f"w{i}" for i in range(60)]
-    texts = [" ".join([*words[:30], f"slot{number}", *words[30:]]) for number in range(6000)]
+    texts = [" ".join([*words[:30], f"slot{number}", *words[30:]]) for number in range(20_000)]
     made = dedup(texts, workers=2)
     assert made.kept == [0]
     assert {gone.kept for gone in made.removed} == {0}
-    assert made.candidates < 6000 * 5999 / 2 / 2
+    assert made.candidates < 20_000 * 19_999 / 2 / 50

@@ -53,9 +53,11 @@ def dedup(
     that strings which can be drawn only once are held until the end. With ranks that are all different the same rows
     stay in whatever order they come. `rank` is looked at only after the last text, so that one pass over a file can
     yield texts and append ranks. `workers` are threads. With `clusters="transitive"` rows that a chain of
-    near-duplicates connects leave one of them, also where its ends are unlike. Texts that are near-duplicates of one
-    of `against` go, however they rank; those of `against` are neither removed nor compared with each other. What does not fit into `max_memory`
-    ("8GiB", or bytes; else most of what is free) is done on disk and in parts, with the same answer.
+    near-duplicates connects leave one of them, also where its ends are unlike.
+
+    Texts that are near-duplicates of one of `against` go, however they rank; those of `against` are neither removed nor
+    compared with each other. What does not fit into `max_memory` ("8GiB", or bytes; else most of what is free) is done
+    on disk and in parts, with the same answer.
     """
     load_kernels(progress)
     from phase0.dedup.memory import bounded

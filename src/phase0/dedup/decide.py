@@ -28,7 +28,7 @@ from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
 _CONFIRMED = 2048  # pairs whose texts are read again together: about 4 MB
-_LEAST_PAIRS, _PAIRS_A_ROW = 1 << 20, 16  # real rows have about half a pair each
+_LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
 _PAIR = 64  # bytes of a pair while rows are chosen
 
 
@@ -93,11 +93,11 @@ def removed_greedily(known: Known, rank: Rank, progress: Progress) -> Decided:
 
 
 def _by_blocks(choice: _Choice, rows: I64, rank: Rank) -> None:
-    """Decide rows from the best on, in blocks that grow while their pairs can be held, and are halved where not."""
+    """Decide rows from the best on, in blocks that grow while their pairs can be held, and are quartered where not."""
     classes = rank.classes()[rows]
     order = np.argsort(classes, kind="stable")
     rows, classes = rows[order], classes[order]
-    at, size = 0, max(1, len(rows) // 2)
+    at, size = 0, max(1, len(rows) // 4)
     while at < len(rows):
         end = min(at + size, len(rows))
         if end < len(rows) and classes[end] == classes[end - 1]:
@@ -111,7 +111,7 @@ def _by_blocks(choice: _Choice, rows: I64, rank: Rank) -> None:
         if choice.decide(np.sort(rows[at:end]), choice.known.limit() if end - at > 1 else NO_LIMIT):
             at, size = end, 2 * size
         else:
-            size = max(1, (end - at) // 2)
+            size = max(1, (end - at) // 4)  # pairs grow with the square, and a block that fails costs time as well
 
 
 class _Choice:
@@ -167,7 +167,7 @@ class _Choice:
         # What stays of this block may be a better witness for a row that resembles something older as well.
         free_rows = rows[np.isin(self.known.same[rows], free)]
         gone = _chosen(self.known, self._ranked(free_rows, among), among).rows_R
-        staying = np.unique(self.known.same[np.setdiff1d(free_rows, gone, assume_unique=True)])
+        staying = np.unique(self.known.same[np.setdiff1d(free_rows, gone, assume_unique=True)]).astype(np.int64)
         later = self._found(resembling, staying, limit)
         return None if later is None else all_of([met, among, later])
 
@@ -222,8 +222,7 @@ def removed_by_component(known: Known, rank: Rank, progress: Progress) -> Decide
     """Of rows that a chain of near-duplicates connects the best stays, also where the chain's ends are unlike; none
     where the chain holds a row of another dataset."""
     firsts = np.flatnonzero(known.same == np.arange(len(known.same)))
-    own = np.unique(known.same[known.fixed :])
-    own = own[own >= known.fixed].astype(np.int64)
+    own = firsts[firsts >= known.fixed]
     found = [known.find(by_size(known.sets, own), NO_LIMIT, progress)]
     if known.fixed:
         found.append(known.find(by_size(known.sets, own, firsts[firsts < known.fixed]), NO_LIMIT, progress))

@@ -17,7 +17,19 @@ import numpy as np
 from phase0.dedup.flat import I64
 from phase0.dedup.kernels.joining import collapse, count_entries, join, place_entries, table_size
 from phase0.dedup.memory import ENTRY
-from phase0.dedup.search import I32, NO_LIMIT, Looking, Ordered, Pairs, all_of, by_size, counted, each_once, finished
+from phase0.dedup.search import (
+    I32,
+    NO_LIMIT,
+    Limits,
+    Looking,
+    Ordered,
+    Pairs,
+    all_of,
+    by_size,
+    counted,
+    each_once,
+    finished,
+)
 from phase0.dedup.sets import U64, Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
@@ -73,24 +85,24 @@ def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progres
 def find(looking: Looking, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
     """See `search.Find`. Entries that do not fit into memory are laid out and joined in several passes."""
     on_disk = looking.sets.shelf is not None
-    most = min(limit * _REPEATED, NO_LIMIT) if on_disk else limit
+    limits = Limits.of(ordered, limit, _REPEATED if on_disk else 1)
     with ThreadPoolExecutor(looking.workers) as pool:
         layout = _layout(looking, ordered, pool)
         passes = _passes(looking, layout)
         progress.start("join", len(passes) * _GROUPS, "parts")
         parts: list[Pairs] = []
-        total, crowded = 0, _CROWDED
+        total, compared, crowded = 0, 0, _CROWDED
         for first, last in passes:
             entries = _entries(looking, ordered, layout, pool, (first, last))
-            for part in _groups(looking, ordered, entries, most, pool, progress):
+            for part in _groups(looking, ordered, entries, limits, pool=pool, progress=progress):
                 if part is not None:
                     parts.append(part)
-                    total += len(part.ones_P)
+                    total, compared = total + len(part.ones_P), compared + part.compared
                 if on_disk and total > crowded:
                     parts = [each_once(all_of(parts))]
                     total = len(parts[0].ones_P)
                     crowded = 2 * total + _CROWDED
-                if part is None or total > most:
+                if part is None or total > limits.pairs or compared > limits.compared:
                     progress.finish("too many pairs to be held")
                     return None
             del entries
@@ -158,19 +170,27 @@ def _each(
 
 
 def _groups(
-    looking: Looking, ordered: Ordered, entries: Entries, most: int, pool: ThreadPoolExecutor, progress: Progress
+    looking: Looking,
+    ordered: Ordered,
+    entries: Entries,
+    limits: Limits,
+    *,
+    pool: ThreadPoolExecutor,
+    progress: Progress,
 ) -> Iterator[Pairs | None]:
     """The pairs of some partitions after another."""
     bounds = np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64)
-    calls = ((partial(_joined, looking, ordered, entries, most), group) for group in pairwise(bounds.tolist()))
+    calls = ((partial(_joined, looking, ordered, entries, limits), group) for group in pairwise(bounds.tolist()))
     for part in in_order(pool, looking.workers, calls):
         yield part
         progress.advance(1)
 
 
-def _joined(looking: Looking, ordered: Ordered, entries: Entries, most: int, group: tuple[int, int]) -> Pairs | None:
+def _joined(
+    looking: Looking, ordered: Ordered, entries: Entries, limits: Limits, group: tuple[int, int]
+) -> Pairs | None:
     on_disk = looking.sets.shelf is not None
-    room = min(most, (1 << 14) + len(ordered.rows_N) // 32)
+    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
@@ -185,13 +205,13 @@ def _joined(looking: Looking, ordered: Ordered, entries: Entries, most: int, gro
             *group,
             ordered.apart,
             not on_disk,
-            most,
+            np.array(limits, np.int64),
             ones,
             others,
             shared,
             seen,
         )
-        if found > most:
+        if found > limits.pairs:
             return None
         if found <= room:
             made = Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))

@@ -18,6 +18,7 @@ from phase0.dedup.kernels.minhashing import SLOTS, band_keys, band_pairs
 from phase0.dedup.search import (
     I32,
     NO_LIMIT,
+    Limits,
     Looking,
     Ordered,
     Pairs,
@@ -49,20 +50,21 @@ def find(banding: Banding, looking: Looking, ordered: Ordered, limit: int, progr
     """See `search.Find`. Bands whose keys do not fit into memory together are compared in several passes."""
     passes = _passes(looking, len(ordered.rows_N), banding.bands)
     in_parts = looking.sets.shelf is not None or len(passes) > 1  # then passes may meet a pair again
-    most = min(limit * banding.bands, NO_LIMIT) if in_parts else limit
+    limits = Limits.of(ordered, limit, len(passes) if in_parts else 1)
     progress.start("compare signatures", banding.bands, "bands")
     parts: list[Pairs] = []
-    total = 0
+    total, compared = 0, 0
     with ThreadPoolExecutor(looking.workers) as pool:
         for first, last in passes:
             keys = _band_keys(looking, ordered, banding, pool, (first, last))
-            work = partial(_agreeing, looking, ordered, keys, not in_parts, most)
+            work = partial(_agreeing, looking, ordered, keys, limits, counted=not in_parts)
             for part in in_order(pool, looking.workers, ((work, band) for band in range(last - first))):
-                total += len(part.ones_P) if part is not None else most
-                if part is None or total > most:
+                if part is not None:
+                    parts.append(part)
+                    total, compared = total + len(part.ones_P), compared + part.compared
+                if part is None or total > limits.pairs or compared > limits.compared:
                     progress.finish("too many pairs to be held")
                     return None
-                parts.append(part)
                 progress.advance(1)
             if in_parts:
                 parts = [each_once(all_of(parts))]
@@ -110,11 +112,12 @@ def _agreeing(
     looking: Looking,
     ordered: Ordered,
     keys_AN: U64,  # noqa: N803
-    counted: bool,  # noqa: FBT001
-    most: int,
+    limits: Limits,
     band: int,
+    *,
+    counted: bool,
 ) -> Pairs | None:
-    room = min(most, (1 << 14) + len(ordered.rows_N) // 32)
+    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
@@ -129,13 +132,13 @@ def _agreeing(
             *looking.threshold.as_integer_ratio(),
             ordered.apart,
             counted,
-            most,
+            np.array(limits, np.int64),
             ones,
             others,
             shared,
             seen,
         )
-        if found > most:
+        if found > limits.pairs:
             return None
         if found <= room:
             return Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))

@@ -17,7 +17,18 @@ from phase0.dedup.decide import Decided, Known, Rank, Removals, removed_by_compo
 from phase0.dedup.definition import checked_width, ratio
 from phase0.dedup.flat import I64, Both, Texts, texts_of
 from phase0.dedup.keep import by_rank
-from phase0.dedup.memory import BAND_KEY, BASE, ROW, SHARE_OF_FREE, WORTH_SAYING, Memory, Sample, free_memory, memory_size, plan
+from phase0.dedup.memory import (
+    BAND_KEY,
+    BASE,
+    ROW,
+    SHARE_OF_FREE,
+    WORTH_SAYING,
+    Memory,
+    Sample,
+    free_memory,
+    memory_size,
+    plan,
+)
 from phase0.dedup.results import Deduplicated, Removed
 from phase0.dedup.search import Find, Looking
 from phase0.dedup.sets import hashed, read_sets

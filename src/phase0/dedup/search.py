@@ -24,6 +24,7 @@ from phase0.progress import Progress
 I32 = npt.NDArray[np.int32]
 
 NO_LIMIT = 1 << 62
+_COMPARED = 8  # times as many sketches as pairs may be compared; real rows need up to 2 at a threshold of 0.6
 _PAIR_ON_DISK = 80 << 10  # bytes that become resident for a pair: systems map some pages around the one that is read
 
 
@@ -68,6 +69,20 @@ class Looking(NamedTuple):
         return list(pairwise(np.linspace(0, len(ordered.rows_N), spans + 1).astype(np.int64).tolist()))
 
 
+class Limits(NamedTuple):
+    """How many pairs may be found, and how many sketches compared, before looking for pairs ends without an answer."""
+
+    pairs: int
+    compared: int
+
+    @classmethod
+    def of(cls, ordered: Ordered, pairs: int, repeated: int = 1) -> Limits:
+        """With a limit to pairs, each of which may be met so many times. Against what stays everything is compared:
+        smaller blocks would not compare less."""
+        endless = ordered.apart or pairs >= NO_LIMIT // _COMPARED
+        return cls(min(pairs * repeated, NO_LIMIT), NO_LIMIT if endless else pairs * _COMPARED)
+
+
 Find = Callable[[Ordered, int, Progress], Pairs | None]
 """Pairs that reach the threshold, each once, in no order that means anything; None where they are more than so many."""
 
@@ -78,9 +93,9 @@ def by_size(sets: Sets, firsts: I64, others: I64 | None = None) -> Ordered:
     kinds = np.zeros(len(rows), np.uint8)
     kinds[len(firsts) :] = 1
     order = np.argsort(sets.sizes_D[rows], kind="stable")
-    rows = rows[order].astype(np.int32)
-    sizes, starts, sketches = sets.sizes_D[rows], sets.starts_D[rows], sets.sketches_D8[rows]
-    return Ordered(rows, starts, sizes, kinds[order], sketches, apart=others is not None)
+    rows_N = rows[order].astype(np.int32)  # noqa: N806
+    sizes, starts, sketches = sets.sizes_D[rows_N], sets.starts_D[rows_N], sets.sketches_D8[rows_N]
+    return Ordered(rows_N, starts, sizes, kinds[order], sketches, apart=others is not None)
 
 
 def all_of(parts: list[Pairs]) -> Pairs:
@@ -92,7 +107,8 @@ def all_of(parts: list[Pairs]) -> Pairs:
 
 def no_pairs() -> Pairs:
     """No pairs at all."""
-    return Pairs(*(np.empty(0, np.int32) for _ in range(3)), 0)
+    none = np.empty(0, np.int32)
+    return Pairs(none, none, none, 0)
 
 
 def finished(ordered: Ordered, pairs: Pairs, limit: int, progress: Progress, note: str = "") -> Pairs | None:

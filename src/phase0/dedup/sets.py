@@ -6,6 +6,7 @@ Shapes: B bytes, D rows, S shingles.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ def read_sets(
     if on_disk:
         collected.spill()
     progress.start("read the words", None)
-    with ThreadPoolExecutor(workers) as pool:
+    with closing(collected), ThreadPoolExecutor(workers) as pool:
         for made, made_counts in in_order(pool, workers, ((hashed, chunk, width) for chunk in texts.chunks())):
             collected.append(made, made_counts)
             progress.advance(len(made_counts))
@@ -124,15 +125,16 @@ def _sorted_on_disk(
 ) -> Sets:
     rows = len(counts_D)
     progress.start("sort the shingles", rows)
-    levels, arranged = spilled.classes(), Arranged(memory, counts_D)
+    levels = spilled.classes()
     sketches, prints = np.empty((rows, SKETCH_WORDS), np.uint64), np.empty(rows, np.uint64)
-    for segment in spilled.hashes.segments(rows):
-        part = slice(segment.first, segment.last)
-        starts = np.cumsum(counts_D[part]) - counts_D[part]
-        _sort(Sets(segment.hashes_S, starts, counts_D[part], sketches[part], prints[part]), levels, pool, progress)
-        arranged.place(segment, starts)
+    with closing(Arranged(memory, counts_D)) as arranged:
+        for segment in spilled.hashes.segments(rows):
+            part = slice(segment.first, segment.last)
+            starts = np.cumsum(counts_D[part]) - counts_D[part]
+            _sort(Sets(segment.hashes_S, starts, counts_D[part], sketches[part], prints[part]), levels, pool, progress)
+            arranged.place(segment, starts)
+        shelf = arranged.shelf()
     progress.finish()
-    shelf = arranged.shelf()
     return Sets(shelf.keys_S, arranged.starts_D, counts_D, sketches, prints, shelf)
 
 
@@ -204,6 +206,11 @@ class _Collected:
             self.spilled.append(self._values[at:end], counts, row)
             at, row = end, row + len(counts)
         self._values = np.empty(0, np.uint64)
+
+    def close(self) -> None:
+        """Give up what is on disk and was not sorted."""
+        if self.spilled is not None:
+            self.spilled.hashes.close()
 
     def counts(self) -> I64:
         """How many hashes each row has."""

@@ -63,7 +63,7 @@ class Spilled:
         """Write the hashes of the rows from `first` on."""
         with self._writing():
             if self._room < hashes_S.nbytes or not self._files:
-                self._files.append((self._opened(), first))
+                self._files.append((_nameless(self._memory), first))
                 self._room = self._memory.segment()
             _write(self._files[-1][0], hashes_S)
             self._room -= hashes_S.nbytes
@@ -77,8 +77,10 @@ class Spilled:
                 yield Segment(np.fromfile(file, np.uint64), first, last)
         self._files.clear()
 
-    def _opened(self) -> IO[bytes]:
-        return tempfile.TemporaryFile(dir=self._memory.folder, buffering=0)
+    def close(self) -> None:
+        """Give up what was not read."""
+        for file, _ in self._files:
+            file.close()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -98,7 +100,7 @@ class Arranged:
         self.starts_D = np.empty_like(lengths_D)
         self.starts_D[order] = ends - lengths_D[order]
         self._size = int(ends[-1]) * 8 if len(ends) else 0
-        self._file = tempfile.TemporaryFile(dir=memory.folder, buffering=0)
+        self._file = _nameless(memory)
 
     def place(self, segment: Segment, starts: I64) -> None:
         """Write the sets of a segment, which begin at `starts` in it, where they belong."""
@@ -124,12 +126,20 @@ class Arranged:
 
     def shelf(self) -> Shelf:
         """The sets, once every segment has its place."""
-        with self._file:
-            return Shelf(self._file, self._size, self._memory.window())
+        return Shelf(self._file, self._size, self._memory.window())
+
+    def close(self) -> None:
+        """Close the file; what was mapped of it stays."""
+        self._file.close()
+
+
+def _nameless(memory: Memory) -> IO[bytes]:
+    return tempfile.TemporaryFile(dir=memory.folder, buffering=0)
+
 
 def _write(file: IO[bytes], values: U64) -> None:
-    left = memoryview(values).cast("B") if len(values) else memoryview(b"")
-    while len(left):
+    left = memoryview(values.view(np.uint8).data)
+    while left:
         left = left[file.write(left) :]
 
 

@@ -15,12 +15,12 @@ from phase0.dataset.containers import opened
 from phase0.dedup.decide import Known, Removals
 from phase0.dedup.flat import I64
 from phase0.progress import Progress
-from phase0.stages.output import StageOutput
+from phase0.stages.output import StageOutput, names
 from phase0.stages.row_files import RowFiles, Rows
 
 ALARM = 0.5  # a source that loses more than this share of its rows is named
 
-_TIED = 20_000  # rows of equal rank whose lines are read together
+_TIED = 20_000  # rows whose lines are read together
 _LINES = 64 << 20  # bytes of their lines that are looked at together
 _WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
 
@@ -96,11 +96,12 @@ def write(out: StageOutput, files: RowFiles, gone: Removals, progress: Progress)
     lost = _Lost(out, files, gone)
     is_kept = np.ones(len(rows.file_R), np.bool_)
     is_kept[gone.rows_R] = False
-    edges = np.searchsorted(rows.file_R, np.arange(len(out.sums) + 1))
+    before = len(files.others)
+    edges = np.searchsorted(rows.file_R, np.arange(before, before + len(out.sums) + 1))
     for file, (first, last) in enumerate(pairwise(edges.tolist())):
         out.sums[file].read += last - first
         windows = np.flatnonzero(np.diff(rows.begin_R[first:last] // _WINDOW, prepend=-1)) + first
-        with opened(files.path(file)) as plain:
+        with opened(files.path(before + file)) as plain:
             for begin, end in pairwise([*windows.tolist(), last]):
                 start = int(rows.begin_R[begin])
                 block = memoryview(os.pread(plain.fileno(), int(rows.end_R[end - 1]) - start, start))
@@ -135,12 +136,16 @@ class _Lost:
 
     def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
         self._out, self._rows, self._gone = out, files.rows(), gone
-        self._bad = self._rows.bad
+        self._names = [*names(files.others, out.path.parent), *out.names]
+        self._bad = [(file - len(files.others), bad) for file, bad in self._rows.bad if file >= len(files.others)]
         witnesses = np.unique(gone.kept_R)
-        ids = (_id_of(raw).id for raw in files.raw(witnesses))
-        self._ids = {
-            row: name if isinstance(name, str) else None for row, name in zip(witnesses.tolist(), ids, strict=True)
-        }
+        self._ids: dict[int, str | None] = {}
+        for at in range(0, len(witnesses), _TIED):
+            some = witnesses[at : at + _TIED]
+            ids = (_id_of(raw).id for raw in files.raw(some))
+            self._ids |= {
+                row: name if isinstance(name, str) else None for row, name in zip(some.tolist(), ids, strict=True)
+            }
         self._next_bad = 0
 
     def drop(self, file: int, begin: int, end: int, block: memoryview) -> None:
@@ -154,7 +159,7 @@ class _Lost:
             raw = bytes(block[rows.begin_R[row] - start : rows.end_R[row] - start])
             evidence = {
                 "kept_id": self._ids[kept],
-                "kept_file": self._out.names[rows.file_R[kept]],
+                "kept_file": self._names[rows.file_R[kept]],
                 "kept_line": int(rows.line_R[kept]),
                 "jaccard": round(shared / union, 6),
                 "shared": shared,
@@ -177,18 +182,23 @@ class _Lost:
             self._next_bad += 1
 
 
-def figures(known: Known, gone: Removals, rows: Rows) -> dict[str, Any]:
+def figures(known: Known, gone: Removals, files: RowFiles) -> dict[str, Any]:
     """What the manifest tells of it."""
-    before = np.bincount(rows.source_R, minlength=len(rows.sources))
+    rows, fixed = files.rows(), known.fixed
+    before = np.bincount(rows.source_R[fixed:], minlength=len(rows.sources))
     lost = np.bincount(rows.source_R[gone.rows_R], minlength=len(rows.sources))
-    return {
-        "before": len(rows.file_R),
+    told = {
+        "before": len(rows.file_R) - fixed,
         "removed": len(gone.rows_R),
-        "after": len(rows.file_R) - len(gone.rows_R),
+        "after": len(rows.file_R) - fixed - len(gone.rows_R),
         "method": known.method,
         "exact": known.exact,
         "missed_share": known.missed_share,
-        "wordless": int((known.same < 0).sum()),
+        "wordless": int((known.same[fixed:] < 0).sum()),
         "clusters": len(np.unique(gone.kept_R)),
         "sources_over_half_removed": sorted(rows.sources[name] for name in np.flatnonzero(lost > ALARM * before)),
     }
+    if files.others:
+        unreadable = sum(file < len(files.others) for file, _ in rows.bad)
+        told["against"] = {"rows": fixed, "unreadable": unreadable, "removed": int((gone.kept_R < fixed).sum())}
+    return told

@@ -7,10 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from phase0.dataset import Manifest, expand
+from phase0.dataset import Manifest, expand, file_digest
 from phase0.dedup import Clusters, Method, On, load_kernels, text_of
+from phase0.errors import UsageError
 from phase0.progress import SILENT, Progress
-from phase0.stages.output import stage_output
+from phase0.stages.output import check_output, relative, stage_output
 from phase0.stages.parts import finished, parts_folder
 
 _NAMED = 5
@@ -25,6 +26,7 @@ def deduplicate(
     shingle: int = 5,
     method: Method = "auto",
     clusters: Clusters = "greedy",
+    against: Iterable[str | Path] = (),
     workers: int | None = None,
     max_memory: str | int | None = None,
     progress: Progress = SILENT,
@@ -33,7 +35,9 @@ def deduplicate(
 
     Words and Jaccard are as `phase0.dedup` defines them. Of two rows the one with the higher quality_score stays, then
     the one with the longer response, then the one whose line is greater as bytes; so what stays does not depend on the
-    order of rows or files. Kept rows leave in input order, byte for byte.
+    order of rows or files. Kept rows leave in input order, byte for byte. Rows that resemble one in the files of
+    `against` go, however they rank; of those files nothing is written. What does not fit into `max_memory` ("8GiB", or
+    bytes; else most of what is free) is done on disk beside the output and in parts, with the same result.
     """
     load_kernels(progress)
     from phase0.dedup.memory import bounded
@@ -43,18 +47,26 @@ def deduplicate(
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
-    paths = expand(inputs)
+    paths, others, folder = expand(inputs), expand(against) if against else [], Path(output).parent
+    check_output(Path(output), others)
+    if twice := {path.resolve() for path in paths} & {path.resolve() for path in others}:
+        raise UsageError(f"{min(twice)} is an input and also what inputs are compared with: all of its rows would go")
     settings = dedup_settings(threshold, on, shingle, method=method, clusters=clusters)
-    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as folder, bounded(how.memory):
-        how = how._replace(memory=how.memory._replace(folder=folder))
-        files = RowFiles(paths, on, folder)
-        known = read(files, how, progress)
+    if others:
+        settings["against"] = [{"path": relative(path, folder), "digest": file_digest(path)} for path in others]
+    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as parts, bounded(how.memory):
+        out.looks_at(others)
+        how = how._replace(memory=how.memory._replace(folder=parts))
+        files = RowFiles(paths, on, parts, others)
+        known = read(files, how, progress, files.firsts)
         gone = decided(known, FileRank(files), how, progress).removals
-        progress.start("write kept rows", len(known.same))
+        progress.start("write kept rows", len(known.same) - known.fixed)
         write(out, files, gone, progress)
-        out.figures = {"threshold": settings["threshold"]} | figures(known, gone, files.rows())
+        out.figures = {"threshold": settings["threshold"]} | figures(known, gone, files)
         _alarm(out.figures["sources_over_half_removed"], progress)
         progress.finish()
+    if others and out.figures["against"]["unreadable"]:
+        progress.warn(f"{out.figures['against']['unreadable']} lines of what inputs are compared with are no rows")
     return finished(Path(output))
 
 

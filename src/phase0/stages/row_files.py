@@ -78,10 +78,14 @@ _decode = msgspec.json.Decoder(_Texts).decode
 
 
 class RowFiles:
-    """Files of rows as `Texts`. Mutable: `chunks` learns where the rows are, then `rows` and `take` can tell."""
+    """Files of rows as `Texts`, behind those of another dataset with which they are compared.
 
-    def __init__(self, paths: Sequence[Path], on: On, folder: Path) -> None:
-        self._paths = list(paths)
+    Mutable: `chunks` learns where the rows are, then `rows` and `take` can tell.
+    """
+
+    def __init__(self, paths: Sequence[Path], on: On, folder: Path, others: Sequence[Path] = ()) -> None:
+        self.others = list(others)
+        self._paths = paths = [*others, *paths]
         self._are_lines = [_are_lines(path) for path in paths]
         self._plain = list(paths)  # where the bytes of each file's rows are
         self._on, self._folder = on, folder
@@ -143,6 +147,10 @@ class RowFiles:
     def path(self, file: int) -> Path:
         """Where the bytes of a file's rows are."""
         return self._plain[file]
+
+    def firsts(self) -> int:
+        """How many rows are of the other dataset. To be asked once every chunk was read."""
+        return int(np.searchsorted(self.rows().file_R, len(self.others))) if self.others else 0
 
     def rows(self) -> Rows:
         """What was read. To be asked once every chunk was."""

@@ -169,7 +169,7 @@ def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, b
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I32, I32, count, flag, count, count),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I32, I32, count, flag, I64, count),
     *(I32, I32, I32, I64),
 )
 def join_partition(
@@ -187,7 +187,7 @@ def join_partition(
     following_E: Array,
     apart: int,
     counted: bool,
-    limit: int,
+    limits: Array,
     found: int,
     ones_P: Array,
     others_P: Array,
@@ -211,6 +211,9 @@ def join_partition(
             if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
                 continue
             seen[0] += 1
+            if seen[0] > limits[1]:
+                stopped: int = limits[0] + 1
+                return stopped
             if may_reach(sketches_N8, one, other, sizes - 2 * needed):
                 there, shared = starts_N[other], np.int64(0)
                 if counted:
@@ -219,7 +222,7 @@ def join_partition(
                     if found < len(ones_P):
                         ones_P[found], others_P[found], shared_P[found] = one, other, shared
                     found += 1
-                    if found > limit:
+                    if found > limits[0]:
                         return found
         if sets_E[entry] & FOUND_BY_LARGER:
             home = slot_of(keys_E, sets_E, table_T, key, kind, bits) if apart else slot
@@ -229,7 +232,7 @@ def join_partition(
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count, flag, flag, count),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count, flag, flag, I64),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -249,17 +252,18 @@ def join(
     last: int,
     apart: bool,
     counted: bool,
-    limit: int,
+    limits: Array,
     ones_P: Array,
     others_P: Array,
     shared_P: Array,
     seen: Array,
 ) -> int:
     """Every pair with J >= p/q, of different kind if `apart`, else of equal kind, that meets in the partitions first to
-    last - 1. Answers how many, also where they are more than there is room for, and stops behind `limit`.
+    last - 1. Answers how many, also where they are more than there is room for. It stops, and answers limits[0] + 1,
+    where they are more than limits[0], or where more than limits[1] sketches would be compared.
 
     Unless they are to be `counted`, no key is looked up, and pairs are those whose sketches allow it: some of them do
-    not reach p/q, and they come once for each key they meet at. seen[0] grows by the pairs whose sketches were compared.
+    not reach p/q, and they come once for each key they meet at. seen[0] grows by how many sketches were compared.
     """
     widest = 0
     for part in range(first, last):
@@ -273,9 +277,9 @@ def join(
         found = join_partition(
             *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits),
             *(keys_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
-            *(other_kind, counted, limit, found, ones_P, others_P, shared_P, seen),
+            *(other_kind, counted, limits, found, ones_P, others_P, shared_P, seen),
         )
-        if found > limit:
+        if found > limits[0]:
             return found
     return found
 

@@ -72,14 +72,14 @@ def band_keys(
 def band_slot(keys_N: Array, kinds_N: Array, table_T: Array, one: int, kind: int) -> int:
     """Where sets of this kind with the key of `one` are, or begin to be, in the table of a band."""
     mask = np.uint64(len(table_T) - 1)
-    slot = keys_N[one] & mask
+    slot: int = keys_N[one] & mask
     while table_T[slot] >= 0 and (keys_N[table_T[slot]] != keys_N[one] or kinds_N[table_T[slot]] != kind):
         slot = (slot + _ONE) & mask
     return slot
 
 
 @kernel(
-    *(count, SKETCHES, count, U64, I64, I64, BYTES, SKETCHES, count, count, flag, flag, count),
+    *(count, SKETCHES, count, U64, I64, I64, BYTES, SKETCHES, count, count, flag, flag, I64),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -95,14 +95,15 @@ def band_pairs(
     q: int,
     apart: bool,
     counted: bool,
-    limit: int,
+    limits: Array,
     ones_P: Array,
     others_P: Array,
     shared_P: Array,
     seen: Array,
 ) -> int:
     """Every pair with J >= p/q, of different kind if `apart`, else of equal kind, that agrees on this band and on none
-    before it. Answers how many, also where they are more than there is room for, and stops behind `limit`.
+    before it. Answers how many, also where they are more than there is room for. It stops, and answers limits[0] + 1,
+    where they are more than limits[0], or where more than limits[1] sketches would be compared.
 
     Unless they are to be `counted`, no key is looked up, and pairs are those whose sketches allow it. seen[0] grows by
     the pairs whose sketches were compared.
@@ -123,6 +124,9 @@ def band_pairs(
                 met |= keys_AN[before, one] == keys_AN[before, other]
             if not met:
                 seen[0] += 1
+                if seen[0] > limits[1]:
+                    stopped: int = limits[0] + 1
+                    return stopped
                 if may_reach(sketches_N8, one, other, sizes - 2 * needed):
                     there, shared = starts_N[other], np.int64(0)
                     if counted:
@@ -131,7 +135,7 @@ def band_pairs(
                         if found < len(ones_P):
                             ones_P[found], others_P[found], shared_P[found] = one, other, shared
                         found += 1
-                        if found > limit:
+                        if found > limits[0]:
                             return found
             other = np.int64(following[other])
         home = band_slot(keys, kinds_N, table, one, kinds_N[one]) if apart else slot
