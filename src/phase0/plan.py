@@ -50,6 +50,8 @@ class Dedup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     method: Literal["auto", "exact", "minhash"] = "auto"
     clusters: Literal["greedy", "transitive"] = "greedy"
     keep: Literal["best", "first", "longest"] = "best"
+    against: tuple[str, ...] = ()  # files, glob patterns or folders, relative to the plan
+    max_memory: str | None = None  # such as 8GiB
 
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,9 +18,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from phase0.catalog.datasets import find
-from phase0.dataset import Manifest, Rejected, file_digest, manifest_of, write_json
+from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.rows import NOT_JSON
+from phase0.dedup.memory import memory_size
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, PlanError
@@ -115,6 +116,8 @@ def _checked(plan: Plan, folder: Path, hub: Hub, progress: Progress) -> dict[str
     for teacher in plan.distill.mix:
         check_teacher(teacher)
     check_model(plan.score.model)
+    memory_size(plan.dedup.max_memory)
+    _others(plan)
     return _sources(plan, folder / MARK / "hub", hub, progress)
 
 
@@ -134,9 +137,10 @@ def _steps(
     rule: dict[str, Any] = {"model": plan.score.model, "threshold": plan.score.threshold}
     work = partial(score, answered, scored, **rule, engine=engine, progress=progress)
     yield _do(Step("score", scored, tuple(answered), score_settings(**rule), work), progress)
-    rule = msgspec.structs.asdict(plan.dedup)
-    work = partial(deduplicate, [scored], deduped, **rule, workers=engine.threads, progress=progress)
-    yield _do(Step("dedup", deduped, (scored,), dedup_settings(**rule), work), progress)
+    rule = msgspec.structs.asdict(plan.dedup) | {"against": _others(plan)}
+    most = {"max_memory": rule.pop("max_memory"), "workers": engine.threads}
+    work = partial(deduplicate, [scored], deduped, **rule, **most, progress=progress)
+    yield _do(Step("dedup", deduped, (scored,), dedup_settings(deduped, **rule), work), progress)
     work = partial(publish, [deduped], dataset, progress=progress)
     yield _do(Step("publish", dataset, (deduped,), {}, work), progress)
 
@@ -181,6 +185,12 @@ def _sources(plan: Plan, cache: Path, hub: Hub, progress: Progress) -> dict[str,
             sources[dataset.name] = partial(files_of, dataset, cache, None, hub, progress)
     own = own_files([folder / item for item in wanted.inputs], wanted.layout, taken=tuple(sources))
     return sources | {source.name: partial(on_disk, source) for source in own}
+
+
+def _others(plan: Plan) -> list[Path]:
+    """The files that rows are de-duplicated against."""
+    wanted = plan.dedup.against
+    return expand([Path(plan.folder) / item for item in wanted]) if wanted else []
 
 
 def shares(mix: dict[str, Decimal]) -> dict[str, Parts]:

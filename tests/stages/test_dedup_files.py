@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import random
@@ -13,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from phase0.dataset import manifest_of
-from phase0.dataset.writing import writer
-from phase0.dedup import load_kernels
-from phase0.errors import UsageError
+from phase0.dataset.writing import file_digest, writer
+from phase0.dedup import exact, load_kernels, memory, near, shelf
+from phase0.errors import DataError, UsageError
 from phase0.stages import row_files
 from phase0.stages.deduplicate import deduplicate
 
@@ -268,3 +269,104 @@ def test_the_manifest_names_the_method_and_what_it_may_miss(lines, tmp_path, thr
     )
     assert (asked.settings["method"], asked.settings["clusters"]) == ("minhash", "transitive")
     assert 0 < asked.figures["missed_share"] <= 0.005
+
+
+def test_rows_like_those_of_another_dataset_go_and_nothing_of_it_is_written(lines, tmp_path):
+    others = [*lines[:200], b"{", b"no row"]
+    written(tmp_path / "in.jsonl", [*lines[200:], b"[]"])
+    written(tmp_path / "old.jsonl", others)
+    kept, dropped = outcome([tmp_path / "in.jsonl"], tmp_path / "out.jsonl", against=[tmp_path / "old.jsonl"])
+    rows = [row for row in dropped if row["reason"] == "near_duplicate"]
+    by_other = [row for row in rows if row["evidence"]["kept_file"] == "old.jsonl"]
+    assert 20 < len(by_other) < len(rows)
+    for row in by_other:
+        assert json.loads(others[row["evidence"]["kept_line"] - 1])["id"] == row["evidence"]["kept_id"]
+    assert set(kept.splitlines()) <= set(lines[200:])
+    manifest = manifest_of(tmp_path / "out.jsonl")
+    assert manifest.figures["against"] == {"rows": 200, "unreadable": 2, "removed": len(by_other)}
+    assert (manifest.figures["before"], manifest.figures["removed"]) == (400, len(rows))
+    assert (manifest.counts.read, manifest.counts.dropped) == (401, len(rows) + 1)
+    assert manifest.settings["against"][0]["path"] == "old.jsonl"
+    assert manifest.settings["against"][0]["digest"] == file_digest(tmp_path / "old.jsonl")
+
+
+def test_what_a_dataset_keeps_against_another_is_what_it_keeps_behind_it(lines, tmp_path):
+    """Of both together, in which the other's rows are the best and have no duplicates, the same rows stay."""
+    others = outcome([written(tmp_path / "a.jsonl", lines[:300])], tmp_path / "old.jsonl")[0].splitlines()
+    own = written(tmp_path / "in.jsonl", lines[300:])
+    kept, _ = outcome([own], tmp_path / "out.jsonl", against=[tmp_path / "old.jsonl"])
+    ranked = [json.dumps(json.loads(line) | {"quality_score": 99}).encode() for line in others]
+    both, _ = outcome([written(tmp_path / "both.jsonl", [*ranked, *lines[300:]])], tmp_path / "all.jsonl")
+    assert both.splitlines() == [*ranked, *kept.splitlines()]
+
+
+def test_a_file_that_is_input_and_compared_with_is_refused(lines, tmp_path):
+    source = written(tmp_path / "in.jsonl", lines)
+    with pytest.raises(UsageError, match="all of its rows would go"):
+        deduplicate([source], tmp_path / "out.jsonl", against=[source])
+    with pytest.raises(UsageError, match="both an input and the output"):
+        deduplicate([source], tmp_path / "old.jsonl", against=[written(tmp_path / "old.jsonl", lines)])
+
+
+@pytest.mark.parametrize("how", [{}, {"against": True}, {"method": "minhash"}, {"clusters": "transitive"}])
+def test_output_is_the_same_when_keys_are_on_disk_and_joined_in_many_parts(lines, tmp_path, monkeypatch, how):
+    source = written(tmp_path / "in.jsonl", lines)
+    if "against" in how:
+        how = {"against": [written(tmp_path / "old.jsonl", lines[::7])]}
+    monkeypatch.setattr(row_files, "_BLOCK", 5000)
+    expected = outcome([source], tmp_path / "out.jsonl", **how)
+    for name in ("BASE", "ROW"):
+        monkeypatch.setattr(memory, name, 0)
+    monkeypatch.setattr(near, "BASE", 0)
+    monkeypatch.setattr(near, "ROW", 0)
+    monkeypatch.setattr(exact, "_ENTRIES_A_PARTITION", 20)
+    said, passes, entries = [], [], exact._entries
+    monkeypatch.setattr(exact, "_entries", lambda *given: passes.append(given[-1]) or entries(*given))
+    progress = SimpleNamespace(
+        **dict.fromkeys(("start", "advance", "finish", "warn"), lambda *a: None), say=said.append
+    )
+    for size in (80_000, 150_000):
+        again = outcome([source], tmp_path / f"out{size}.jsonl", max_memory=size, workers=2, progress=progress, **how)
+        assert again == expected
+    assert "go to" in said[0]
+    assert len(passes) > 8 or how.get("method") == "minhash"
+
+
+def test_too_little_memory_or_disk_is_one_clear_line_and_no_output(lines, tmp_path, monkeypatch):
+    source = written(tmp_path / "in.jsonl", lines)
+    with pytest.raises(DataError, match=r"need at least \d+ MiB of memory, and 10 MiB are allowed"):
+        deduplicate([source], tmp_path / "out.jsonl", max_memory="10MiB")
+    for name in ("BASE", "ROW"):
+        monkeypatch.setattr(memory, name, 0)
+    monkeypatch.setattr(near, "BASE", 0)
+    monkeypatch.setattr(memory.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
+    with pytest.raises(DataError, match="make room"):
+        deduplicate([source], tmp_path / "out.jsonl", max_memory=80_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) in (["in.jsonl"], ["in.jsonl", "out.meta"])
+
+
+def test_a_disk_that_fills_while_keys_are_written_is_one_clear_line_and_no_output(lines, tmp_path, monkeypatch):
+    source = written(tmp_path / "in.jsonl", lines)
+    for name in ("BASE", "ROW"):
+        monkeypatch.setattr(memory, name, 0)
+    monkeypatch.setattr(near, "BASE", 0)
+
+    def no_room(file, values):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shelf, "_write", no_room)
+    with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); make room"):
+        deduplicate([source], tmp_path / "out.jsonl", max_memory=80_000)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_memory_that_the_machine_does_not_have_is_one_clear_line(lines, tmp_path, monkeypatch):
+    source = written(tmp_path / "in.jsonl", lines)
+
+    def no_more(*given):
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr(exact, "_layout", no_more)
+    with pytest.raises(DataError, match="too little memory"):
+        deduplicate([source], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()

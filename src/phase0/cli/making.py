@@ -159,9 +159,17 @@ def dedup(
             help="transitive: of rows that a chain of near-duplicates connects one stays, even where its ends differ."
         ),
     ] = "greedy",
+    against: Annotated[
+        list[str],
+        Parameter(help="Rows that resemble one in these files go; nothing of these is written.", show_default=False),
+    ] = [],  # noqa: B006
     per_source_alarm: Annotated[
         bool, Parameter(help="Name the sources that lose more than half of their rows.")
     ] = True,
+    max_memory: Annotated[
+        str | None,
+        Parameter(help="What may be held, such as 8GiB; what does not fit is done on disk. Default: what is free."),
+    ] = None,
     workers: Workers = None,
     publish: Annotated[
         bool,
@@ -186,7 +194,9 @@ def dedup(
         "method": method,
         "clusters": clusters,
         "keep": keep,
+        "against": against,
         "per_source_alarm": per_source_alarm,
+        "max_memory": max_memory,
         "workers": settings.processes(workers),
     }
     with screen() as progress:

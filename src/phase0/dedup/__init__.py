@@ -41,12 +41,14 @@ __all__ = [
 def dedup(
     texts: Iterable[str],
     *,
+    against: Iterable[str] | None = None,
     threshold: str | float | Decimal | Fraction = "0.8",
     shingle: int = 5,
     rank: Sequence[Any] | None = None,
     method: Method = "auto",
     clusters: Clusters = "greedy",
     workers: int = 1,
+    max_memory: str | int | None = None,
     progress: Progress = SILENT,
 ) -> Deduplicated:
     """Remove near-duplicates, keeping of any two the one of higher rank; equal ranks and no ranks keep the earlier.
@@ -56,13 +58,18 @@ def dedup(
     stay in whatever order they come. `rank` is looked at only after the last text, so that one pass over a file can
     yield texts and append ranks. `workers` are threads. With `clusters="transitive"` rows that a chain of
     near-duplicates connects leave one of them, also where its ends are unlike.
+
+    Texts that are near-duplicates of one of `against` go, however they rank; those of `against` are neither removed nor
+    compared with each other. What does not fit into `max_memory` ("8GiB", or bytes; else most of what is free) is done
+    on disk and in parts, with the same answer.
     """
     load_kernels(progress)
-    from phase0.dedup.flat import texts_of
+    from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked, near_duplicates
 
-    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers)
-    return near_duplicates(texts_of(texts), rank, how, progress)
+    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers, max_memory=max_memory)
+    with bounded(how.memory):
+        return near_duplicates(texts, against, rank, how, progress)
 
 
 def remaining(

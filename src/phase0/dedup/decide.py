@@ -1,5 +1,9 @@
 """Which rows go, from pairs of sets: greedy by rank, each removal confirmed on the words before it counts.
 
+Rows are decided all at once, or, where their pairs are too many to be held, block by block from the best on: a block
+meets what was kept before it, and only what resembles none of that is joined within. The answer is the same, because a
+row that goes never decides about another.
+
 Shapes: R rows, D sets (numbered by their first row), P pairs.
 """
 
@@ -7,22 +11,25 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from phase0.dedup.canonical import canonical_rows
-from phase0.dedup.exact import I32, Pairs
 from phase0.dedup.flat import I64, Texts
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
 from phase0.dedup.kernels.confirming import confirm
+from phase0.dedup.search import I32, NO_LIMIT, Find, Pairs, all_of, by_size
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
 _CONFIRMED = 2048  # pairs whose texts are read again together: about 4 MB
+_LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
+_PAIR = 64  # bytes of a pair while rows are chosen
 
 
 class Removals(NamedTuple):
@@ -34,62 +41,215 @@ class Removals(NamedTuple):
     union_R: I64  # noqa: N815
 
 
-class Candidates(NamedTuple):
-    """What is known when rows are chosen: the sets, who has which, and which of them are near-duplicates."""
+class Known(NamedTuple):
+    """What is known when rows are chosen: the sets, who has which, and how those that resemble each other are found."""
 
     texts: Texts
     width: int
+    threshold: Fraction
     sets: Sets
     same: I32  # of each row, the first row with its set; -1 for none
-    pairs: Pairs
+    fixed: int  # so many rows come first that are of another dataset: they stay, whatever they resemble
+    find: Find
+    room: int  # bytes for pairs
+    workers: int
     method: str
-    exact: bool  # whether every pair was found
-    missed_share: float  # expected share of pairs at the threshold that were never compared; above it, fewer
+    exact: bool  # whether every pair is found
+    missed_share: float  # expected share of pairs at the threshold that are never compared; above it, fewer
+
+    def limit(self) -> int:
+        """So many pairs are held at once."""
+        return min(max(_LEAST_PAIRS, _PAIRS_A_ROW * len(self.same)), max(1, self.room // _PAIR))
 
 
-def contested(known: Candidates) -> I64:
-    """Rows that share their set or are near another: those whose rank matters."""
-    near = np.bincount(known.same[known.same >= 0], minlength=len(known.same)) > 1
-    near[known.pairs.ones_P] = True
-    near[known.pairs.others_P] = True
-    rows: I64 = np.flatnonzero((known.same >= 0) & near[known.same])
-    return rows
+class Rank(Protocol):
+    """Which of any two rows is better."""
+
+    def classes(self) -> I64:
+        """Of every row a number, less for a better one; equal where `best_first` must tell."""
+        ...
+
+    def best_first(self, rows: I64, groups: I64) -> I64:
+        """These rows, which come in ascending order, so that of rows of the same group the better one is before."""
+        ...
 
 
-def roots(known: Candidates) -> I32:
-    """Of each set, by its first row, the least set it is connected with."""
-    found = np.arange(len(known.same), dtype=np.int32)
-    connect(known.pairs.ones_P, known.pairs.others_P, found)
-    return found
+class Decided(NamedTuple):
+    """What goes, and how many pairs were compared to find out."""
+
+    removals: Removals
+    compared: int
 
 
-def removed_greedily(known: Candidates, ranked: I64, threshold: Fraction, workers: int, progress: Progress) -> Removals:
+def removed_greedily(known: Known, rank: Rank, progress: Progress) -> Decided:
     """Every removed row reaches the threshold with the kept row it names; no two kept rows do."""
-    chosen = _chosen(known, ranked)
-    progress.start("choose what stays", len(chosen.rows_R))
-    confirmed = _confirmed(known, chosen, workers, progress)
-    if not _holds(chosen, confirmed, threshold):
-        confirmed = _carefully(known, ranked, threshold)  # two hashes were one: look at the words each time
-    progress.finish(f"{len(confirmed.rows_R)} of {len(known.same)} rows removed")
-    return confirmed
+    choice = _Choice(known, rank, progress)
+    rows = np.flatnonzero(known.same >= 0)
+    rows = rows[rows >= known.fixed]
+    if not choice.decide(rows, known.limit()):
+        progress.say("these rows are alike in so many pairs that they are decided in blocks, from the best on")
+        _by_blocks(choice, rows, rank)
+    return Decided(choice.removals(), choice.compared)
 
 
-def removed_by_component(known: Candidates, ranked: I64, workers: int, progress: Progress) -> Removals:
-    """Of rows that a chain of near-duplicates connects the best stays, also where the chain's ends are unlike."""
-    component = roots(known)[known.same[ranked]]
-    _, firsts, number = np.unique(component, return_index=True, return_inverse=True)
-    kept = ranked[firsts[number]]
-    gone = np.flatnonzero(kept != ranked)
+def _by_blocks(choice: _Choice, rows: I64, rank: Rank) -> None:
+    """Decide rows from the best on, in blocks that grow while their pairs can be held, and are quartered where not."""
+    classes = rank.classes()[rows]
+    order = np.argsort(classes, kind="stable")
+    rows, classes = rows[order], classes[order]
+    at, size = 0, max(1, len(rows) // 4)
+    while at < len(rows):
+        end = min(at + size, len(rows))
+        if end < len(rows) and classes[end] == classes[end - 1]:
+            first, last = (int(np.searchsorted(classes, classes[end], side)) for side in ("left", "right"))
+            if first > at:
+                end = first
+            else:  # all of these are equal so far: they must be looked at
+                rows[first:last] = rank.best_first(np.sort(rows[first:last]), np.zeros(last - first, np.int64))
+                classes[last:] += last - first
+                classes[first:last] += np.arange(last - first)
+        if choice.decide(np.sort(rows[at:end]), choice.known.limit() if end - at > 1 else NO_LIMIT):
+            at, size = end, 2 * size
+        else:
+            size = max(1, (end - at) // 4)  # pairs grow with the square, and a block that fails costs time as well
+
+
+class _Choice:
+    """Who stays and who goes so far. Mutable: `decide` adds a block of rows that rank below all those before."""
+
+    def __init__(self, known: Known, rank: Rank, progress: Progress) -> None:
+        self.known, self._rank, self._progress = known, rank, progress
+        self._stays = np.full(len(known.same), -1, np.int64)  # of each set the row that is kept for it
+        fixed = np.flatnonzero(known.same[: known.fixed] == np.arange(known.fixed))
+        self._stays[fixed] = fixed
+        self._gone: list[Removals] = []
+        self.compared = 0
+
+    def removals(self) -> Removals:
+        """What goes of all that was decided."""
+        parts = self._gone or [_none()]
+        columns = [np.concatenate([part[i] for part in parts]) for i in range(4)]
+        order = np.argsort(columns[0])
+        return Removals(*(column[order] for column in columns))
+
+    def decide(self, rows: I64, limit: int) -> bool:
+        """Decide a block; False, and nothing happens, where there are more pairs than that."""
+        pairs = self._pairs(rows, limit)
+        if pairs is None:
+            return False
+        known = self.known
+        ranked = self._ranked(rows, pairs)
+        claimed = _chosen(known, ranked, pairs)
+        self._progress.start("choose what stays", len(claimed.rows_R))
+        gone = _confirmed(known, claimed, self._progress)
+        if not _holds(claimed, gone, known.threshold):
+            pairs = self._every_pair(rows)  # two hashes were one: look at the words each time
+            gone = _carefully(known, self._ranked(rows, pairs), pairs)
+        self._progress.finish(f"{len(gone.rows_R)} of {len(rows)} rows removed")
+        kept = np.setdiff1d(rows, gone.rows_R, assume_unique=True)
+        self._stays[known.same[kept]] = kept
+        self._gone.append(gone)
+        return True
+
+    def _pairs(self, rows: I64, limit: int) -> Pairs | None:
+        """Every pair that may decide about one of the rows: of those with what stays, and among those that may stay."""
+        new, old = self._new(rows), np.flatnonzero(self._stays >= 0)
+        if not len(old):
+            return self._found(new, None, limit)
+        met = self._found(new, old, limit)
+        if met is None:
+            return None
+        resembling = self._resembling(met)
+        free = np.setdiff1d(new, resembling, assume_unique=True)
+        among = self._found(free, None, limit)
+        if among is None:
+            return None
+        # What stays of this block may be a better witness for a row that resembles something older as well.
+        free_rows = rows[np.isin(self.known.same[rows], free)]
+        gone = _chosen(self.known, self._ranked(free_rows, among), among).rows_R
+        staying = np.unique(self.known.same[np.setdiff1d(free_rows, gone, assume_unique=True)]).astype(np.int64)
+        later = self._found(resembling, staying, limit)
+        return None if later is None else all_of([met, among, later])
+
+    def _every_pair(self, rows: I64) -> Pairs:
+        new, old = self._new(rows), np.flatnonzero(self._stays >= 0)
+        found = [self._found(new, None, NO_LIMIT), self._found(new, old, NO_LIMIT)]
+        return all_of([pairs for pairs in found if pairs is not None])
+
+    def _new(self, rows: I64) -> I64:
+        sets = self.known.same[rows]
+        new: I64 = np.unique(sets[self._stays[sets] < 0]).astype(np.int64)
+        return new
+
+    def _found(self, sets: I64, others: I64 | None, limit: int) -> Pairs | None:
+        """Pairs among sets, or those of each with one of the others."""
+        if not len(sets) or (others is not None and not len(others)):
+            return all_of([])
+        found = self.known.find(by_size(self.known.sets, sets, others), limit, self._progress)
+        self.compared += found.compared if found is not None else 0
+        return found
+
+    def _resembling(self, met: Pairs) -> I64:
+        """Of pairs with sets that stay, the others."""
+        both = np.unique(np.concatenate((met.ones_P, met.others_P))).astype(np.int64)
+        resembling: I64 = both[self._stays[both] < 0]
+        return resembling
+
+    def _ranked(self, rows: I64, pairs: Pairs) -> I64:
+        """Those of the rows that compete with another or with what stays, and of what stays their rivals: best first
+        among rows that are connected."""
+        known = self.known
+        own = known.same[rows]
+        contested = np.bincount(own, minlength=len(known.same)) > 1
+        contested[pairs.ones_P] = contested[pairs.others_P] = True
+        rivals = np.zeros(len(known.same), np.bool_)
+        rivals[pairs.ones_P] = rivals[pairs.others_P] = True
+        rivals[own] = True
+        rivals &= self._stays >= 0
+        competing = np.concatenate((self._stays[rivals], rows[contested[own] | rivals[own]]))
+        return best_first(known, self._rank, np.unique(competing), pairs)
+
+
+def best_first(known: Known, rank: Rank, rows: I64, pairs: Pairs) -> I64:
+    """Rows so that of those that pairs connect the better ones are first; before them all, those of another dataset."""
+    roots = np.arange(len(known.same), dtype=np.int32)
+    connect(pairs.ones_P, pairs.others_P, roots)
+    ranked = rank.best_first(rows, roots[known.same[rows]].astype(np.int64))
+    return ranked[np.argsort(ranked >= known.fixed, kind="stable")] if known.fixed else ranked
+
+
+def removed_by_component(known: Known, rank: Rank, progress: Progress) -> Decided:
+    """Of rows that a chain of near-duplicates connects the best stays, also where the chain's ends are unlike; none
+    where the chain holds a row of another dataset."""
+    firsts = np.flatnonzero(known.same == np.arange(len(known.same)))
+    own = firsts[firsts >= known.fixed]
+    found = [known.find(by_size(known.sets, own), NO_LIMIT, progress)]
+    if known.fixed:
+        found.append(known.find(by_size(known.sets, own, firsts[firsts < known.fixed]), NO_LIMIT, progress))
+    pairs = all_of([part for part in found if part is not None])
+    near = np.bincount(known.same[known.same >= 0], minlength=len(known.same)) > 1
+    near[pairs.ones_P] = near[pairs.others_P] = True
+    rows = np.flatnonzero((known.same >= 0) & near[known.same])
+    ranked = best_first(known, rank, rows, pairs)
+    roots = np.arange(len(known.same), dtype=np.int32)
+    connect(pairs.ones_P, pairs.others_P, roots)
+    _, leads, number = np.unique(roots[known.same[ranked]], return_index=True, return_inverse=True)
+    kept = ranked[leads[number]]
+    gone = np.flatnonzero((kept != ranked) & (ranked >= known.fixed))
     gone = gone[np.argsort(ranked[gone])]
     unknown = np.zeros(len(gone), np.int64)
     progress.start("choose what stays", len(gone))
-    removals = _confirmed(known, Removals(ranked[gone], kept[gone], unknown, unknown), workers, progress)
-    progress.finish(f"{len(gone)} of {len(known.same)} rows removed")
-    return removals
+    removals = _confirmed(known, Removals(ranked[gone], kept[gone], unknown, unknown), progress)
+    progress.finish(f"{len(gone)} of {len(known.same) - known.fixed} rows removed")
+    return Decided(removals, pairs.compared)
 
 
-def _chosen(known: Candidates, ranked: I64) -> Removals:
-    rows, pairs = len(known.same), known.pairs
+def _none() -> Removals:
+    return Removals(*(np.empty(0, np.int64) for _ in range(4)))
+
+
+def _chosen(known: Known, ranked: I64, pairs: Pairs) -> Removals:
+    rows = len(known.same)
     degrees = np.bincount(pairs.ones_P, minlength=rows) + np.bincount(pairs.others_P, minlength=rows)
     starts = np.zeros(rows + 1, np.int64)
     np.cumsum(degrees, out=starts[1:])
@@ -109,20 +269,20 @@ def _holds(claimed: Removals, confirmed: Removals, threshold: Fraction) -> bool:
     return same and bool(near.all()) and not np.isin(confirmed.kept_R, confirmed.rows_R).any()
 
 
-def _confirmed(known: Candidates, claimed: Removals, workers: int, progress: Progress) -> Removals:
+def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
     """The same removals with what the words themselves say."""
     by_kept = np.argsort(claimed.kept_R, kind="stable")
     shared, union = np.empty_like(claimed.shared_R), np.empty_like(claimed.union_R)
     parts = [by_kept[at : at + _CONFIRMED] for at in range(0, len(by_kept), _CONFIRMED)]
-    calls = ((_counted, known, claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
-    with ThreadPoolExecutor(workers) as pool:
-        for part, counted in zip(parts, in_order(pool, workers, calls), strict=True):
+    calls = ((partial(_counted, known), claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
+    with ThreadPoolExecutor(known.workers) as pool:
+        for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
             shared[part], union[part] = counted
             progress.advance(len(part))
     return claimed._replace(shared_R=shared, union_R=union)
 
 
-def _counted(known: Candidates, ones: I64, others: I64) -> tuple[I64, I64]:
+def _counted(known: Known, ones: I64, others: I64) -> tuple[I64, I64]:
     rows, places = np.unique(np.concatenate((ones, others)), return_inverse=True)
     text, begins, ends = canonical_rows(known.texts.take(rows))
     shared, union = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
@@ -130,7 +290,7 @@ def _counted(known: Candidates, ones: I64, others: I64) -> tuple[I64, I64]:
     return shared, union
 
 
-def _carefully(known: Candidates, ranked: I64, threshold: Fraction) -> Removals:
+def _carefully(known: Known, ranked: I64, pairs: Pairs) -> Removals:
     """The choice in Python, in which the words have the last word on every single removal."""
 
     def by_words(row: int, other: int) -> Overlap:
@@ -138,20 +298,20 @@ def _carefully(known: Candidates, ranked: I64, threshold: Fraction) -> Removals:
         return Overlap(other, int(shared[0]), int(union[0]))
 
     set_of = {int(row): int(known.same[row]) for row in ranked}
-    removed = greedy(ranked.tolist(), set_of, _PairIndex(known), by_words, threshold=threshold)
-    columns = np.array(removed, np.int64).reshape(-1, 4).T
+    index = _PairIndex(known.sets, pairs)
+    removed = greedy(ranked.tolist(), set_of, index, by_words, threshold=known.threshold)
+    columns = np.array([gone for gone in removed if gone.row >= known.fixed], np.int64).reshape(-1, 4).T
     return Removals(*(np.ascontiguousarray(column) for column in columns))
 
 
 class _PairIndex:
     """The pairs as `keep.greedy` wants them."""
 
-    def __init__(self, known: Candidates) -> None:
+    def __init__(self, sets: Sets, pairs: Pairs) -> None:
         self._near: dict[int, list[Overlap]] = {}
         self._kept: set[int] = set()
-        sizes = known.sets.sizes_D
-        for one, other, shared in zip(*(column.tolist() for column in known.pairs[:3]), strict=True):
-            union = int(sizes[one] + sizes[other]) - shared
+        for one, other, shared in zip(*(column.tolist() for column in pairs[:3]), strict=True):
+            union = int(sets.sizes_D[one] + sets.sizes_D[other]) - shared
             self._near.setdefault(one, []).append(Overlap(other, shared, union))
             self._near.setdefault(other, []).append(Overlap(one, shared, union))
 

@@ -5,47 +5,47 @@ Shapes: D rows, N sets in ascending order of size, X partitions, E entries, P pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from phase0.dedup.flat import I64
-from phase0.dedup.kernels.joining import collapse, count_entries, join, place_entries
+from phase0.dedup.kernels.joining import collapse, count_entries, join, place_entries, table_size
+from phase0.dedup.memory import ENTRY
+from phase0.dedup.search import (
+    I32,
+    NO_LIMIT,
+    Limits,
+    Looking,
+    Ordered,
+    Pairs,
+    all_of,
+    by_size,
+    counted,
+    each_once,
+    finished,
+)
 from phase0.dedup.sets import U64, Sets
+from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
-I32 = npt.NDArray[np.int32]
+__all__ = ["I32", "Pairs", "by_size", "distinct", "find", "near_pairs"]
 
 _ENTRIES_A_PARTITION = 50_000  # 1.2 MB with its table: a core's cache
-_SPANS = 16  # sets are laid out in so many pieces of work
+_SPANS = 16  # sets are laid out in so many pieces of work, or more where they are on disk
 _GROUPS = 64  # partitions are joined in so many
-
-
-class Pairs(NamedTuple):
-    """Pairs of sets, numbered by their first row, and how many keys each pair shares."""
-
-    ones_P: I32  # noqa: N815 - the suffix is the shape
-    others_P: I32  # noqa: N815
-    shared_P: I32  # noqa: N815
-    compared: int  # pairs that met at a key
-
-
-class Ordered(NamedTuple):
-    """Different sets in ascending order of size."""
-
-    rows_N: I32  # noqa: N815 - the first row of each
-    starts_N: I64  # noqa: N815
-    sizes_N: I64  # noqa: N815
-    sketches_N8: U64  # noqa: N815
+_CROWDED = 1 << 20  # pairs to be looked up, repeated ones too, before they are sorted out
+_REPEATED = 32  # times that a pair may be met before its keys are looked up
+_ROW_ON_DISK = 160 << 10  # bytes that become resident when two sets are compared
 
 
 class Entries(NamedTuple):
-    """The prefixes of all sets by partition."""
+    """The prefixes of all sets by partition, for some of the partitions."""
 
     bits: int
     keys_E: U64  # noqa: N815
@@ -54,93 +54,166 @@ class Entries(NamedTuple):
     starts_X1: I64  # noqa: N815
 
 
+class Layout(NamedTuple):
+    """Where entries go."""
+
+    bits: int
+    counts: I64  # shape (spans, X)
+    bounds: list[tuple[int, int]]  # of each span its sets
+
+
 def distinct(sets: Sets) -> I32:
     """The first row with the same set as each row, -1 for a row without tokens."""
-    same = np.empty(len(sets.sizes_D), np.int32)
-    collapse(sets.prints_D, sets.keys_S, sets.starts_D, sets.sizes_D, same)
+    rows = len(sets.sizes_D)
+    same, table = np.empty(rows, np.int32), np.full(table_size(rows), -1, np.int32)
+    step = rows if sets.shelf is None else max(16, sets.shelf.window // _ROW_ON_DISK)
+    for first in range(0, rows, max(1, step)):
+        last = min(first + step, rows)
+        collapse(sets.prints_D, sets.keys_S, sets.starts_D, sets.sizes_D, first, last, table, same)
+        sets.release()
     return same
-
-
-def by_size(sets: Sets, same: I32) -> Ordered:
-    """The different sets that hold something, in ascending order of size."""
-    firsts = np.flatnonzero(same == np.arange(len(same)))
-    rows = firsts[np.argsort(sets.sizes_D[firsts], kind="stable")].astype(np.int32)
-    return Ordered(rows, sets.starts_D[rows], sets.sizes_D[rows], sets.sketches_D8[rows])
 
 
 def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progress: Progress) -> Pairs:
     """Every pair of different sets that reaches the threshold, each once, in no order that means anything."""
-    ordered = by_size(sets, same)
-    with ThreadPoolExecutor(workers) as pool:
-        entries = _entries(sets.keys_S, ordered, threshold, pool)
-        groups = np.unique(np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64))
-        progress.start("join", len(groups) - 1, "parts")
-        made = [
-            pool.submit(_joined, sets.keys_S, ordered, entries, threshold, group) for group in pairwise(groups.tolist())
-        ]
-        parts = []
-        for future in made:
-            parts.append(future.result())
-            progress.advance(1)
-    ones, others, shared = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    compared = sum(part.compared for part in parts)
-    progress.finish(f"{len(ones)} pairs of different texts")
-    return Pairs(ones, others, shared, compared)
+    firsts = np.flatnonzero(same == np.arange(len(same)))
+    found = find(Looking(sets, threshold, workers), by_size(sets, firsts), NO_LIMIT, progress)
+    assert found is not None  # noqa: S101 - there is no limit
+    return found
 
 
-def _entries(keys_S: U64, ordered: Ordered, threshold: Fraction, pool: ThreadPoolExecutor) -> Entries:  # noqa: N803
-    p, q = threshold.numerator, threshold.denominator
+def find(looking: Looking, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
+    """See `search.Find`. Entries that do not fit into memory are laid out and joined in several passes."""
+    on_disk = looking.sets.shelf is not None
+    limits = Limits.of(ordered, limit, _REPEATED if on_disk else 1)
+    with ThreadPoolExecutor(looking.workers) as pool:
+        layout = _layout(looking, ordered, pool)
+        passes = _passes(looking, layout)
+        progress.start("join", len(passes) * _GROUPS, "parts")
+        parts: list[Pairs] = []
+        total, compared, crowded = 0, 0, _CROWDED
+        for first, last in passes:
+            entries = _entries(looking, ordered, layout, pool, (first, last))
+            for part in _groups(looking, ordered, entries, limits, pool=pool, progress=progress):
+                if part is not None:
+                    parts.append(part)
+                    total, compared = total + len(part.ones_P), compared + part.compared
+                if on_disk and total > crowded:
+                    parts = [each_once(all_of(parts))]
+                    total = len(parts[0].ones_P)
+                    crowded = 2 * total + _CROWDED
+                if part is None or total > limits.pairs or compared > limits.compared:
+                    progress.finish("too many pairs to be held")
+                    return None
+            del entries
+    pairs = all_of(parts)
+    if on_disk:
+        pairs = counted(looking, ordered, each_once(pairs))
+    return finished(ordered, pairs, limit, progress)
+
+
+def _layout(looking: Looking, ordered: Ordered, pool: ThreadPoolExecutor) -> Layout:
+    p, q = looking.threshold.as_integer_ratio()
     prefixes = int((ordered.sizes_N - -(-ordered.sizes_N * p // q) + 1).sum())
     bits = max(0, (prefixes // _ENTRIES_A_PARTITION).bit_length())
-    bounds = np.linspace(0, len(ordered.rows_N), _SPANS + 1).astype(np.int64)
-    counts = np.zeros((_SPANS, 1 << bits), np.int64)
+    spans = looking.spans(ordered, _SPANS)
+    layout = Layout(bits, np.zeros((len(spans), 1 << bits), np.int64), spans)
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N)
+    _each(count_entries, arrays, looking, layout, pool)
+    return layout
 
-    def each(work: Callable[..., Any], *outputs: Any) -> None:
-        spans = enumerate(pairwise(bounds.tolist()))
-        arrays = (keys_S, ordered.starts_N, ordered.sizes_N)
-        made = [pool.submit(work, *arrays, first, last, p, q, bits, counts[i], *outputs) for i, (first, last) in spans]
-        for future in made:
-            future.result()
 
-    each(count_entries)
-    starts = np.zeros((1 << bits) + 1, np.int64)
-    np.cumsum(counts.sum(axis=0), out=starts[1:])
-    counts[:] = starts[:-1] + np.cumsum(counts, axis=0) - counts  # where each span begins to write in each partition
-    keys, owners, rests = np.empty(prefixes, np.uint64), np.empty(prefixes, np.int32), np.empty(prefixes, np.int32)
-    each(place_entries, keys, owners, rests)
-    return Entries(bits, keys, owners, rests, starts)
+def _passes(looking: Looking, layout: Layout) -> list[tuple[int, int]]:
+    """Runs of partitions whose entries fit into memory together."""
+    room = looking.room() // ENTRY
+    ends = np.cumsum(layout.counts.sum(axis=0))
+    cuts = [0]
+    while cuts[-1] < len(ends):
+        before = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, before + room, side="right"))))
+    return list(pairwise(cuts))
+
+
+def _entries(
+    looking: Looking, ordered: Ordered, layout: Layout, pool: ThreadPoolExecutor, partitions: tuple[int, int]
+) -> Entries:
+    first, last = partitions
+    chosen = layout.counts[:, first:last]
+    starts = np.zeros(last - first + 1, np.int64)
+    np.cumsum(chosen.sum(axis=0), out=starts[1:])
+    places = np.full_like(layout.counts, -1)  # where each span begins to write in each partition
+    places[:, first:last] = starts[:-1] + np.cumsum(chosen, axis=0) - chosen
+    size = int(starts[-1])
+    keys, owners, rests = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32)
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N)
+    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, owners, rests)
+    return Entries(layout.bits, keys, owners, rests, starts)
+
+
+def _each(
+    work: Callable[..., Any],
+    arrays: tuple[Any, ...],
+    looking: Looking,
+    layout: Layout,
+    pool: ThreadPoolExecutor,
+    *outputs: Any,
+) -> None:
+    """Let a kernel do all spans."""
+    ratio = looking.threshold.as_integer_ratio()
+
+    def span(at: int) -> None:
+        work(*arrays, *layout.bounds[at], *ratio, layout.bits, layout.counts[at], *outputs)
+        looking.sets.release()
+
+    for done in [pool.submit(span, at) for at in range(len(layout.bounds))]:
+        done.result()
+
+
+def _groups(
+    looking: Looking,
+    ordered: Ordered,
+    entries: Entries,
+    limits: Limits,
+    *,
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> Iterator[Pairs | None]:
+    """The pairs of some partitions after another."""
+    bounds = np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64)
+    calls = ((partial(_joined, looking, ordered, entries, limits), group) for group in pairwise(bounds.tolist()))
+    for part in in_order(pool, looking.workers, calls):
+        yield part
+        progress.advance(1)
 
 
 def _joined(
-    keys_S: U64,  # noqa: N803
-    ordered: Ordered,
-    entries: Entries,
-    threshold: Fraction,
-    group: tuple[int, int],
-) -> Pairs:
-    room = 1 << 14
+    looking: Looking, ordered: Ordered, entries: Entries, limits: Limits, group: tuple[int, int]
+) -> Pairs | None:
+    on_disk = looking.sets.shelf is not None
+    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
         found = join(
-            keys_S,
+            looking.sets.keys_S,
             ordered.starts_N,
             ordered.sizes_N,
             ordered.sketches_N8,
-            threshold.numerator,
-            threshold.denominator,
+            *looking.threshold.as_integer_ratio(),
             entries.bits,
-            entries.keys_E,
-            entries.sets_E,
-            entries.rests_E,
-            entries.starts_X1,
+            *entries[1:5],
             *group,
+            ordered.apart,
+            not on_disk,
+            np.array(limits, np.int64),
             ones,
             others,
             shared,
             seen,
         )
+        if found > limits.pairs:
+            return None
         if found <= room:
-            rows = ordered.rows_N
-            return Pairs(rows[ones[:found]], rows[others[:found]], shared[:found].copy(), int(seen[0]))
+            made = Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
+            return each_once(made) if on_disk else made
         room = found

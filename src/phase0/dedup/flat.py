@@ -18,6 +18,8 @@ from phase0.errors import UsageError
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
+_SAMPLED = 1000  # rows from which it is told how much there will be
+_CHARACTERS = 1000  # of a string, before it is looked at
 _CHUNK = 1 << 20  # characters or bytes read together: they fit into a core's cache
 
 
@@ -40,6 +42,13 @@ class Chunk(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """Some of the texts, and how many times as much there is in all."""
+
+    texts: Flat
+    times: float
+
+
 class Texts(Protocol):
     """Rows of text that can be had again."""
 
@@ -53,6 +62,10 @@ class Texts(Protocol):
 
     def hint(self) -> int:
         """About how many bytes of text there will be; 0 where nobody knows."""
+        ...
+
+    def sample(self) -> Part | None:
+        """Some of the texts that stand for all, to be read once more; None where texts can be drawn only once."""
         ...
 
 
@@ -80,6 +93,13 @@ class Arrow:
 
     def hint(self) -> int:
         return sum(int(chunk.starts_D1[-1] - chunk.starts_D1[0]) for chunk in self._chunks)
+
+    def sample(self) -> Part | None:
+        if not self._chunks:
+            return None
+        rows = [len(chunk.starts_D1) - 1 for chunk in self._chunks]
+        chosen = np.unique(np.linspace(0, sum(rows) - 1, _SAMPLED).astype(np.int64))
+        return Part(self.take(chosen), sum(rows) / len(chosen))
 
     def chunks(self) -> Iterator[Chunk]:
         return iter(self._chunks)
@@ -114,7 +134,13 @@ class Strings:
         self._held: list[Flat] = []
 
     def hint(self) -> int:
-        return 0
+        return 0 if not isinstance(self._texts, Sequence) else _CHARACTERS * len(self._texts)
+
+    def sample(self) -> Part | None:
+        if not isinstance(self._texts, Sequence) or not self._texts:
+            return None
+        rows = np.unique(np.linspace(0, len(self._texts) - 1, _SAMPLED).astype(np.int64))
+        return Part(self.take(rows), len(self._texts) / len(rows))
 
     def chunks(self) -> Iterator[Chunk]:
         for chunk in self._cut():
@@ -139,6 +165,60 @@ class Strings:
                 chunk, size = [], 0
         if chunk:
             yield chunk
+
+
+class Both:
+    """Texts of another dataset, and behind them those that are de-duplicated."""
+
+    def __init__(self, others: Texts, texts: Texts) -> None:
+        self._others, self._texts = others, texts
+        self._counted: list[_Counted] = []
+
+    def hint(self) -> int:
+        return self._others.hint() + self._texts.hint()
+
+    def sample(self) -> Part | None:
+        larger = max(self._texts, self._others, key=lambda texts: texts.hint())
+        part = larger.sample()
+        return part and part._replace(times=part.times * self.hint() / max(1, larger.hint()))
+
+    def chunks(self) -> Iterator[Chunk]:
+        for chunk in self._others.chunks():
+            self._counted.append(_Counted(chunk))
+            yield self._counted[-1]
+        yield from self._texts.chunks()
+
+    def firsts(self) -> int:
+        """How many texts are of the other dataset. To be asked once every chunk was read."""
+        return sum(chunk.rows for chunk in self._counted)
+
+    def take(self, rows: I64) -> Flat:
+        firsts = self.firsts()
+        if not firsts:
+            return self._texts.take(rows)
+        is_other = rows < firsts
+        others, own = self._others.take(rows[is_other]), self._texts.take(rows[~is_other] - firsts)
+        parts = {True: _spans(others), False: _spans(own)}
+        return joined([next(parts[which]) for which in is_other.tolist()])
+
+
+class _Counted:
+    """A chunk that remembers how many texts it held."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk: Chunk | None = chunk
+        self.rows = 0
+
+    def read(self) -> Flat:
+        if self._chunk is None:
+            raise RuntimeError("a chunk is read once")
+        made, self._chunk = self._chunk.read(), None
+        self.rows = len(made.starts_D1) - 1
+        return made
+
+
+def _spans(texts: Flat) -> Iterator[U8]:
+    return (texts.text_B[begin:end] for begin, end in pairwise(texts.starts_D1.tolist()))
 
 
 def taken(chunks: Sequence[Flat], rows: I64) -> Flat:

@@ -13,10 +13,23 @@ from itertools import pairwise
 import numpy as np
 
 from phase0.dedup.bands import Banding
-from phase0.dedup.exact import I32, Ordered, Pairs, by_size
 from phase0.dedup.flat import I64
 from phase0.dedup.kernels.minhashing import SLOTS, band_keys, band_pairs
+from phase0.dedup.search import (
+    I32,
+    NO_LIMIT,
+    Limits,
+    Looking,
+    Ordered,
+    Pairs,
+    all_of,
+    by_size,
+    counted,
+    each_once,
+    finished,
+)
 from phase0.dedup.sets import U64, Sets
+from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
 _SEED = 0x5048415345304D48
@@ -27,23 +40,63 @@ def likely_pairs(
     sets: Sets, same: I32, threshold: Fraction, banding: Banding, *, workers: int, progress: Progress
 ) -> Pairs:
     """Every pair of different sets that agrees on a band and reaches the threshold, each once."""
-    ordered = by_size(sets, same)
-    keys = np.empty((banding.bands, len(ordered.rows_N)), np.uint64)
-    blocks = pairwise([*range(0, len(ordered.rows_N), _BLOCK_SETS), len(ordered.rows_N)])
+    firsts = np.flatnonzero(same == np.arange(len(same)))
+    found = find(banding, Looking(sets, threshold, workers), by_size(sets, firsts), NO_LIMIT, progress)
+    assert found is not None  # noqa: S101 - there is no limit
+    return found
+
+
+def find(banding: Banding, looking: Looking, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
+    """See `search.Find`. Bands whose keys do not fit into memory together are compared in several passes."""
+    passes = _passes(looking, len(ordered.rows_N), banding.bands)
+    in_parts = looking.sets.shelf is not None or len(passes) > 1  # then passes may meet a pair again
+    limits = Limits.of(ordered, limit, len(passes) if in_parts else 1)
     progress.start("compare signatures", banding.bands, "bands")
     parts: list[Pairs] = []
-    with ThreadPoolExecutor(workers) as pool:
-        arrays = (sets.keys_S, ordered.starts_N, ordered.sizes_N)
-        order = borrowing_order()
-        for signed in [pool.submit(band_keys, *arrays, *block, order, *banding, keys) for block in blocks]:
-            signed.result()
-        agreeing = (partial(_agreeing, sets.keys_S, ordered, keys, band, threshold) for band in range(banding.bands))
-        for joined in [pool.submit(work) for work in agreeing]:
-            parts.append(joined.result())
-            progress.advance(1)
-    ones, others, shared = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    progress.finish(f"{len(ones)} pairs of different texts, {banding.bands} bands of {banding.rows}")
-    return Pairs(ones, others, shared, sum(part.compared for part in parts))
+    total, compared = 0, 0
+    with ThreadPoolExecutor(looking.workers) as pool:
+        for first, last in passes:
+            keys = _band_keys(looking, ordered, banding, pool, (first, last))
+            work = partial(_agreeing, looking, ordered, keys, limits, counted=not in_parts)
+            for part in in_order(pool, looking.workers, ((work, band) for band in range(last - first))):
+                if part is not None:
+                    parts.append(part)
+                    total, compared = total + len(part.ones_P), compared + part.compared
+                if part is None or total > limits.pairs or compared > limits.compared:
+                    progress.finish("too many pairs to be held")
+                    return None
+                progress.advance(1)
+            if in_parts:
+                parts = [each_once(all_of(parts))]
+                total = len(parts[0].ones_P)
+            del keys
+    pairs = all_of(parts)
+    if in_parts:
+        pairs = counted(looking, ordered, pairs)
+    return finished(ordered, pairs, limit, progress, f", {banding.bands} bands of {banding.rows}")
+
+
+def _passes(looking: Looking, sets: int, bands: int) -> list[tuple[int, int]]:
+    """Runs of bands whose keys fit into memory together, with a table for each thread."""
+    room = looking.room() - looking.workers * 12 * sets
+    at_once = max(1, min(bands, room // (8 * max(1, sets))))
+    return list(pairwise([*range(0, bands, at_once), bands]))
+
+
+def _band_keys(
+    looking: Looking, ordered: Ordered, banding: Banding, pool: ThreadPoolExecutor, bands: tuple[int, int]
+) -> U64:
+    keys = np.empty((bands[1] - bands[0], len(ordered.rows_N)), np.uint64)
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N)
+    order = borrowing_order()
+
+    def sign(first: int, last: int) -> None:
+        band_keys(*arrays, first, last, order, bands[0], banding.rows, keys)
+        looking.sets.release()
+
+    for signed in [pool.submit(sign, *span) for span in looking.spans(ordered, -(-len(keys[0]) // _BLOCK_SETS))]:
+        signed.result()
+    return keys
 
 
 @cache
@@ -55,28 +108,40 @@ def borrowing_order() -> I64:
     return others
 
 
-def _agreeing(keys_S: U64, ordered: Ordered, keys_AN: U64, band: int, threshold: Fraction) -> Pairs:  # noqa: N803
-    room = 1 << 14
+def _agreeing(
+    looking: Looking,
+    ordered: Ordered,
+    keys_AN: U64,  # noqa: N803
+    limits: Limits,
+    band: int,
+    *,
+    counted: bool,
+) -> Pairs | None:
+    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
         found = band_pairs(
             keys_AN,
             band,
-            keys_S,
+            looking.sets.keys_S,
             ordered.starts_N,
             ordered.sizes_N,
+            ordered.kinds_N,
             ordered.sketches_N8,
-            threshold.numerator,
-            threshold.denominator,
+            *looking.threshold.as_integer_ratio(),
+            ordered.apart,
+            counted,
+            np.array(limits, np.int64),
             ones,
             others,
             shared,
             seen,
         )
+        if found > limits.pairs:
+            return None
         if found <= room:
-            rows = ordered.rows_N
-            return Pairs(rows[ones[:found]], rows[others[:found]], shared[:found].copy(), int(seen[0]))
+            return Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
         room = found
 
 

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from phase0.dedup import Clusters, Method, exact
 from phase0.dedup.bands import choose
-from phase0.dedup.decide import Candidates, Removals, contested, removed_by_component, removed_greedily
+from phase0.dedup.decide import Decided, Known, Rank, Removals, removed_by_component, removed_greedily
 from phase0.dedup.definition import checked_width, ratio
-from phase0.dedup.flat import I64, Texts
+from phase0.dedup.flat import I64, Both, Texts, texts_of
+from phase0.dedup.keep import by_rank
+from phase0.dedup.memory import (
+    BAND_KEY,
+    BASE,
+    ROW,
+    SHARE_OF_FREE,
+    WORTH_SAYING,
+    Memory,
+    Sample,
+    free_memory,
+    memory_size,
+    plan,
+)
 from phase0.dedup.results import Deduplicated, Removed
-from phase0.dedup.sets import read_sets
+from phase0.dedup.search import Find, Looking
+from phase0.dedup.sets import hashed, read_sets
 from phase0.errors import UsageError
 from phase0.progress import Progress
 
+_MOST_A_BYTE = 4  # bytes of memory for each byte of text, in rows so short that they are not much else
+_BYTES_A_ROW, _BYTES_A_SHINGLE = 1000, 6  # of English, where no sample can be had
 _EXACT_FROM = Fraction(6, 10)  # below it prefixes are so long that the join takes longer than bands
 
 
@@ -30,63 +48,132 @@ class Asked(NamedTuple):
     method: Literal["exact", "minhash"]
     clusters: Clusters
     workers: int
+    memory: Memory
 
 
 def asked(
-    threshold: str | float | Decimal | Fraction, shingle: int, *, method: Method, clusters: Clusters, workers: int
+    threshold: str | float | Decimal | Fraction,
+    shingle: int,
+    *,
+    method: Method,
+    clusters: Clusters,
+    workers: int,
+    max_memory: str | int | None = None,
+    folder: Path | None = None,
 ) -> Asked:
-    """What a caller asks for, or UsageError."""
+    """What a caller asks for, or UsageError. What does not fit into `max_memory`, or else into most of the memory that
+    is free, goes to `folder`, or else to the system's place for temporary files."""
     for given, known in ((method, Method), (clusters, Clusters)):
         if given not in get_args(known):
             raise UsageError(f"{given!r} is none of {', '.join(get_args(known))}.")
     exactly = ratio(threshold)
     if method == "auto":
         method = "exact" if exactly >= _EXACT_FROM else "minhash"
-    return Asked(exactly, checked_width(shingle), method, clusters, max(1, workers))
+    limit = memory_size(max_memory) or int(SHARE_OF_FREE * free_memory())
+    by_method = (
+        {"entries": float(1 - exactly)} if method == "exact" else {"row": ROW + BAND_KEY * choose(exactly).bands}
+    )
+    memory = Memory(limit, folder, **by_method)
+    return Asked(exactly, checked_width(shingle), method, clusters, max(1, workers), memory)
 
 
-def candidates(texts: Texts, asked: Asked, progress: Progress) -> Candidates:
-    """Read every text, and find the pairs that reach the threshold."""
-    sets = read_sets(texts, asked.width, asked.workers, progress)
-    same = exact.distinct(sets)
-    if asked.method == "exact":
-        pairs = exact.near_pairs(sets, same, asked.threshold, asked.workers, progress)
-        return Candidates(texts, asked.width, sets, same, pairs, "exact join", exact=True, missed_share=0.0)
-    from phase0.dedup.minhash import likely_pairs  # kernels that the join need not wait for
+def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int] = int) -> Known:
+    """Read every text once; pairs are looked for when rows are chosen.
 
-    banding = choose(asked.threshold)
-    pairs = likely_pairs(sets, same, asked.threshold, banding, workers=asked.workers, progress=progress)
-    method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
-    missed = banding.missed(float(asked.threshold))
-    progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
-    return Candidates(texts, asked.width, sets, same, pairs, method, exact=False, missed_share=missed)
+    `fixed` is asked when all are read: so many texts come first that are of another dataset.
+    """
+    on_disk = plan(asked.memory, _sample(texts, asked), progress)
+    sets = read_sets(texts, asked.width, asked.workers, progress, asked.memory, on_disk=on_disk)
+    looking = Looking(sets, asked.threshold, asked.workers, asked.memory)
+    find: Find = partial(exact.find, looking)
+    method, missed = "exact join", 0.0
+    if asked.method == "minhash":
+        from phase0.dedup import minhash  # kernels that the join need not wait for
+
+        banding = choose(asked.threshold)
+        find = partial(minhash.find, banding, looking)
+        method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
+        missed = banding.missed(float(asked.threshold))
+        progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
+    return Known(
+        texts=texts,
+        width=asked.width,
+        threshold=asked.threshold,
+        sets=sets,
+        same=exact.distinct(sets),
+        fixed=fixed(),
+        find=find,
+        room=looking.room(),
+        workers=asked.workers,
+        method=method,
+        exact=asked.method == "exact",
+        missed_share=missed,
+    )
 
 
-def removals(known: Candidates, ranked: I64, asked: Asked, progress: Progress) -> Removals:
-    """What goes, when the rows of `contested(known)` rank like this, best first."""
-    if asked.clusters == "transitive":
-        return removed_by_component(known, ranked, asked.workers, progress)
-    return removed_greedily(known, ranked, asked.threshold, asked.workers, progress)
+def _sample(texts: Texts, asked: Asked) -> Sample | None:
+    """What there will be, from a part of it; None where nobody knows, or it is too little to matter."""
+    size = texts.hint()
+    if BASE + _MOST_A_BYTE * size < min(asked.memory.limit, BASE + WORTH_SAYING):
+        return None
+    part = texts.sample()
+    if part is None:
+        return Sample(size // _BYTES_A_ROW, size // _BYTES_A_SHINGLE, 1.0)
+    hashes, counts = hashed(part.texts, asked.width)
+    return Sample(len(counts), len(hashes), part.times)
 
 
-def near_duplicates(texts: Texts, rank: Sequence[Any] | None, asked: Asked, progress: Progress) -> Deduplicated:
+def decided(known: Known, rank: Rank, asked: Asked, progress: Progress) -> Decided:
+    """What goes, when rows rank like this."""
+    by = removed_by_component if asked.clusters == "transitive" else removed_greedily
+    return by(known, rank, progress)
+
+
+def near_duplicates(
+    texts: Iterable[str], against: Iterable[str] | None, rank: Sequence[Any] | None, asked: Asked, progress: Progress
+) -> Deduplicated:
     """See `phase0.dedup.dedup`."""
-    known = candidates(texts, asked, progress)
-    rows = len(known.same)
+    both = Both(texts_of(against if against is not None else ()), texts_of(texts))
+    known = read(both, asked, progress, both.firsts)
+    rows, fixed = len(known.same) - known.fixed, known.fixed
     if rank is not None and len(rank) != rows:
         raise UsageError(f"There are {rows} texts but {len(rank)} ranks. Every text needs one, in the same order.")
-    ranked = contested(known)
-    if rank is not None:
-        ranked = np.array(sorted(ranked.tolist(), key=rank.__getitem__, reverse=True), np.int64)
-    gone = removals(known, ranked, asked, progress)
+    gone, compared = decided(known, _Ranks(rank, rows, fixed), asked, progress)
     stays = np.ones(rows, np.bool_)
-    stays[gone.rows_R] = False
+    stays[gone.rows_R - fixed] = False
+    by_other = gone.kept_R < fixed
+    own, other = (Removals(*(column[which] for column in gone)) for which in (~by_other, by_other))
     return Deduplicated(
         kept=np.flatnonzero(stays).tolist(),
-        removed=[Removed(*row) for row in zip(*(column.tolist() for column in gone), strict=True)],
-        wordless=int((known.same < 0).sum()),
-        candidates=known.pairs.compared,
+        removed=_evidence(own.rows_R - fixed, own.kept_R - fixed, own.shared_R, own.union_R),
+        wordless=int((known.same[fixed:] < 0).sum()),
+        candidates=compared,
         missed_share=known.missed_share,
         exact=known.exact,
         method=known.method,
+        against=_evidence(other.rows_R - fixed, *other[1:]),
     )
+
+
+def _evidence(*columns: I64) -> list[Removed]:
+    return [Removed(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+class _Ranks:
+    """Ranks that the caller gave, of the rows behind those of another dataset."""
+
+    def __init__(self, rank: Sequence[Any] | None, rows: int, fixed: int) -> None:
+        self._rank, self._rows, self._fixed = rank, rows, fixed
+
+    def classes(self) -> I64:
+        places = np.arange(self._fixed + self._rows)
+        places[self._fixed + np.array(by_rank(self._rank, self._rows), np.int64)] = places[self._fixed :].copy()
+        return places
+
+    def best_first(self, rows: I64, groups: I64) -> I64:  # noqa: ARG002 - all are told apart
+        rank, fixed = self._rank, self._fixed
+        if rank is None:
+            return rows
+        others, own = rows[rows < fixed], rows[rows >= fixed]
+        ordered = sorted((own - fixed).tolist(), key=rank.__getitem__, reverse=True)
+        return np.concatenate((others, np.array(ordered, np.int64) + fixed))

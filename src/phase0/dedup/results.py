@@ -35,7 +35,8 @@ class Pair(NamedTuple):
 
 
 class Deduplicated(NamedTuple):
-    """What stays and what goes. `kept` and the rows of `removed` are in input order and together are every row."""
+    """What stays and what goes. `kept` and the rows of `removed` and `against` are in input order and together are
+    every row. In `against` the row that stays is one of the other texts, and counted among them."""
 
     kept: Sequence[int]
     removed: Sequence[Removed]
@@ -44,6 +45,7 @@ class Deduplicated(NamedTuple):
     missed_share: float  # expected share of pairs at the threshold that were never compared; above it, fewer
     exact: bool  # whether every pair was found
     method: str
+    against: Sequence[Removed] = ()
 
 
 class Remaining(NamedTuple):

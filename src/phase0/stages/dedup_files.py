@@ -9,43 +9,109 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from phase0.dataset.containers import opened
 from phase0.dedup import Keep
-from phase0.dedup.decide import Candidates, Removals, contested, roots
+from phase0.dedup.decide import Known, Rank, Removals
 from phase0.dedup.flat import I64
 from phase0.progress import Progress
-from phase0.stages.output import StageOutput
+from phase0.stages.output import StageOutput, names
 from phase0.stages.row_files import RowFiles, Rows
 
 ALARM = 0.5  # a source that loses more than this share of its rows is named
 
+_TIED = 20_000  # rows whose lines are read together
+_LINES = 64 << 20  # bytes of their lines that are looked at together
 _WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
 
 
-def ranked(known: Candidates, files: RowFiles, keep: Keep) -> I64:
-    """Rows that resemble others, best first among those that are connected.
+class FirstRank:
+    """Of two rows the one that comes first is better."""
 
-    Only connected rows compete, so only among them must lines be compared where quality and length are equal.
-    """
-    rows = files.rows()
-    competing = contested(known)
-    if keep == "first":
-        return competing
-    group = roots(known)[known.same[competing]]
-    quality, length = rows.quality_R[competing], rows.length_R[competing]
-    wanted = (length, quality) if keep == "longest" else (quality, length)
-    order = np.lexsort((-wanted[1], -wanted[0], group))
-    best_first = competing[order]
-    columns = (group[order], *(column[order] for column in wanted))
-    fresh = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    edges = [0, *(np.flatnonzero(fresh) + 1).tolist(), len(best_first)]
-    tied = [(first, last) for first, last in pairwise(edges) if last - first > 1]
-    places = np.concatenate([np.arange(first, last) for first, last in tied] or [np.empty(0, np.int64)])
-    lines = dict(zip(best_first[places].tolist(), files.raw(best_first[places]), strict=True))
-    for first, last in tied:
-        best_first[first:last] = sorted(sorted(best_first[first:last].tolist()), key=lines.__getitem__, reverse=True)
-    return best_first
+    def __init__(self, files: RowFiles) -> None:
+        self._files = files
+
+    def classes(self) -> I64:
+        return np.arange(len(self._files.rows().file_R))
+
+    def best_first(self, rows: I64, groups: I64) -> I64:
+        return rows[np.argsort(groups, kind="stable")]
+
+
+class FileRank:
+    """Of two rows the one of higher quality is better, then the one of longer response (or these two the other way
+    round), then the one whose line is greater as bytes, then the first. Lines are read where nothing else tells, and so
+    many at once as fit."""
+
+    def __init__(self, files: RowFiles, *, length_first: bool = False) -> None:
+        self._files, self._length_first = files, length_first
+
+    def classes(self) -> I64:
+        first, second = self._columns(slice(None))
+        order = np.lexsort((-second, -first))
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.cumsum(_fresh(first[order], second[order]))
+        return numbers
+
+    def _columns(self, rows: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        known = self._files.rows()
+        quality, length = known.quality_R[rows], known.length_R[rows]
+        return (length, quality) if self._length_first else (quality, length)
+
+    def best_first(self, rows: I64, groups: I64) -> I64:
+        first, second = self._columns(rows)
+        order = np.lexsort((-second, -first, groups))
+        best_first = rows[order]
+        leads = np.flatnonzero(_fresh(groups[order], first[order], second[order]))
+        counts = np.diff(leads, append=len(best_first))
+        tied = np.flatnonzero(counts > 1)
+        for begin, end in _together(counts[tied]):
+            spans = [np.arange(leads[i], leads[i] + counts[i]) for i in tied[begin:end]]
+            places = np.concatenate(spans)
+            numbers = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
+            best_first[places] = self._greatest_first(best_first[places], numbers)
+        return best_first
+
+    def _greatest_first(self, rows: I64, groups: I64, begin: int = 0) -> I64:
+        """Rows in ascending groups, each group by its lines from byte `begin` on."""
+        width = max(16, _LINES // len(rows))
+        lines = self._files.raw(rows, begin, width)
+        numbers = groups.tolist()
+        order = sorted(range(len(rows)), key=lines.__getitem__, reverse=True)  # stable: of equal lines the first
+        order.sort(key=numbers.__getitem__)
+        ordered = rows[order]
+        first = 0
+        for last in range(1, len(order) + 1):
+            if last < len(order) and (numbers[order[last]], lines[order[last]]) == (
+                numbers[order[first]],
+                lines[order[first]],
+            ):
+                continue
+            if last - first > 1 and len(lines[order[first]]) == width:  # there is more to read
+                alike = ordered[first:last]
+                ordered[first:last] = self._greatest_first(alike, np.zeros(len(alike), np.int64), begin + width)
+            first = last
+        return ordered
+
+
+def rank_of(files: RowFiles, keep: Keep) -> Rank:
+    """Which of two rows is to be kept."""
+    return FirstRank(files) if keep == "first" else FileRank(files, length_first=keep == "longest")
+
+
+def _fresh(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a row differs from the one before in any column."""
+    fresh = np.ones(len(columns[0]), np.bool_)
+    fresh[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return fresh
+
+
+def _together(counts: I64) -> list[tuple[int, int]]:
+    """Runs of groups whose lines are read together: some thousand rows, or one group."""
+    number = (np.cumsum(counts) - counts) // _TIED
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    return list(pairwise([*starts.tolist(), len(counts)]))
 
 
 def write(out: StageOutput, files: RowFiles, gone: Removals, progress: Progress) -> None:
@@ -54,11 +120,12 @@ def write(out: StageOutput, files: RowFiles, gone: Removals, progress: Progress)
     lost = _Lost(out, files, gone)
     is_kept = np.ones(len(rows.file_R), np.bool_)
     is_kept[gone.rows_R] = False
-    edges = np.searchsorted(rows.file_R, np.arange(len(out.sums) + 1))
+    before = len(files.others)
+    edges = np.searchsorted(rows.file_R, np.arange(before, before + len(out.sums) + 1))
     for file, (first, last) in enumerate(pairwise(edges.tolist())):
         out.sums[file].read += last - first
         windows = np.flatnonzero(np.diff(rows.begin_R[first:last] // _WINDOW, prepend=-1)) + first
-        with opened(files.path(file)) as plain:
+        with opened(files.path(before + file)) as plain:
             for begin, end in pairwise([*windows.tolist(), last]):
                 start = int(rows.begin_R[begin])
                 block = memoryview(os.pread(plain.fileno(), int(rows.end_R[end - 1]) - start, start))
@@ -93,12 +160,16 @@ class _Lost:
 
     def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
         self._out, self._rows, self._gone = out, files.rows(), gone
-        self._bad = self._rows.bad
+        self._names = [*names(files.others, out.path.parent), *out.names]
+        self._bad = [(file - len(files.others), bad) for file, bad in self._rows.bad if file >= len(files.others)]
         witnesses = np.unique(gone.kept_R)
-        ids = (_id_of(raw).id for raw in files.raw(witnesses))
-        self._ids = {
-            row: name if isinstance(name, str) else None for row, name in zip(witnesses.tolist(), ids, strict=True)
-        }
+        self._ids: dict[int, str | None] = {}
+        for at in range(0, len(witnesses), _TIED):
+            some = witnesses[at : at + _TIED]
+            ids = (_id_of(raw).id for raw in files.raw(some))
+            self._ids |= {
+                row: name if isinstance(name, str) else None for row, name in zip(some.tolist(), ids, strict=True)
+            }
         self._next_bad = 0
 
     def drop(self, file: int, begin: int, end: int, block: memoryview) -> None:
@@ -112,7 +183,7 @@ class _Lost:
             raw = bytes(block[rows.begin_R[row] - start : rows.end_R[row] - start])
             evidence = {
                 "kept_id": self._ids[kept],
-                "kept_file": self._out.names[rows.file_R[kept]],
+                "kept_file": self._names[rows.file_R[kept]],
                 "kept_line": int(rows.line_R[kept]),
                 "jaccard": round(shared / union, 6),
                 "shared": shared,
@@ -135,18 +206,23 @@ class _Lost:
             self._next_bad += 1
 
 
-def figures(known: Candidates, gone: Removals, rows: Rows) -> dict[str, Any]:
+def figures(known: Known, gone: Removals, files: RowFiles) -> dict[str, Any]:
     """What the manifest tells of it."""
-    before = np.bincount(rows.source_R, minlength=len(rows.sources))
+    rows, fixed = files.rows(), known.fixed
+    before = np.bincount(rows.source_R[fixed:], minlength=len(rows.sources))
     lost = np.bincount(rows.source_R[gone.rows_R], minlength=len(rows.sources))
-    return {
-        "before": len(rows.file_R),
+    told = {
+        "before": len(rows.file_R) - fixed,
         "removed": len(gone.rows_R),
-        "after": len(rows.file_R) - len(gone.rows_R),
+        "after": len(rows.file_R) - fixed - len(gone.rows_R),
         "method": known.method,
         "exact": known.exact,
         "missed_share": known.missed_share,
-        "wordless": int((known.same < 0).sum()),
+        "wordless": int((known.same[fixed:] < 0).sum()),
         "clusters": len(np.unique(gone.kept_R)),
         "sources_over_half_removed": sorted(rows.sources[name] for name in np.flatnonzero(lost > ALARM * before)),
     }
+    if files.others:
+        unreadable = sum(file < len(files.others) for file, _ in rows.bad)
+        told["against"] = {"rows": fixed, "unreadable": unreadable, "removed": int((gone.kept_R < fixed).sum())}
+    return told

@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
-from phase0.dataset import Manifest, expand
+from phase0.dataset import Manifest, expand, file_digest
 from phase0.dedup import Clusters, Keep, Method, On, load_kernels, text_of
 from phase0.errors import UsageError
 from phase0.progress import SILENT, Progress
-from phase0.stages.output import stage_output
+from phase0.stages.output import check_output, relative, stage_output
 from phase0.stages.parts import finished, parts_folder
 
 _NAMED = 5
@@ -26,6 +26,7 @@ class Rule(TypedDict, total=False):
     method: Method
     clusters: Clusters
     keep: Keep
+    against: Iterable[str | Path]
 
 
 class Work(Rule, total=False):
@@ -33,6 +34,7 @@ class Work(Rule, total=False):
 
     per_source_alarm: bool
     workers: int | None
+    max_memory: str | int | None
 
 
 def deduplicate(
@@ -45,8 +47,10 @@ def deduplicate(
     method: Method = "auto",
     clusters: Clusters = "greedy",
     keep: Keep = "best",
+    against: Iterable[str | Path] = (),
     per_source_alarm: bool = True,
     workers: int | None = None,
+    max_memory: str | int | None = None,
     progress: Progress = SILENT,
 ) -> Manifest:
     """Keep one row of any rows whose word sets reach a Jaccard similarity of `threshold`.
@@ -54,30 +58,49 @@ def deduplicate(
     Words and Jaccard are as `phase0.dedup` defines them. Of two rows the one with the higher quality_score stays, then
     the one with the longer response, then the one whose line is greater as bytes; so what stays does not depend on the
     order of rows or files. (`keep="longest"` looks at the length before the score; `keep="first"` at nothing but the
-    order, so there it counts.) Kept rows leave in input order, byte for byte. With `per_source_alarm` a source that
-    loses more than half of its rows is named.
+    order, so there it counts.) Kept rows leave in input order, byte for byte. Rows that resemble one in the files of
+    `against` go, however they rank; of those files nothing is written. With `per_source_alarm` a source that loses more
+    than half of its rows is named. What does not fit into `max_memory` ("8GiB", or bytes; else most of what is free) is
+    done on disk beside the output and in parts, with the same result.
     """
     if keep not in get_args(Keep):
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
     load_kernels(progress)
-    from phase0.dedup.near import asked, candidates, removals
-    from phase0.stages.dedup_files import figures, ranked, write
+    from phase0.dedup.memory import bounded
+    from phase0.dedup.near import asked, decided, read
+    from phase0.stages.dedup_files import figures, rank_of, write
     from phase0.stages.row_files import RowFiles
 
-    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1)
+    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
-    paths = expand(inputs)
-    settings = dedup_settings(threshold=threshold, on=on, shingle=shingle, method=method, clusters=clusters, keep=keep)
-    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as folder:
-        files = RowFiles(paths, on, folder)
-        known = candidates(files, how, progress)
-        gone = removals(known, ranked(known, files, keep), how, progress)
-        progress.start("write kept rows", len(known.same))
+    paths, others = expand(inputs), expand(against) if against else []
+    check_output(Path(output), others)
+    if twice := {path.resolve() for path in paths} & {path.resolve() for path in others}:
+        raise UsageError(f"{min(twice)} is an input and also what inputs are compared with: all of its rows would go")
+    settings = dedup_settings(
+        output,
+        threshold=threshold,
+        on=on,
+        shingle=shingle,
+        method=method,
+        clusters=clusters,
+        keep=keep,
+        against=others,
+    )
+    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as parts, bounded(how.memory):
+        out.looks_at(others)
+        how = how._replace(memory=how.memory._replace(folder=parts))
+        files = RowFiles(paths, on, parts, others)
+        known = read(files, how, progress, files.firsts)
+        gone = decided(known, rank_of(files, keep), how, progress).removals
+        progress.start("write kept rows", len(known.same) - known.fixed)
         write(out, files, gone, progress)
-        out.figures = {"threshold": settings["threshold"]} | figures(known, gone, files.rows())
+        out.figures = {"threshold": settings["threshold"]} | figures(known, gone, files)
         if per_source_alarm:
             _alarm(out.figures["sources_over_half_removed"], progress)
         progress.finish()
+    if others and out.figures["against"]["unreadable"]:
+        progress.warn(f"{out.figures['against']['unreadable']} lines of what inputs are compared with are no rows")
     return finished(Path(output))
 
 
@@ -88,9 +111,14 @@ def _alarm(sources: Sequence[str], progress: Progress) -> None:
         progress.warn(f"more than half of the rows are near-duplicates in: {', '.join(sources[:_NAMED])}{more}")
 
 
-def dedup_settings(**rule: Unpack[Rule]) -> dict[str, Any]:
+def dedup_settings(output: str | Path, **rule: Unpack[Rule]) -> dict[str, Any]:
     """What a manifest says of how rows were compared. What is as usual is named only where rows are compared."""
     threshold, on, shingle = rule.get("threshold", "0.8"), rule.get("on", "both"), rule.get("shingle", 5)
     settings = {"threshold": str(Decimal(str(threshold)).normalize()), "on": on, "shingle": shingle}
     usual = {"method": "auto", "clusters": "greedy", "keep": "best"}
-    return settings | {name: value for name, value in rule.items() if usual.get(name, value) != value}
+    settings |= {name: value for name, value in rule.items() if usual.get(name, value) != value}
+    others = expand(rule["against"]) if rule.get("against") else []
+    if others:
+        folder = Path(output).parent
+        settings["against"] = [{"path": relative(path, folder), "digest": file_digest(path)} for path in others]
+    return settings

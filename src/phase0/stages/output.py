@@ -55,10 +55,11 @@ class StageOutput:
         self.stage, self.path, self.inputs, self.settings = stage, path, list(inputs), settings
         self.figures: dict[str, Any] = {}
         self.rejected: list[Rejected] = []
-        self.names = _names(self.inputs, path.parent)  # what dropped rows call the file they came from
+        self.names = names(self.inputs, path.parent)  # what dropped rows call the file they came from
         self.sums = [Sums() for _ in inputs]
         self._marks = [_mark(item) for item in inputs]
         self._digests = [_digest(item) for item in inputs]
+        self._looked_at: list[tuple[Path, _Mark]] = []
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._beside: list[Path] = []
         self._files: ExitStack
@@ -74,6 +75,10 @@ class StageOutput:
         self._files = files
         self._kept = files.enter_context(writer(self.path))
         self._dropped = files.enter_context(atomic(meta_folder(self.path) / "dropped.jsonl"))
+
+    def looks_at(self, paths: Sequence[Path]) -> None:
+        """These files decide too, and are not inputs: they may not change meanwhile."""
+        self._looked_at += [(path, _mark(path)) for path in paths]
 
     def beside(self, path: Path) -> Writer:
         """A further file, with as many rows as the output, that is published with it."""
@@ -126,7 +131,7 @@ class StageOutput:
 
     def check_inputs(self) -> None:
         """Raise DataError when an input is no longer the file whose digest the manifest will state."""
-        for path, mark in zip(self.inputs, self._marks, strict=True):
+        for path, mark in [*zip(self.inputs, self._marks, strict=True), *self._looked_at]:
             if _mark(path) != mark:
                 raise DataError(f"{path} was changed while {self.stage} was reading it; run the same again")
 
@@ -230,7 +235,7 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def _names(inputs: Sequence[Path], folder: Path) -> list[str]:
+def names(inputs: Sequence[Path], folder: Path) -> list[str]:
     """Names of files: alone where that tells them apart, else the way to them."""
     seen = Counter(path.name for path in inputs)
     return [path.name if seen[path.name] == 1 else relative(path, folder) for path in inputs]

@@ -26,7 +26,7 @@ from phase0.dataset.containers import Kind, is_compressed, kind_of, opened
 from phase0.dataset.reading import not_json
 from phase0.dataset.rows import MAX_ROW, NOT_JSON
 from phase0.dedup import On, text_of
-from phase0.dedup.flat import I64, Chunk, Flat, joined
+from phase0.dedup.flat import I64, Chunk, Flat, Part, joined
 from phase0.dedup.kernels.json import newlines
 from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
 from phase0.errors import RowError
@@ -34,6 +34,8 @@ from phase0.errors import RowError
 UNKNOWN = "unknown"  # the source of a row that names none
 
 _BLOCK = 1 << 20  # bytes of a file that are read together
+_PACKED = 4  # times as many bytes as in a compressed file, about
+_SAMPLES, _SAMPLE = 12, 1 << 17  # places, and bytes at each, from which it is told how much there will be
 _PADDING = bytes(8)
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
@@ -76,10 +78,15 @@ _decode = msgspec.json.Decoder(_Texts).decode
 
 
 class RowFiles:
-    """Files of rows as `Texts`. Mutable: `chunks` learns where the rows are, then `rows` and `take` can tell."""
+    """Files of rows as `Texts`, behind those of another dataset with which they are compared.
 
-    def __init__(self, paths: Sequence[Path], on: On, folder: Path) -> None:
-        self._paths = list(paths)
+    Mutable: `chunks` learns where the rows are, then `rows` and `take` can tell.
+    """
+
+    def __init__(self, paths: Sequence[Path], on: On, folder: Path, others: Sequence[Path] = ()) -> None:
+        self.others = list(others)
+        self._paths = paths = [*others, *paths]
+        self._are_lines = [_are_lines(path) for path in paths]
         self._plain = list(paths)  # where the bytes of each file's rows are
         self._on, self._folder = on, folder
         self._chunks: list[_Lines] = []
@@ -88,13 +95,29 @@ class RowFiles:
         self._rows: Rows | None = None
 
     def hint(self) -> int:
-        return sum(path.stat().st_size for path in self._paths)
+        sizes = [path.stat().st_size for path in self._paths]
+        return sum(size if lines else _PACKED * size for size, lines in zip(sizes, self._are_lines, strict=True))
+
+    def sample(self) -> Part | None:
+        paths = [path for path, lines in zip(self._paths, self._are_lines, strict=True) if lines]
+        ends = np.cumsum([path.stat().st_size for path in paths])
+        texts, used = [], 0
+        for at in range(0, int(ends[-1]) if paths else 0, max(1, int(ends[-1]) // _SAMPLES)):
+            file = int(np.searchsorted(ends, at, side="right"))
+            with opened(paths[file]) as lines:
+                lines.seek(at - int(ends[file]) + paths[file].stat().st_size)
+                block = lines.read(_SAMPLE)
+            block = block[block.find(b"\n") + 1 : block.rfind(b"\n") + 1]
+            read = _read(block + _PADDING, len(block), self._on, is_first=False).texts
+            texts += [read.text_B[begin:end] for begin, end in pairwise(read.starts_D1.tolist())]
+            used += len(block)
+        return Part(joined(texts), self.hint() / used) if texts else None
 
     def chunks(self) -> Iterator[Chunk]:
         for file, path in enumerate(self._paths):
             if path.stat().st_size == 0:
                 continue
-            if kind_of(path) is not Kind.LINES or is_compressed(path):
+            if not self._are_lines[file]:
                 self._plain[file] = self._laid_out(file, path)
             for begin, block in _blocks(self._plain[file]):
                 chunk = _Lines(file, begin, block, self._on)
@@ -105,14 +128,16 @@ class RowFiles:
         block = b"\n".join(self.raw(rows))
         return _read(block + _PADDING, len(block), self._on, is_first=False).texts
 
-    def raw(self, rows: I64) -> list[bytes]:
-        """The JSON of these rows."""
+    def raw(self, rows: I64, begin: int = 0, length: int = MAX_ROW) -> list[bytes]:
+        """The JSON of these rows, or what it has from byte `begin` on."""
         known = self.rows()
         by_file = defaultdict[int, list[int]](list)
         for at, file in enumerate(known.file_R[rows].tolist()):
             by_file[file].append(at)
         found = [b""] * len(rows)
-        begins, ends = known.begin_R[rows].tolist(), known.end_R[rows].tolist()
+        lasts = known.end_R[rows]
+        starts = np.minimum(known.begin_R[rows] + begin, lasts)
+        begins, ends = starts.tolist(), np.minimum(starts + length, lasts).tolist()
         for file, places in by_file.items():
             with opened(self._plain[file]) as opened_file:
                 for at in places:
@@ -122,6 +147,10 @@ class RowFiles:
     def path(self, file: int) -> Path:
         """Where the bytes of a file's rows are."""
         return self._plain[file]
+
+    def firsts(self) -> int:
+        """How many rows are of the other dataset. To be asked once every chunk was read."""
+        return int(np.searchsorted(self.rows().file_R, len(self.others))) if self.others else 0
 
     def rows(self) -> Rows:
         """What was read. To be asked once every chunk was."""
@@ -173,6 +202,10 @@ class RowFiles:
                     numbers.append(row[0])
                     out.write(row[1] + b"\n")
         return plain
+
+
+def _are_lines(path: Path) -> bool:
+    return path.stat().st_size == 0 or (kind_of(path) is Kind.LINES and not is_compressed(path))
 
 
 class _Lines:

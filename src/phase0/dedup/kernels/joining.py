@@ -4,7 +4,11 @@ Two sets with J >= p/q share one of the first |x| - ceil(|x| p/q) + 1 keys of ea
 |y| - ceil(2 p |y| / (p + q)) + 1 do, as they share at least (|x| + |y|) p / (p + q). So each key of a prefix becomes an
 entry, sets meet at the first key they share, and what they share from there on is counted. All is in integers.
 
-Shapes: D rows, S keys, N sets in ascending order of size, E entries by partition of keys, X partitions, P pairs.
+Sets are of one of two kinds, and a join answers pairs of equal kind or pairs of different kind (`apart`): the latter
+join what is new with what was decided, without looking at pairs within either.
+
+Shapes: D rows, S keys, N sets in ascending order of size, E entries by partition of keys, X partitions, P pairs, T
+slots of a table.
 """
 
 from __future__ import annotations
@@ -12,30 +16,37 @@ from __future__ import annotations
 import numpy as np
 
 from phase0.dedup.kernels.bits import ones
-from phase0.dedup.kernels.compiling import I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing
+from phase0.dedup.kernels.compiling import BYTES, I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing, word
 
+FOUND_BY_LARGER, KIND, SHIFT = 1, 2, 2  # an entry's set is set << SHIFT, its kind, and who may find it there
 _ONE = np.uint64(1)
 
 
-@kernel(count, U64, U64, I64, I64, I32, allocates=True)
-def collapse(prints_D: Array, keys_S: Array, starts_D: Array, sizes_D: Array, same_D: Array) -> int:
-    """The first row with the same set as each, -1 for the empty set. Answers how many different sets there are."""
-    slots = 16
-    while slots < 2 * len(prints_D):
-        slots *= 2
-    table = np.full(slots, -1, np.int32)
-    mask = np.uint64(slots - 1)
-    distinct = 0
-    for row in range(len(prints_D)):
+@kernel(nothing, U64, U64, I64, I64, count, count, I32, I32)
+def collapse(
+    prints_D: Array,
+    keys_S: Array,
+    starts_D: Array,
+    sizes_D: Array,
+    first: int,
+    last: int,
+    table_T: Array,
+    same_D: Array,
+) -> None:
+    """The first row with the same set as each of the rows `first` to `last - 1`, -1 for the empty set.
+
+    `table_T` comes as -1 to the first call, and as the last one left it to the next.
+    """
+    mask = np.uint64(len(table_T) - 1)
+    for row in range(first, last):
         same_D[row] = -1
         size = sizes_D[row]
         slot = (prints_D[row] ^ prints_D[row] >> np.uint64(32)) & mask
         while size and same_D[row] < 0:
-            other = table[slot]
+            other = table_T[slot]
             if other < 0:
-                table[slot] = row
+                table_T[slot] = row
                 same_D[row] = row
-                distinct += 1
             elif prints_D[other] == prints_D[row] and sizes_D[other] == size:
                 here, there, i = starts_D[row], starts_D[other], 0
                 while i < size and keys_S[here + i] == keys_S[there + i]:
@@ -43,7 +54,6 @@ def collapse(prints_D: Array, keys_S: Array, starts_D: Array, sizes_D: Array, sa
                 if i == size:
                     same_D[row] = other
             slot = (slot + _ONE) & mask
-    return distinct
 
 
 @kernel(count, count, count, count)
@@ -71,11 +81,12 @@ def count_entries(
             counts_X[keys_S[i] & mask] += 1
 
 
-@kernel(nothing, U64, I64, I64, count, count, count, count, count, I64, U64, I32, I32)
+@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, U64, I32, I32)
 def place_entries(
     keys_S: Array,
     starts_N: Array,
     sizes_N: Array,
+    kinds_N: Array,
     first: int,
     last: int,
     p: int,
@@ -86,18 +97,19 @@ def place_entries(
     sets_E: Array,
     rests_E: Array,
 ) -> None:
-    """Write the entries of the sets `first` to `last - 1` from `next_X` on: the key, the set * 2 + whether larger sets
-    may look for it there, and how many keys of the set there are from this one on."""
+    """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the set
+    with its kind and whether larger sets may look for it there, and how many keys of it there are from this one on."""
     mask = np.uint64((1 << bits) - 1)
     for one in range(first, last):
         start, size = starts_N[one], sizes_N[one]
         found_by_larger = size - at_least(2 * size, p, p + q) + 1
         for i in range(size - at_least(size, p, q) + 1):
             entry = next_X[keys_S[start + i] & mask]
-            keys_E[entry] = keys_S[start + i]
-            sets_E[entry] = 2 * one + (i < found_by_larger)
-            rests_E[entry] = size - i
-            next_X[keys_S[start + i] & mask] = entry + 1
+            if entry >= 0:
+                keys_E[entry] = keys_S[start + i]
+                sets_E[entry] = one << SHIFT | kinds_N[one] * KIND | (i < found_by_larger)
+                rests_E[entry] = size - i
+                next_X[keys_S[start + i] & mask] = entry + 1
 
 
 @kernel(count, U64, count, count, count, count, count)
@@ -146,8 +158,81 @@ def may_reach(sketches_N8: Array, one: int, other: int, most: int) -> bool:
     return differing <= most
 
 
+@kernel(count, U64, I32, I32, word, count, count)
+def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, bits: int) -> int:
+    """Where sets of this kind with this key are, or begin to be, in the table of a partition."""
+    mask = np.uint64(len(table_T) - 1)
+    slot = (key >> np.uint64(bits)) & mask
+    while table_T[slot] >= 0 and (keys_E[table_T[slot]] != key or sets_E[table_T[slot]] & KIND != kind):
+        slot = (slot + _ONE) & mask
+    return slot
+
+
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I32, I32, count, flag, I64, count),
+    *(I32, I32, I32, I64),
+)
+def join_partition(
+    keys_S: Array,
+    starts_N: Array,
+    sizes_N: Array,
+    sketches_N8: Array,
+    p: int,
+    q: int,
+    bits: int,
+    keys_E: Array,
+    sets_E: Array,
+    rests_E: Array,
+    table_T: Array,
+    following_E: Array,
+    apart: int,
+    counted: bool,
+    limits: Array,
+    found: int,
+    ones_P: Array,
+    others_P: Array,
+    shared_P: Array,
+    seen: Array,
+) -> int:
+    """See `join`. `table_T` comes as -1; `found` pairs were found before."""
+    for entry in range(len(keys_E)):
+        key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
+        slot = slot_of(keys_E, sets_E, table_T, key, kind ^ apart, bits)
+        size, start = sizes_N[one], starts_N[one]
+        smallest = at_least(size, p, q)
+        earlier = table_T[slot]
+        while earlier >= 0:  # from the largest down, as entries came in ascending order of size
+            other, other_rest = np.int64(sets_E[earlier] >> SHIFT), rests_E[earlier]
+            if sizes_N[other] < smallest:
+                break
+            earlier = following_E[earlier]
+            sizes = size + sizes_N[other]
+            needed = at_least(sizes, p, p + q)
+            if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
+                continue
+            seen[0] += 1
+            if seen[0] > limits[1]:
+                stopped: int = limits[0] + 1
+                return stopped
+            if may_reach(sketches_N8, one, other, sizes - 2 * needed):
+                there, shared = starts_N[other], np.int64(0)
+                if counted:
+                    shared = meet(keys_S, start, start + size, there, there + sizes_N[other], key, needed)
+                if shared >= 0:
+                    if found < len(ones_P):
+                        ones_P[found], others_P[found], shared_P[found] = one, other, shared
+                    found += 1
+                    if found > limits[0]:
+                        return found
+        if sets_E[entry] & FOUND_BY_LARGER:
+            home = slot_of(keys_E, sets_E, table_T, key, kind, bits) if apart else slot
+            following_E[entry] = table_T[home]
+            table_T[home] = entry
+    return found
+
+
+@kernel(
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count, flag, flag, I64),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -165,50 +250,47 @@ def join(
     starts_X1: Array,
     first: int,
     last: int,
+    apart: bool,
+    counted: bool,
+    limits: Array,
     ones_P: Array,
     others_P: Array,
     shared_P: Array,
     seen: Array,
 ) -> int:
-    """Every pair with J >= p/q that meets in the partitions first to last - 1. Answers how many, also where they are
-    more than there is room for. seen[0] grows by the pairs whose sketches were compared."""
+    """Every pair with J >= p/q, of different kind if `apart`, else of equal kind, that meets in the partitions first to
+    last - 1. Answers how many, also where they are more than there is room for. It stops, and answers limits[0] + 1,
+    where they are more than limits[0], or where more than limits[1] sketches would be compared.
+
+    Unless they are to be `counted`, no key is looked up, and pairs are those whose sketches allow it: some of them do
+    not reach p/q, and they come once for each key they meet at. seen[0] grows by how many sketches were compared.
+    """
     widest = 0
     for part in range(first, last):
         widest = max(widest, starts_X1[part + 1] - starts_X1[part])
     table, following = np.empty(table_size(widest), np.int32), np.empty(widest, np.int32)
-    found = 0
+    other_kind, found = KIND * apart, 0
     for part in range(first, last):
         begin, end = starts_X1[part], starts_X1[part + 1]
-        keys, sets, rests = keys_E[begin:end], sets_E[begin:end], rests_E[begin:end]
-        slots = table_size(len(keys))
-        mask = np.uint64(slots - 1)
+        slots = table_size(end - begin)
         table[:slots] = -1
-        for entry in range(len(keys)):
-            key, one, rest = keys[entry], np.int64(sets[entry] >> 1), rests[entry]
-            slot = (key >> np.uint64(bits)) & mask
-            while table[slot] >= 0 and keys[table[slot]] != key:
-                slot = (slot + _ONE) & mask
-            size, start = sizes_N[one], starts_N[one]
-            smallest = at_least(size, p, q)
-            earlier = table[slot]
-            while earlier >= 0:  # from the largest down, as entries came in ascending order of size
-                other, other_rest = np.int64(sets[earlier] >> 1), rests[earlier]
-                if sizes_N[other] < smallest:
-                    break
-                earlier = following[earlier]
-                sizes = size + sizes_N[other]
-                needed = at_least(sizes, p, p + q)
-                if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
-                    continue
-                seen[0] += 1
-                if may_reach(sketches_N8, one, other, sizes - 2 * needed):
-                    there = starts_N[other]
-                    shared = meet(keys_S, start, start + size, there, there + sizes_N[other], key, needed)
-                    if shared >= 0:
-                        if found < len(ones_P):
-                            ones_P[found], others_P[found], shared_P[found] = one, other, shared
-                        found += 1
-            if sets[entry] & 1:
-                following[entry] = table[slot]
-                table[slot] = entry
+        found = join_partition(
+            *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits),
+            *(keys_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
+            *(other_kind, counted, limits, found, ones_P, others_P, shared_P, seen),
+        )
+        if found > limits[0]:
+            return found
     return found
+
+
+@kernel(nothing, U64, I64, I64, count, count, I32, I32, I32)
+def count_pairs(
+    keys_S: Array, starts_N: Array, sizes_N: Array, p: int, q: int, ones_P: Array, others_P: Array, shared_P: Array
+) -> None:
+    """How many keys each pair of sets shares, or -1 if J < p/q."""
+    for pair in range(len(ones_P)):
+        one, other = ones_P[pair], others_P[pair]
+        here, there, size, other_size = starts_N[one], starts_N[other], sizes_N[one], sizes_N[other]
+        needed = at_least(size + other_size, p, p + q)
+        shared_P[pair] = shared_keys(keys_S, here, here + size, there, there + other_size, needed)

@@ -1,0 +1,150 @@
+"""What looking for pairs is told and answers, by whichever method.
+
+Shapes: D rows, N sets in ascending order of size, P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phase0.dedup.flat import I64, U8
+from phase0.dedup.kernels.joining import count_pairs
+from phase0.dedup.memory import UNLIMITED, Memory
+from phase0.dedup.sets import U64, Sets
+from phase0.dedup.threads import in_order
+from phase0.progress import Progress
+
+I32 = npt.NDArray[np.int32]
+
+NO_LIMIT = 1 << 62
+_COMPARED = 8  # times as many sketches as pairs may be compared; real rows need up to 2 at a threshold of 0.6
+_PAIR_ON_DISK = 80 << 10  # bytes that become resident for a pair: systems map some pages around the one that is read
+
+
+class Pairs(NamedTuple):
+    """Pairs of sets, numbered by their first row, and how many keys each pair shares."""
+
+    ones_P: I32  # noqa: N815 - the suffix is the shape
+    others_P: I32  # noqa: N815
+    shared_P: I32  # noqa: N815
+    compared: int  # pairs that met at a key
+
+
+class Ordered(NamedTuple):
+    """Different sets in ascending order of size."""
+
+    rows_N: I32  # noqa: N815 - the first row of each
+    starts_N: I64  # noqa: N815
+    sizes_N: I64  # noqa: N815
+    kinds_N: U8  # noqa: N815
+    sketches_N8: U64  # noqa: N815
+    apart: bool  # whether pairs of different kind are looked for, and not those of equal kind
+
+
+class Looking(NamedTuple):
+    """Among which sets pairs are looked for, and with what."""
+
+    sets: Sets
+    threshold: Fraction
+    workers: int
+    memory: Memory = UNLIMITED
+
+    def room(self) -> int:
+        """Bytes left beside what is kept of rows and the keys."""
+        memory, sets = self.memory, self.sets
+        keys = memory.window() if sets.shelf is not None else sets.keys_S.nbytes
+        return max(memory.limit - memory.held(len(sets.sizes_D)) - keys, memory.limit // 16)
+
+    def spans(self, ordered: Ordered, least: int) -> list[tuple[int, int]]:
+        """All sets in pieces of work: at least so many, and so many that what is read from disk fits into memory."""
+        read = self.workers * int(ordered.sizes_N.sum()) * 8 if self.sets.shelf is not None else 0
+        spans = max(least, min(1 << 14, -(-read // self.memory.window())), 1)
+        return list(pairwise(np.linspace(0, len(ordered.rows_N), spans + 1).astype(np.int64).tolist()))
+
+
+class Limits(NamedTuple):
+    """How many pairs may be found, and how many sketches compared, before looking for pairs ends without an answer."""
+
+    pairs: int
+    compared: int
+
+    @classmethod
+    def of(cls, ordered: Ordered, pairs: int, repeated: int = 1) -> Limits:
+        """With a limit to pairs, each of which may be met so many times. Against what stays everything is compared:
+        smaller blocks would not compare less."""
+        endless = ordered.apart or pairs >= NO_LIMIT // _COMPARED
+        return cls(min(pairs * repeated, NO_LIMIT), NO_LIMIT if endless else pairs * _COMPARED)
+
+
+Find = Callable[[Ordered, int, Progress], Pairs | None]
+"""Pairs that reach the threshold, each once, in no order that means anything; None where they are more than so many."""
+
+
+def by_size(sets: Sets, firsts: I64, others: I64 | None = None) -> Ordered:
+    """Sets, given by their first rows, in ascending order of size; with `others`, which are met and never meet."""
+    rows = firsts if others is None else np.concatenate((firsts, others))
+    kinds = np.zeros(len(rows), np.uint8)
+    kinds[len(firsts) :] = 1
+    order = np.argsort(sets.sizes_D[rows], kind="stable")
+    rows_N = rows[order].astype(np.int32)  # noqa: N806
+    sizes, starts, sketches = sets.sizes_D[rows_N], sets.starts_D[rows_N], sets.sketches_D8[rows_N]
+    return Ordered(rows_N, starts, sizes, kinds[order], sketches, apart=others is not None)
+
+
+def all_of(parts: list[Pairs]) -> Pairs:
+    """Pairs that were found part by part."""
+    parts = parts or [no_pairs()]
+    ones, others, shared = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Pairs(ones, others, shared, sum(part.compared for part in parts))
+
+
+def no_pairs() -> Pairs:
+    """No pairs at all."""
+    none = np.empty(0, np.int32)
+    return Pairs(none, none, none, 0)
+
+
+def finished(ordered: Ordered, pairs: Pairs, limit: int, progress: Progress, note: str = "") -> Pairs | None:
+    """Pairs of places in the order of size, as pairs of first rows; None where they are more than so many."""
+    if len(pairs.ones_P) > limit:
+        progress.finish("too many pairs to be held")
+        return None
+    progress.finish(f"{len(pairs.ones_P)} pairs of different texts{note}")
+    rows = ordered.rows_N
+    return pairs._replace(ones_P=rows[pairs.ones_P], others_P=rows[pairs.others_P])
+
+
+def each_once(pairs: Pairs) -> Pairs:
+    """Pairs without repetition, by the larger set and then by the smaller."""
+    found = np.unique(pairs.ones_P.astype(np.int64) << 32 | pairs.others_P)
+    ones, others = (found >> 32).astype(np.int32), (found & 0xFFFFFFFF).astype(np.int32)
+    return Pairs(ones, others, np.zeros(len(found), np.int32), pairs.compared)
+
+
+def counted(looking: Looking, ordered: Ordered, pairs: Pairs) -> Pairs:
+    """Those of some possible pairs that reach the threshold, read from disk in an order in which neighbours share
+    pages."""
+    sets, (p, q) = looking.sets, looking.threshold.as_integer_ratio()
+    arrays = (sets.keys_S, ordered.starts_N, ordered.sizes_N, p, q)
+    step = max(16, looking.memory.window() // (_PAIR_ON_DISK * looking.workers))
+
+    def parts() -> Iterator[tuple[Callable[..., None], slice]]:
+        for at in range(0, len(pairs.ones_P), step):
+            yield count, slice(at, at + step)
+
+    def count(part: slice) -> None:
+        count_pairs(*arrays, pairs.ones_P[part], pairs.others_P[part], pairs.shared_P[part])
+        sets.release()
+
+    with ThreadPoolExecutor(looking.workers) as pool:
+        for _ in in_order(pool, looking.workers, parts()):
+            pass
+    true = pairs.shared_P >= 0
+    return Pairs(pairs.ones_P[true], pairs.others_P[true], pairs.shared_P[true], pairs.compared)
