@@ -86,8 +86,8 @@ def scramble_sketches(*arguments: Any) -> None:
     sketches[:] = np.random.default_rng(1).integers(0, 2**63, sketches.shape, np.uint64)
 
 
-def all_of_a_size_are_one(prints: Any, keys: Any, starts: Any, sizes: Any, same: Any) -> int:
-    return joining.collapse(sizes.astype(np.uint64), np.zeros_like(keys), starts, sizes, same)
+def all_of_a_size_are_one(prints: Any, keys: Any, starts: Any, sizes: Any, *rest: Any) -> None:
+    joining.collapse(sizes.astype(np.uint64), np.zeros_like(keys), starts, sizes, *rest)
 
 
 def shift(part: str, by: int) -> Kernel:

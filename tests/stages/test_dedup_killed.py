@@ -270,7 +270,6 @@ def test_a_disk_that_is_full_when_the_manifest_is_written_leaves_no_manifest(pla
     check_rerun(place, run)
 
 
-@pytest.mark.xfail(reason="a MemoryError is told as a bug of phase0", strict=True)
 @pytest.mark.parametrize("most", [1 << 15, 1 << 16, 1 << 17])
 def test_too_little_memory_ends_with_one_line_and_leaves_nothing_half_written(
     most: int, place: Place, run: Run

@@ -107,7 +107,7 @@ def place_entries(
             entry = next_X[keys_S[start + i] & mask]
             if entry >= 0:
                 keys_E[entry] = keys_S[start + i]
-                sets_E[entry] = one << SHIFT | kinds_N[one] * KIND | (i < found_by_larger)
+                sets_E[entry] = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
                 rests_E[entry] = size - i
                 next_X[keys_S[start + i] & mask] = entry + 1
 
