@@ -13,7 +13,7 @@ import numpy as np
 from phase0.dedup.kernels.bits import load64
 from phase0.dedup.kernels.compiling import BYTES, I64, TEXT, U32, Array, count, kernel, nothing, point
 
-PADDING = 8  # zeros behind each row, so that eight bytes can be loaded at its last
+PADDING = 64  # zeros behind each row, so that as many bytes can be looked at from its last on
 SEPARATOR = 0
 ODD = 0xFFFFFFFF  # what becomes of this character depends on its neighbours
 ALONE = 1 << 31  # flag: this character is a token by itself
