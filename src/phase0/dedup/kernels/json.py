@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.bits import below64, equal64, load64, trailing_zeros
+from phase0.dedup.kernels.bits import below64, equal64, load64, ones, trailing_zeros
 from phase0.dedup.kernels.compiling import TEXT, Array, count, flag, kernel
 
 PADDING = 64  # bytes behind all text
@@ -33,9 +33,11 @@ def line_end(text_B: Array, at: int, end: int) -> int:
 def newlines(text_B: Array, end: int) -> int:
     """How many newlines stand before `end`."""
     total = 0
-    span = text_B[:end]
-    for i in range(len(span)):
-        total += np.int64(span[i] == 10)
+    for at in range(0, end, 64):
+        found = equal64(text_B, at, 10)
+        if end - at < 64:
+            found &= (np.uint64(1) << np.uint64(end - at)) - np.uint64(1)
+        total += ones(found)
     return total
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.bits import copy64, equal64, trailing_zeros
+from phase0.dedup.kernels.bits import below64, copy64, equal64, ones, trailing_zeros
 from phase0.dedup.kernels.canonical import write_point
 from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel
 from phase0.dedup.kernels.json import (
@@ -35,11 +35,12 @@ MISSING, NULL = -1, -2
 @kernel(flag, TEXT, count, count)
 def is_ascii(text_B: Array, begin: int, end: int) -> bool:
     """Whether all bytes are below 128."""
-    seen = np.uint8(0)
-    span = text_B[begin:end]
-    for i in range(len(span)):
-        seen |= span[i]
-    return seen < 128
+    while begin < end:
+        other = ~below64(text_B, begin, 128)
+        if other != 0:
+            return begin + trailing_zeros(other) >= end
+        begin += 64
+    return True
 
 
 @kernel(count, TEXT, count, count, BYTES, count)
@@ -78,9 +79,12 @@ def unescape(text_B: Array, at: int, end: int, out_B: Array, to: int) -> int:
 def characters(text_B: Array, begin: int, end: int) -> int:
     """How many code points valid UTF-8 holds: its bytes that continue none."""
     total = 0
-    span = text_B[begin:end]
-    for i in range(len(span)):
-        total += np.int64(span[i] & 0xC0 != 0x80)
+    while begin < end:
+        leading = below64(text_B, begin, 0x80) | ~below64(text_B, begin, 0xC0)
+        if end - begin < 64:
+            leading &= (np.uint64(1) << np.uint64(end - begin)) - np.uint64(1)
+        total += ones(leading)
+        begin += 64
     return total
 
 
