@@ -17,7 +17,9 @@ from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE
 
 
 def padded(raw: bytes) -> np.ndarray:
-    return np.frombuffer(raw + b'"]}}tru\n' * (kernels.PADDING // 8), np.uint8)  # what stands behind the end must not matter
+    return np.frombuffer(
+        raw + b'"]}}tru\n' * (kernels.PADDING // 8), np.uint8
+    )  # what stands behind the end must not matter
 
 
 def rows_of(block: bytes, on: int = BOTH) -> list[tuple]:

@@ -35,5 +35,11 @@ def kernel(result: Any, *arguments: Any, allocates: bool = False, inline: bool =
     What makes no arrays of its own need not count who holds those it is given (numba's `_nrt`): counting on every call
     of an inner function took half of the time.
     """
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": allocates, "forceinline": inline}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "cache": True,
+        "error_model": "numpy",
+        "_nrt": allocates,
+        "forceinline": inline,
+    }
     return cast("Callable[[_Kernel], _Kernel]", njit(result(*arguments), **options))
