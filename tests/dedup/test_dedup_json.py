@@ -17,13 +17,15 @@ from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE
 
 
 def padded(raw: bytes) -> np.ndarray:
-    return np.frombuffer(raw + b'"]}}tru\n', np.uint8)  # what stands behind the end must not matter
+    return np.frombuffer(
+        raw + b'"]}}tru\n' * (kernels.PADDING // 8), np.uint8
+    )  # what stands behind the end must not matter
 
 
 def rows_of(block: bytes, on: int = BOTH) -> list[tuple]:
     """(begin, end, line, text or None where in doubt, length, quality, source)"""
     room = block.count(b"\n") + 1
-    out, starts = np.empty(len(block) + 8, np.uint8), np.empty(room + 1, np.int64)
+    out, starts = np.empty(len(block) + kernels.PADDING, np.uint8), np.empty(room + 1, np.int64)
     begins, ends, lines, lengths, source_begins, source_ends = np.empty((6, room), np.int64)
     quality = np.empty(room, np.float64)
     found = row_kernels.read_rows(

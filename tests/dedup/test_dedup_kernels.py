@@ -58,6 +58,19 @@ def test_eight_bytes_are_one_little_endian_number(text, data):
     assert _load64(np.frombuffer(text, np.uint8), at) == slow.load64(text, at)
 
 
+@njit
+def _block(text, at, out):
+    bits.copy64(text, at, out, 1)
+    return bits.equal64(text, at, 10), bits.below64(text, at, 32)
+
+
+@given(st.binary(min_size=64, max_size=90) | st.lists(st.sampled_from([9, 10, 31, 32, 255]), min_size=64).map(bytes))
+def test_sixty_four_bytes_are_compared_and_copied_as_python_does_it(text):
+    at, out = len(text) - 64, np.full(66, 7, np.uint8)
+    assert _block(np.frombuffer(text, np.uint8), at, out) == (slow.equal64(text, at, 10), slow.below64(text, at, 32))
+    assert out.tobytes() == b"\7" + text[at : at + 64] + b"\7"
+
+
 @given(numbers.filter(bool))
 def test_bits_are_counted_as_python_counts_them(value):
     assert _trailing_zeros(np.uint64(value)) == slow.trailing_zeros(value)
@@ -241,10 +254,10 @@ def test_a_word_of_a_million_letters_and_a_row_of_one_word_repeated_are_no_troub
     assert len(set(hashes[:99_996].tolist())) == 1
 
 
-@pytest.mark.parametrize("length", [7, 8, 9, 15, 16, 17, 24])
+@pytest.mark.parametrize("length", [7, 8, 9, 15, 16, 17, 24, 63, 64, 65, 127, 128, 200])
 def test_words_end_at_every_place_of_a_block(length):
-    token = b"abcdefghijklmnopqrstuvwxyz"[:length]
-    text = np.frombuffer(token + bytes(8), np.uint8).copy()
+    token = bytes(97 + at % 26 for at in range(length))
+    text = np.frombuffer(token + bytes(64), np.uint8).copy()
     out = np.empty(4, np.uint64)
     assert hashing.words(text, 0, length, out) == 1
     assert int(out[0]) == slow.word(token)

@@ -91,20 +91,19 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     row: msgspec.Raw
 
 
-def dropped_line(*, stage: str, reason: str, evidence: dict[str, Any], file: str, line: int, raw: bytes) -> bytes:
-    """One line of `dropped.jsonl` for a row that is known to be JSON on one line."""
-    row = msgspec.Raw(raw)
+def dropped(*, stage: str, reason: str, evidence: dict[str, Any], file: str, line: int, raw: bytes) -> bytes:
+    """One line of `dropped.jsonl`, without its end."""
+    row = dropped_row(raw)
     return msgspec.json.encode(Dropped(stage=stage, reason=reason, evidence=evidence, file=file, line=line, row=row))
 
 
-def dropped(*, stage: str, reason: str, evidence: dict[str, Any], file: str, line: int, raw: bytes) -> bytes:
-    """One line of `dropped.jsonl`. Bytes that are not JSON are kept as text, what is not UTF-8 as `\\xNN`."""
+def dropped_row(raw: bytes) -> msgspec.Raw:
+    """A row as `dropped.jsonl` holds it. Bytes that are not JSON are kept as text, what is not UTF-8 as `\\xNN`."""
     try:
         value = msgspec.json.decode(raw)
-        row = msgspec.Raw(msgspec.json.encode(value) if b"\n" in raw else raw)
+        return msgspec.Raw(msgspec.json.encode(value) if b"\n" in raw else raw)
     except NOT_JSON:
-        row = msgspec.Raw(msgspec.json.encode({"raw": raw.decode("utf-8", "backslashreplace")}))
-    return msgspec.json.encode(Dropped(stage=stage, reason=reason, evidence=evidence, file=file, line=line, row=row))
+        return msgspec.Raw(msgspec.json.encode({"raw": raw.decode("utf-8", "backslashreplace")}))
 
 
 def meta_folder(path: Path) -> Path:

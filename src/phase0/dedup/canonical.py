@@ -32,14 +32,16 @@ def canonical_rows(chunk: Flat) -> Canonical:
     odd = np.flatnonzero(ends < begins)
     if not len(odd):
         return Canonical(text, begins, ends)
-    spelled = [_spelled(chunk, row) for row in odd.tolist()]
-    text = text[: int(max(begins[-1], ends[-1])) + PADDING]
-    at = len(text)
-    for row, one in zip(odd.tolist(), spelled, strict=True):
-        begins[row], ends[row] = at, at + len(one)
-        at += len(one) + PADDING
-    tail = np.frombuffer(b"".join(one + bytes(PADDING) for one in spelled), np.uint8)
-    return Canonical(np.concatenate((text, tail)), begins, ends)
+    spelled = [_spelled(chunk, row) + bytes(PADDING) for row in odd.tolist()]
+    at = int(max(begins[-1], ends[-1])) + PADDING
+    end = at + sum(map(len, spelled))
+    if end > room:  # decomposed text that NFC makes longer
+        text = np.concatenate((text[:at], np.empty(end - at, np.uint8)))
+    text[at:end] = np.frombuffer(b"".join(spelled), np.uint8)
+    ends_of = at + np.cumsum([len(one) for one in spelled])
+    begins[odd] = np.append(at, ends_of[:-1])
+    ends[odd] = ends_of - PADDING
+    return Canonical(text, begins, ends)
 
 
 def _spelled(chunk: Flat, row: int) -> bytes:

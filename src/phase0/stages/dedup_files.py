@@ -176,21 +176,28 @@ class _Lost:
         """Drop what goes of the rows `begin` to `end - 1`, whose lines are in `block`, and bad lines between them."""
         first, last = np.searchsorted(self._gone.rows_R, [begin, end]).tolist()
         rows, start = self._rows, int(self._rows.begin_R[begin])
-        columns = [column[first:last].tolist() for column in self._gone]
-        for row, kept, shared, union in zip(*columns, strict=True):
-            line = int(rows.line_R[row])
+        gone, kept, shared, union = (column[first:last] for column in self._gone)
+        columns = (rows.line_R[gone], rows.plain_R[gone], rows.begin_R[gone] - start, rows.end_R[gone] - start)
+        evidence = (kept, rows.file_R[kept], rows.line_R[kept], shared, union)
+        for line, is_plain, opens, closes, witness, owner, place, both, either in zip(
+            *(column.tolist() for column in (*columns, *evidence)), strict=True
+        ):
             self._drop_bad(file, line)
-            raw = bytes(block[rows.begin_R[row] - start : rows.end_R[row] - start])
-            evidence = {
-                "kept_id": self._ids[kept],
-                "kept_file": self._names[rows.file_R[kept]],
-                "kept_line": int(rows.line_R[kept]),
-                "jaccard": round(shared / union, 6),
-                "shared": shared,
-                "union": union,
-            }
-            drop = self._out.drop_line if rows.plain_R[row] else self._out.drop
-            drop(raw, line=line, reason="near_duplicate", evidence=evidence, file=file)
+            self._out.drop(
+                bytes(block[opens:closes]),
+                line=line,
+                reason="near_duplicate",
+                evidence={
+                    "kept_id": self._ids[witness],
+                    "kept_file": self._names[owner],
+                    "kept_line": place,
+                    "jaccard": round(both / either, 6),
+                    "shared": both,
+                    "union": either,
+                },
+                file=file,
+                is_line=is_plain,
+            )
 
     def drop_rest(self, file: int) -> None:
         """Drop the bad lines of a file that are left."""

@@ -28,11 +28,15 @@ from phase0.dataset import (
     write_json,
     writer,
 )
-from phase0.dataset.manifest import dropped, dropped_line, sharer
+from phase0.dataset.manifest import Dropped, dropped_row, sharer
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
 from phase0.workspace import hold
+
+_WAITING = 256  # dropped rows that are written together: with rows of some KB, what fits a core's cache
+
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Sums:
@@ -62,6 +66,7 @@ class StageOutput:
         self._looked_at: list[tuple[Path, _Mark]] = []
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._beside: list[Path] = []
+        self._waiting: list[Dropped] = []
         self._files: ExitStack
         self._kept: Writer
         self._dropped: IO[bytes]
@@ -97,21 +102,29 @@ class StageOutput:
         self._kept.write_lines(block)
         self.sums[file].kept += rows
 
-    def drop(self, raw: bytes, *, line: int, reason: str, evidence: dict[str, Any], file: int = 0) -> None:
-        """Drop a row of the `file`-th input, with what speaks against it."""
+    def drop(
+        self,
+        raw: bytes,
+        *,
+        line: int,
+        reason: str,
+        evidence: dict[str, Any],
+        file: int = 0,
+        is_line: bool = False,
+    ) -> None:
+        """Drop a row of the `file`-th input, with what speaks against it. `is_line`: it is known to be JSON on one
+        line."""
+        row = msgspec.Raw(raw) if is_line else dropped_row(raw)
         name = self.names[file]
-        self._dropped.write(
-            dropped(stage=self.stage, reason=reason, evidence=evidence, file=name, line=line, raw=raw) + b"\n"
-        )
+        self._waiting.append(Dropped(stage=self.stage, reason=reason, evidence=evidence, file=name, line=line, row=row))
         self.sums[file].reasons[reason] += 1
+        if len(self._waiting) == _WAITING:
+            self.flush()
 
-    def drop_line(self, raw: bytes, *, line: int, reason: str, evidence: dict[str, Any], file: int = 0) -> None:
-        """Drop a row of the `file`-th input that is known to be JSON on one line."""
-        name = self.names[file]
-        self._dropped.write(
-            dropped_line(stage=self.stage, reason=reason, evidence=evidence, file=name, line=line, raw=raw) + b"\n"
-        )
-        self.sums[file].reasons[reason] += 1
+    def flush(self) -> None:
+        """Write the dropped rows that wait: together, as that takes half as long."""
+        self._dropped.write(_encode_lines(self._waiting))
+        self._waiting.clear()
 
     def drop_bad(self, row: BadRow, file: int = 0) -> None:
         """Drop a row of the `file`-th input that could not be read."""
@@ -122,6 +135,7 @@ class StageOutput:
         with kept.open("rb") as rows:
             for row in rows:
                 self._kept.write(row[:-1])
+        self.flush()
         with lost.open("rb") as rows:
             while block := rows.read(1 << 20):
                 self._dropped.write(block)
@@ -198,6 +212,7 @@ def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[
         with ExitStack() as files:
             out.open(files)
             yield out
+            out.flush()
             out.check_inputs()
             manifest.unlink(missing_ok=True)  # from here on the old one would be a lie
         write_json(manifest, out.manifest())

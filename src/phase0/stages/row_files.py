@@ -27,7 +27,7 @@ from phase0.dataset.reading import not_json
 from phase0.dataset.rows import MAX_ROW, NOT_JSON
 from phase0.dedup import On, text_of
 from phase0.dedup.flat import I64, Chunk, Flat, Part, joined
-from phase0.dedup.kernels.json import newlines
+from phase0.dedup.kernels.json import PADDING, newlines
 from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
 from phase0.errors import RowError
 
@@ -36,7 +36,7 @@ UNKNOWN = "unknown"  # the source of a row that names none
 _BLOCK = 1 << 20  # bytes of a file that are read together
 _PACKED = 4  # times as many bytes as in a compressed file, about
 _SAMPLES, _SAMPLE = 12, 1 << 17  # places, and bytes at each, from which it is told how much there will be
-_PADDING = bytes(8)
+_PADDING = bytes(PADDING)
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 _ON: dict[On, int] = {"both": BOTH, "instruction": INSTRUCTION, "response": RESPONSE}
@@ -252,7 +252,7 @@ def _read(block: bytes, size: int, on: On, *, is_first: bool) -> _Read:
     text = np.frombuffer(block, np.uint8)
     ends_of_lines = newlines(text, size)
     room = ends_of_lines + 1
-    out, starts = np.empty(size + 8, np.uint8), np.empty(room + 1, np.int64)
+    out, starts = np.empty(size + PADDING, np.uint8), np.empty(room + 1, np.int64)
     begins, ends, lines, lengths, source_begins, source_ends = np.empty((6, room), np.int64)
     quality = np.empty(room, np.float64)
     found = read_rows(

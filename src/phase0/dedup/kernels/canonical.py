@@ -13,7 +13,7 @@ import numpy as np
 from phase0.dedup.kernels.bits import load64
 from phase0.dedup.kernels.compiling import BYTES, I64, TEXT, U32, Array, count, kernel, nothing, point
 
-PADDING = 8  # zeros behind each row, so that eight bytes can be loaded at its last
+PADDING = 64  # zeros behind each row, so that as many bytes can be looked at from its last on
 SEPARATOR = 0
 ODD = 0xFFFFFFFF  # what becomes of this character depends on its neighbours
 ALONE = 1 << 31  # flag: this character is a token by itself
@@ -23,18 +23,18 @@ _ODD, _ALONE, _POINT = np.uint32(ODD), np.uint32(ALONE), np.uint32(ALONE - 1)
 
 @kernel(count, TEXT, count, count, BYTES, count)
 def lower_ascii(text_B: Array, begin: int, end: int, out_B: Array, at: int) -> int:
-    """Write letters in lower case, digits and `_` as they are, zeros for the rest. Answers the OR of all bytes: from
-    128 on the row is not ASCII, and what was written is worthless."""
-    seen = np.uint8(0)
+    """Write letters in lower case, digits and `_` as they are, zeros for the rest. Answers the greatest byte: from 128
+    on the row is not ASCII, and what was written is worthless."""
+    greatest = np.uint8(0)
     source, target = text_B[begin:end], out_B[at : at + end - begin]
     for i in range(len(source)):
         byte = source[i]
-        seen |= byte
+        greatest = max(greatest, byte)  # any arithmetic would make it a number of 64 bits
         lower = np.uint8(byte | np.uint8(32))
         is_letter = np.uint8(lower - np.uint8(97)) < np.uint8(26)
         is_other = (np.uint8(byte - np.uint8(48)) < np.uint8(10)) | (byte == np.uint8(95))
         target[i] = lower if is_letter else (byte if is_other else np.uint8(0))
-    return np.int64(seen)
+    return np.int64(greatest)
 
 
 @kernel(count, BYTES, count, point)

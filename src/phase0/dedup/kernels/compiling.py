@@ -29,11 +29,17 @@ word, point, count, flag, nothing = types.uint64, types.uint32, types.int64, typ
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
 
-def kernel(result: Any, *arguments: Any, allocates: bool = False) -> Callable[[_Kernel], _Kernel]:
+def kernel(result: Any, *arguments: Any, allocates: bool = False, inline: bool = False) -> Callable[[_Kernel], _Kernel]:
     """Compile a function for exactly these types; from the cache after the first time.
 
     What makes no arrays of its own need not count who holds those it is given (numba's `_nrt`): counting on every call
     of an inner function took half of the time.
     """
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": allocates}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "cache": True,
+        "error_model": "numpy",
+        "_nrt": allocates,
+        "forceinline": inline,
+    }
     return cast("Callable[[_Kernel], _Kernel]", njit(result(*arguments), **options))

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.bits import load64, trailing_zeros
+from phase0.dedup.kernels.bits import equal64, load64, trailing_zeros
 from phase0.dedup.kernels.compiling import BYTES, I64, U64, Array, count, kernel, word
 
 SEED = 0x165667B19E3779F9
 MULTIPLIER = 0x9FB21C651E98DF25  # odd, so that multiplying is one-to-one modulo 2**64; from Pelle Evensen's rrmxmx
 _SEED, _MULTIPLIER = np.uint64(SEED), np.uint64(MULTIPLIER)
-_LOW, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_ONE, _EIGHT, _HALF = np.uint64(1), np.uint64(8), np.uint64(32)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ONE, _HALF = np.uint64(1), np.uint64(32)
 
 
-@kernel(word, word, word)
+@kernel(word, word, word, inline=True)
 def stir(hashed: int, more: int) -> int:
     """(hashed ^ more) * MULTIPLIER, then x ^= x >> 32. One-to-one in each argument where the other is fixed."""
     hashed = (hashed ^ more) * _MULTIPLIER
     return hashed ^ (hashed >> _HALF)
+
+
+@kernel(word, BYTES, count, count, inline=True)
+def hash_word(text_B: Array, at: int, length: int) -> int:
+    """The hash of the word of `length` bytes, at least one, that begins at `at`."""
+    first, rest = load64(text_B, at), length - 8
+    hashed = stir(_SEED, first & (_ALL >> np.uint64(max(0, -8 * rest))))
+    while rest > 8:
+        at += 8
+        hashed = stir(hashed, load64(text_B, at))
+        rest -= 8
+    # Both are worked out: which of them is the hash no processor could foresee.
+    longer = stir(hashed, load64(text_B, at + 8) & (_ALL >> np.uint64((64 - 8 * rest) & 63)))
+    return longer if rest > 0 else hashed
 
 
 @kernel(count, BYTES, count, count, U64)
@@ -29,27 +43,27 @@ def words(text_B: Array, begin: int, end: int, hashes_W: Array) -> int:
     """Hash every word of a canonical row. Answers how many there are.
 
     A word is its bytes eight at a time, little-endian, the last eight filled with zeros, stirred one after another into
-    SEED. So words of up to eight bytes never collide. The first zero byte of x is the lowest bit of
-    (x - 0x01…01) & ~x & 0x80…80.
+    SEED. So words of up to eight bytes never collide.
     """
-    found = 0
-    i = begin
-    while i < end:
-        block = load64(text_B, i)
-        zeros = (block - _LOW) & ~block & _HIGH
-        hashed = _SEED
-        while zeros == 0:
-            hashed = stir(hashed, block)
-            i += 8
-            block = load64(text_B, i)
-            zeros = (block - _LOW) & ~block & _HIGH
-        length = trailing_zeros(zeros) >> 3
-        if length > 0:
-            block &= (_ONE << np.uint64(length * 8)) - _ONE
-            hashed = stir(hashed, block)
-        hashes_W[found] = hashed
-        found += np.int64(hashed != _SEED)
-        i += length + 1
+    found, at = 0, begin
+    while at < end:
+        unread = ~equal64(text_B, at, 0)  # bit i: byte `at + i` is of a word
+        step = 64
+        while unread != 0:
+            start = trailing_zeros(unread)
+            carried = unread + (_ONE << np.uint64(start))  # the word's bits become one, behind its last
+            if carried == 0:  # it goes on behind these 64 bytes
+                step = start
+                break
+            hashes_W[found] = hash_word(text_B, at + start, trailing_zeros(carried) - start)
+            found += 1
+            unread &= carried
+        if step == 0:
+            while text_B[at + step] != 0:
+                step += 1
+            hashes_W[found] = hash_word(text_B, at, step)
+            found += 1
+        at += step
     return found
 
 

@@ -1,6 +1,7 @@
 """JSON as bytes: where a string or a value ends, if it is beyond doubt valid. In doubt the answer is -1.
 
-Strict in one direction: what is accepted here every JSON parser accepts. All text must be followed by eight more bytes.
+Strict in one direction: what is accepted here every JSON parser accepts. Bytes are looked at 64 at a time, so all text
+must be followed by as many.
 
 Shapes: B bytes.
 """
@@ -9,12 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.bits import load64, trailing_zeros
+from phase0.dedup.kernels.bits import below64, equal64, load64, ones, trailing_zeros
 from phase0.dedup.kernels.compiling import TEXT, Array, count, flag, kernel
 
-_LOW, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_QUOTES, _BACKSLASHES = np.uint64(0x2222222222222222), np.uint64(0x5C5C5C5C5C5C5C5C)
-_NEWLINES, _SPACES = np.uint64(0x0A0A0A0A0A0A0A0A), np.uint64(0x2020202020202020)
+PADDING = 64  # bytes behind all text
+_HIGH = np.uint64(0x8080808080808080)
 _DEEPEST = 60  # brackets within brackets
 
 
@@ -22,11 +22,10 @@ _DEEPEST = 60  # brackets within brackets
 def line_end(text_B: Array, at: int, end: int) -> int:
     """Where the next newline stands, or `end`."""
     while at < end:
-        differing = load64(text_B, at) ^ _NEWLINES
-        zeros = (differing - _LOW) & ~differing & _HIGH
-        if zeros != 0:
-            return min(end, at + (trailing_zeros(zeros) >> 3))
-        at += 8
+        found = equal64(text_B, at, 10)
+        if found != 0:
+            return min(end, at + trailing_zeros(found))
+        at += 64
     return end
 
 
@@ -34,9 +33,11 @@ def line_end(text_B: Array, at: int, end: int) -> int:
 def newlines(text_B: Array, end: int) -> int:
     """How many newlines stand before `end`."""
     total = 0
-    span = text_B[:end]
-    for i in range(len(span)):
-        total += np.int64(span[i] == 10)
+    for at in range(0, end, 64):
+        found = equal64(text_B, at, 10)
+        if end - at < 64:
+            found &= (np.uint64(1) << np.uint64(end - at)) - np.uint64(1)
+        total += ones(found)
     return total
 
 
@@ -109,13 +110,11 @@ def escape_end(text_B: Array, at: int, end: int) -> int:
 def string_end(text_B: Array, at: int, end: int) -> int:
     """Where the quote stands that ends the string whose first character stands at `at`, or -1."""
     while at < end:
-        block = load64(text_B, at)
-        quotes, backslashes = block ^ _QUOTES, block ^ _BACKSLASHES
-        marks = ((quotes - _LOW) & ~quotes | (backslashes - _LOW) & ~backslashes | (block - _SPACES) & ~block) & _HIGH
+        marks = equal64(text_B, at, 34) | equal64(text_B, at, 92) | below64(text_B, at, 32)  # " \\ control
         if marks == 0:
-            at += 8
+            at += 64
             continue
-        at += trailing_zeros(marks) >> 3
+        at += trailing_zeros(marks)
         if at >= end or text_B[at] < 32:
             return -1
         if text_B[at] == 34:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.bits import load64, trailing_zeros
+from phase0.dedup.kernels.bits import below64, copy64, equal64, ones, trailing_zeros
 from phase0.dedup.kernels.canonical import write_point
 from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel
 from phase0.dedup.kernels.json import (
@@ -27,8 +27,6 @@ FIELDS = (b"instruction", b"response", b"source", b"quality_score", b"id")
 _QUALITY = 3
 _NAMES = np.frombuffer(b"".join(field + b'"' for field in FIELDS), np.uint8)
 _NAME_ENDS = np.cumsum([len(field) + 1 for field in FIELDS])
-_LOW, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_BACKSLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
 _EXACT_DIGITS, _EXACT_POWER = 15, 22  # so many digits, and 10 to the power of 22, are exact in a float
 BOTH, INSTRUCTION, RESPONSE = 0, 1, 2
 MISSING, NULL = -1, -2
@@ -37,32 +35,24 @@ MISSING, NULL = -1, -2
 @kernel(flag, TEXT, count, count)
 def is_ascii(text_B: Array, begin: int, end: int) -> bool:
     """Whether all bytes are below 128."""
-    seen = np.uint8(0)
-    span = text_B[begin:end]
-    for i in range(len(span)):
-        seen |= span[i]
-    return seen < 128
+    while begin < end:
+        other = ~below64(text_B, begin, 128)
+        if other != 0:
+            return begin + trailing_zeros(other) >= end
+        begin += 64
+    return True
 
 
 @kernel(count, TEXT, count, count, BYTES, count)
 def unescape(text_B: Array, at: int, end: int, out_B: Array, to: int) -> int:
-    """Write a valid JSON string as UTF-8. Answers where it ended."""
+    """Write a valid JSON string as UTF-8. Answers where it ended; up to 63 bytes behind it are overwritten."""
     while at < end:
-        run = at
-        while run < end:
-            differing = load64(text_B, run) ^ _BACKSLASHES
-            zeros = (differing - _LOW) & ~differing & _HIGH
-            if zeros != 0:
-                run = min(end, run + (trailing_zeros(zeros) >> 3))
-                break
-            run += 8
-        run = min(run, end)
-        source, target = text_B[at:run], out_B[to : to + run - at]
-        for i in range(len(source)):
-            target[i] = source[i]
-        to += run - at
-        at = run
-        if at < end:
+        backslashes = equal64(text_B, at, 92)
+        copy64(text_B, at, out_B, to)
+        run = min(end - at, trailing_zeros(backslashes) if backslashes != 0 else 64)
+        at += run
+        to += run
+        if at < end and backslashes != 0:
             mark = text_B[at + 1]
             if mark == 117:
                 code = hex4(text_B, at + 2, end)
@@ -89,9 +79,12 @@ def unescape(text_B: Array, at: int, end: int, out_B: Array, to: int) -> int:
 def characters(text_B: Array, begin: int, end: int) -> int:
     """How many code points valid UTF-8 holds: its bytes that continue none."""
     total = 0
-    span = text_B[begin:end]
-    for i in range(len(span)):
-        total += np.int64(span[i] & 0xC0 != 0x80)
+    while begin < end:
+        leading = below64(text_B, begin, 0x80) | ~below64(text_B, begin, 0xC0)
+        if end - begin < 64:
+            leading &= (np.uint64(1) << np.uint64(end - begin)) - np.uint64(1)
+        total += ones(leading)
+        begin += 64
     return total
 
 
@@ -201,9 +194,9 @@ def read_rows(
     """Read whole lines. Answers how many are not blank; of those line d is text_B[begins_D[d]:ends_D[d]] without spaces
     around it, the lines_D[d]-th from 0.
 
-    Its text is out_B[starts_D1[d]:starts_D1[d + 1]], its response has lengths_D[d] characters, its quality is -inf
-    where there is none, its source begins below 0 where there is none. A line in doubt has the length -1, no text and
-    no source.
+    Its text is out_B[starts_D1[d]:starts_D1[d + 1]] (`out_B` must hold PADDING more than all lines), its response has
+    lengths_D[d] characters, its quality is -inf where there is none, its source begins below 0 where there is none. A
+    line in doubt has the length -1, no text and no source.
     """
     spans = np.empty(10, np.int64)
     at, line, rows, to = 0, -1, 0, 0
@@ -218,7 +211,8 @@ def read_rows(
         if begin == last:
             continue
         begins_D[rows], ends_D[rows], lines_D[rows], lengths_D[rows] = begin, last, line, -1
-        plain = (is_ascii(text_B, begin, last) or valid_utf8(text_B, begin, last)) and (
+        ascii_only = is_ascii(text_B, begin, last)
+        plain = (ascii_only or valid_utf8(text_B, begin, last)) and (
             members(text_B, begin, last, spans) == last and spans[0] >= 0 and spans[2] != MISSING
         )
         quality = -np.inf
@@ -235,7 +229,8 @@ def read_rows(
             response = after
             if spans[2] >= 0:
                 after = unescape(text_B, spans[2], spans[3], out_B, after)
-            lengths_D[rows] = characters(out_B, response, after)
+            is_copy = after - response == spans[3] - spans[2]  # no escapes, as each gets shorter
+            lengths_D[rows] = after - response if ascii_only and is_copy else characters(out_B, response, after)
             to = response if on == INSTRUCTION else after
         qualities_D[rows] = quality
         source_begins_D[rows] = spans[4] if plain else MISSING

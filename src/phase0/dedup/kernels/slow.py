@@ -18,6 +18,14 @@ def load64(text: bytes, at: int) -> int:
     return int.from_bytes(text[at : at + 8], "little")
 
 
+def equal64(text: bytes, at: int, byte: int) -> int:
+    return sum((other == byte) << i for i, other in enumerate(text[at : at + 64]))
+
+
+def below64(text: bytes, at: int, byte: int) -> int:
+    return sum((other < byte) << i for i, other in enumerate(text[at : at + 64]))
+
+
 def trailing_zeros(value: int) -> int:
     return (value & -value).bit_length() - 1
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.compiling import BYTES, I64, SKETCHES, U64, Array, count, kernel, nothing
+from phase0.dedup.kernels.compiling import BYTES, I32, I64, SKETCHES, U64, Array, count, kernel, nothing, word
 from phase0.dedup.kernels.hashing import MULTIPLIER
 
 KEY_BITS = 62
 COUNTER_BITS = 24  # 16 MB of counters
 CLASS_BITS = 21  # two bits for each of so many: 512 KB, which stays in a core's cache
 SKETCH_WORDS = 8
+_KEY_BITS = np.uint64(KEY_BITS)
 _MULTIPLIER, _THREE, _ONE = np.uint64(MULTIPLIER), np.uint64(3), np.uint64(1)
 _COUNTER_MASK, _CLASS_MASK = np.uint64((1 << COUNTER_BITS) - 1), np.uint64((1 << CLASS_BITS) - 1)
 _PLACES, _PLACE_MASK, _TWO, _FIVE = np.uint64(32), np.uint64(31), np.uint64(2), np.uint64(5)
@@ -47,32 +48,51 @@ def classes(tally_T: Array, limits: Array, classes_T: Array) -> None:
                 classes_T[place >> _FIVE] += (level - old) << shift
 
 
-@kernel(nothing, U64, count, count, U64, U64, I64, I64, allocates=True)
-def keyed(
-    hashes_S: Array, start: int, length: int, classes_T: Array, keys_S: Array, buckets_S: Array, fill_S: Array
-) -> None:
-    """Keys of a row's hashes into `keys_S`, and for each its bucket: as many buckets as keys, in the order of keys.
-
-    Hashes are spread evenly, so of a class with n keys, k falls into bucket ((k >> 30) * n) >> 32 of its class.
-    """
-    sizes = np.zeros(4, np.int64)
-    hashes = hashes_S[start : start + length]
+@kernel(nothing, U64, count, count, U64, U64)
+def keyed(hashes_S: Array, start: int, length: int, classes_T: Array, keys_S: Array) -> None:
+    """Keys of a row's hashes into `keys_S`."""
+    hashes, keys = hashes_S[start : start + length], keys_S[:length]
     for i in range(len(hashes)):
         key = hashes[i] >> _TWO
         place = key & _CLASS_MASK
         level = (classes_T[place >> _FIVE] >> ((place & _PLACE_MASK) * _TWO)) & _THREE
-        keys_S[i] = key | level << np.uint64(KEY_BITS)
-        sizes[level] += 1
-    bases = np.zeros(4, np.int64)
-    for level in range(1, 4):
-        bases[level] = bases[level - 1] + sizes[level - 1]
-    fill_S[: length + 1] = 0
+        keys[i] = key | level << _KEY_BITS
+
+
+@kernel(count, U64, count, count)
+def below(keys_S: Array, length: int, level: int) -> int:
+    """How many keys are of a class less common than `level`."""
+    limit, found = np.uint64(level) << _KEY_BITS, 0
+    keys = keys_S[:length]
+    for i in range(len(keys)):
+        found += np.int64(keys[i] < limit)
+    return found
+
+
+@kernel(nothing, U64, count, I64, I32, I32, U64)
+def bucketed(keys_S: Array, length: int, bases: Array, buckets_S: Array, fill_S: Array, sorted_S: Array) -> None:
+    """Write keys to `sorted_S` by buckets: there are as many buckets as keys, and they are in the order of keys.
+
+    Hashes are spread evenly, so of the n keys of a class, bases[c] to bases[c + 1] - 1, k belongs into bucket
+    ((k >> 30) * n) >> 32.
+    """
+    keys, buckets, fill = keys_S[:length], buckets_S[:length], fill_S[:length]
+    fill[:] = 0
+    for i in range(len(keys)):
+        level = keys[i] >> _KEY_BITS
+        among = np.uint64(bases[level + _ONE] - bases[level])
+        spread = ((keys[i] >> np.uint64(30)) & np.uint64(0xFFFFFFFF)) * among
+        buckets[i] = bases[level] + np.int64(spread >> np.uint64(32))
     for i in range(length):
-        level = keys_S[i] >> np.uint64(KEY_BITS)
-        spread = ((keys_S[i] >> np.uint64(30)) & np.uint64(0xFFFFFFFF)) * np.uint64(sizes[level])
-        bucket = bases[level] + np.int64(spread >> np.uint64(32))
-        buckets_S[i] = bucket
-        fill_S[bucket + 1] += 1
+        fill[buckets[i]] += 1
+    begin = 0
+    for i in range(length):
+        inside = fill[i]
+        fill[i] = begin
+        begin += inside
+    for i in range(length):
+        sorted_S[fill[buckets[i]]] = keys[i]
+        fill[buckets[i]] += 1
 
 
 @kernel(nothing, U64, count)
@@ -97,6 +117,32 @@ def settle(keys_S: Array, length: int) -> None:
             return
 
 
+@kernel(count, U64, count, U64, count)
+def distinct(sorted_S: Array, length: int, keys_S: Array, start: int) -> int:
+    """Write ascending keys to `start` and behind, each once. Answers how many there are."""
+    size, before = 0, np.uint64(0)
+    for i in range(length):
+        key = sorted_S[i]
+        keys_S[start + size] = key  # a repeated one is overwritten by the next
+        size += np.int64((key != before) | (i == 0))
+        before = key
+    return size
+
+
+@kernel(word, U64, count, count, U64)
+def sketched(keys_S: Array, start: int, size: int, parities: Array) -> int:
+    """The sketch of a set into `parities`, and its fingerprint as the answer."""
+    parities[:] = 0
+    fingerprint = np.uint64(0)
+    keys = keys_S[start : start + size]
+    for i in range(len(keys)):
+        bit = (keys[i] >> np.uint64(32)) & np.uint64(511)
+        parities[bit >> np.uint64(6)] ^= _ONE << (bit & np.uint64(63))
+    for i in range(len(keys)):
+        fingerprint += (keys[i] * _MULTIPLIER) ^ (keys[i] >> np.uint64(17))
+    return fingerprint
+
+
 @kernel(nothing, U64, I64, I64, count, count, U64, SKETCHES, U64, allocates=True)
 def sort_rows(
     hashes_S: Array,
@@ -117,26 +163,16 @@ def sort_rows(
     for row in range(first, last):
         longest = max(longest, counts_D[row])
     keys_S, sorted_S = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
-    buckets_S, fill_S = np.empty(longest, np.int64), np.empty(longest + 1, np.int64)
+    buckets_S, fill_S = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    bases, parities = np.zeros(5, np.int64), np.empty(SKETCH_WORDS, np.uint64)
     for row in range(first, last):
         start, length = starts_D[row], counts_D[row]
-        keyed(hashes_S, start, length, classes_T, keys_S, buckets_S, fill_S)
-        for i in range(1, length):
-            fill_S[i] += fill_S[i - 1]
-        for i in range(length):
-            sorted_S[fill_S[buckets_S[i]]] = keys_S[i]
-            fill_S[buckets_S[i]] += 1
+        keyed(hashes_S, start, length, classes_T, keys_S)
+        for level in range(1, 4):
+            bases[level] = below(keys_S, length, level)
+        bases[4] = length
+        bucketed(keys_S, length, bases, buckets_S, fill_S, sorted_S)
         settle(sorted_S, length)
-        size = 0
-        sketches_D8[row, :] = 0
-        fingerprint = np.uint64(0)
-        for i in range(length):
-            key = sorted_S[i]
-            if i == 0 or key != sorted_S[i - 1]:
-                hashes_S[start + size] = key
-                size += 1
-                bit = (key >> np.uint64(32)) & np.uint64(511)
-                sketches_D8[row, bit >> np.uint64(6)] ^= _ONE << (bit & np.uint64(63))
-                fingerprint += (key * _MULTIPLIER) ^ (key >> np.uint64(17))
-        counts_D[row] = size
-        prints_D[row] = fingerprint
+        counts_D[row] = distinct(sorted_S, length, hashes_S, start)
+        prints_D[row] = sketched(hashes_S, start, counts_D[row], parities)
+        sketches_D8[row, :] = parities
