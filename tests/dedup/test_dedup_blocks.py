@@ -123,10 +123,20 @@ def test_duplicates_within_the_other_dataset_are_never_looked_at():
     assert made.candidates <= 600
 
 
-def test_thousands_of_rows_of_one_template_need_no_pair_of_each_with_each():
+@given(st.one_of(made_texts, crowds), st.one_of(made_texts, crowds), st.sampled_from(["exact", "minhash"]))
+@settings(deadline=None, max_examples=80)
+def test_rows_are_connected_without_all_pairs_as_with_them(texts, others, method):
+    how = {"method": method, "clusters": "transitive", "shingle": 3, "against": others}
+    with at_most(2):
+        few = dedup(texts, **how)
+    assert few._replace(candidates=0) == dedup(texts, **how)._replace(candidates=0)
+
+
+@pytest.mark.parametrize("clusters", ["greedy", "transitive"])
+def test_thousands_of_rows_of_one_template_need_no_pair_of_each_with_each(clusters):
     words = [f"w{i}" for i in range(60)]
     texts = [" ".join([*words[:30], f"slot{number}", *words[30:]]) for number in range(20_000)]
-    made = dedup(texts, workers=2)
+    made = dedup(texts, workers=2, clusters=clusters)
     assert made.kept == [0]
     assert {gone.kept for gone in made.removed} == {0}
     assert made.candidates < 20_000 * 19_999 / 2 / 50

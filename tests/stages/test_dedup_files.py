@@ -325,7 +325,7 @@ def test_output_is_the_same_when_keys_are_on_disk_and_joined_in_many_parts(lines
     progress = SimpleNamespace(
         **dict.fromkeys(("start", "advance", "finish", "warn"), lambda *a: None), say=said.append
     )
-    for size in (80_000, 150_000):
+    for size in (40_000, 150_000):
         again = outcome([source], tmp_path / f"out{size}.jsonl", max_memory=size, workers=2, progress=progress, **how)
         assert again == expected
     assert "go to" in said[0]

@@ -22,7 +22,7 @@ from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
 from phase0.dedup.kernels.confirming import confirm
-from phase0.dedup.search import I32, NO_LIMIT, Find, Pairs, all_of, by_size
+from phase0.dedup.search import I32, NO_LIMIT, Ordered, Pairs, Search, all_of, by_size
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
@@ -50,7 +50,7 @@ class Known(NamedTuple):
     sets: Sets
     same: I32  # of each row, the first row with its set; -1 for none
     fixed: int  # so many rows come first that are of another dataset: they stay, whatever they resemble
-    find: Find
+    search: Search
     room: int  # bytes for pairs
     workers: int
     method: str
@@ -185,7 +185,7 @@ class _Choice:
         """Pairs among sets, or those of each with one of the others."""
         if not len(sets) or (others is not None and not len(others)):
             return all_of([])
-        found = self.known.find(by_size(self.known.sets, sets, others), limit, self._progress)
+        found = self.known.search.find(by_size(self.known.sets, sets, others), limit, self._progress)
         self.compared += found.compared if found is not None else 0
         return found
 
@@ -223,10 +223,10 @@ def removed_by_component(known: Known, rank: Rank, progress: Progress) -> Decide
     where the chain holds a row of another dataset."""
     firsts = np.flatnonzero(known.same == np.arange(len(known.same)))
     own = firsts[firsts >= known.fixed]
-    found = [known.find(by_size(known.sets, own), NO_LIMIT, progress)]
+    pairs = _connecting(known, by_size(known.sets, own), progress)
     if known.fixed:
-        found.append(known.find(by_size(known.sets, own, firsts[firsts < known.fixed]), NO_LIMIT, progress))
-    pairs = all_of([part for part in found if part is not None])
+        others = by_size(known.sets, own, firsts[firsts < known.fixed])
+        pairs = all_of([pairs, _connecting(known, others, progress)])
     near = np.bincount(known.same[known.same >= 0], minlength=len(known.same)) > 1
     near[pairs.ones_P] = near[pairs.others_P] = True
     rows = np.flatnonzero((known.same >= 0) & near[known.same])
@@ -242,6 +242,12 @@ def removed_by_component(known: Known, rank: Rank, progress: Progress) -> Decide
     removals = _confirmed(known, Removals(ranked[gone], kept[gone], unknown, unknown), progress)
     progress.finish(f"{len(gone)} of {len(known.same) - known.fixed} rows removed")
     return Decided(removals, pairs.compared)
+
+
+def _connecting(known: Known, ordered: Ordered, progress: Progress) -> Pairs:
+    """All pairs, or, if they are too many, as few as connect the same sets."""
+    pairs = known.search.find(ordered, known.limit(), progress)
+    return known.search.connect(ordered, progress) if pairs is None else pairs
 
 
 def _none() -> Removals:

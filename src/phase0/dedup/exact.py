@@ -20,11 +20,13 @@ from phase0.dedup.memory import ENTRY
 from phase0.dedup.search import (
     I32,
     NO_LIMIT,
+    TOO_MANY,
+    Collected,
+    Connected,
     Limits,
     Looking,
     Ordered,
     Pairs,
-    all_of,
     by_size,
     counted,
     each_once,
@@ -34,12 +36,9 @@ from phase0.dedup.sets import U64, Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
-__all__ = ["I32", "Pairs", "by_size", "distinct", "find", "near_pairs"]
-
 _ENTRIES_A_PARTITION = 50_000  # 1.2 MB with its table: a core's cache
 _SPANS = 16  # sets are laid out in so many pieces of work, or more where they are on disk
 _GROUPS = 64  # partitions are joined in so many
-_CROWDED = 1 << 20  # pairs to be looked up, repeated ones too, before they are sorted out
 _REPEATED = 32  # times that a pair may be met before its keys are looked up
 _ROW_ON_DISK = 160 << 10  # bytes that become resident when two sets are compared
 
@@ -77,39 +76,57 @@ def distinct(sets: Sets) -> I32:
 def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progress: Progress) -> Pairs:
     """Every pair of different sets that reaches the threshold, each once, in no order that means anything."""
     firsts = np.flatnonzero(same == np.arange(len(same)))
-    found = find(Looking(sets, threshold, workers), by_size(sets, firsts), NO_LIMIT, progress)
+    found = Join(Looking(sets, threshold, workers)).find(by_size(sets, firsts), NO_LIMIT, progress)
     assert found is not None  # noqa: S101 - there is no limit
     return found
 
 
-def find(looking: Looking, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
-    """See `search.Find`. Entries that do not fit into memory are laid out and joined in several passes."""
-    on_disk = looking.sets.shelf is not None
-    limits = Limits.of(ordered, limit, _REPEATED if on_disk else 1)
+class Join(NamedTuple):
+    """The join as a `search.Search`. Entries that do not fit into memory are laid out and joined in several passes."""
+
+    looking: Looking
+
+    def find(self, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
+        """See `search.Search`."""
+        looking, on_disk = self.looking, self.looking.sets.shelf is not None
+        limits = Limits.of(ordered, limit, _REPEATED if on_disk else 1)
+        found = Collected(limits, possible=on_disk)
+        for part in _worked(looking, ordered, partial(_joined, looking, ordered, limits), progress):
+            if not found.add(part):
+                progress.finish(TOO_MANY)
+                return None
+        pairs = counted(looking, ordered, found.pairs()) if on_disk else found.pairs()
+        return finished(ordered, pairs, limit, progress)
+
+    def connect(self, ordered: Ordered, progress: Progress) -> Pairs:
+        """See `search.Search`."""
+        found = Connected(ordered)
+        for roots, compared in _worked(
+            self.looking, ordered, partial(_connected, self.looking, ordered, found), progress
+        ):
+            found.add(roots, compared)
+        pairs = found.pairs()
+        progress.finish(f"{len(pairs.ones_P)} texts are connected with another")
+        return pairs
+
+
+def _worked(
+    looking: Looking, ordered: Ordered, work: Callable[[Entries, tuple[int, int]], Any], progress: Progress
+) -> Iterator[Any]:
+    """The answers of work(entries, group of partitions), one after another."""
     with ThreadPoolExecutor(looking.workers) as pool:
         layout = _layout(looking, ordered, pool)
         passes = _passes(looking, layout)
         progress.start("join", len(passes) * _GROUPS, "parts")
-        parts: list[Pairs] = []
-        total, compared, crowded = 0, 0, _CROWDED
-        for first, last in passes:
-            entries = _entries(looking, ordered, layout, pool, (first, last))
-            for part in _groups(looking, ordered, entries, limits, pool=pool, progress=progress):
-                if part is not None:
-                    parts.append(part)
-                    total, compared = total + len(part.ones_P), compared + part.compared
-                if on_disk and total > crowded:
-                    parts = [each_once(all_of(parts))]
-                    total = len(parts[0].ones_P)
-                    crowded = 2 * total + _CROWDED
-                if part is None or total > limits.pairs or compared > limits.compared:
-                    progress.finish("too many pairs to be held")
-                    return None
-            del entries
-    pairs = all_of(parts)
-    if on_disk:
-        pairs = counted(looking, ordered, each_once(pairs))
-    return finished(ordered, pairs, limit, progress)
+        for partitions in passes:
+            entries = _entries(looking, ordered, layout, pool, partitions)
+            bounds = np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64)
+            for answer in in_order(
+                pool, looking.workers, [(work, entries, group) for group in pairwise(bounds.tolist())]
+            ):
+                yield answer
+                progress.advance(1)
+            del entries  # before the next are laid out
 
 
 def _layout(looking: Looking, ordered: Ordered, pool: ThreadPoolExecutor) -> Layout:
@@ -169,25 +186,8 @@ def _each(
         done.result()
 
 
-def _groups(
-    looking: Looking,
-    ordered: Ordered,
-    entries: Entries,
-    limits: Limits,
-    *,
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> Iterator[Pairs | None]:
-    """The pairs of some partitions after another."""
-    bounds = np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64)
-    calls = ((partial(_joined, looking, ordered, entries, limits), group) for group in pairwise(bounds.tolist()))
-    for part in in_order(pool, looking.workers, calls):
-        yield part
-        progress.advance(1)
-
-
 def _joined(
-    looking: Looking, ordered: Ordered, entries: Entries, limits: Limits, group: tuple[int, int]
+    looking: Looking, ordered: Ordered, limits: Limits, entries: Entries, group: tuple[int, int]
 ) -> Pairs | None:
     on_disk = looking.sets.shelf is not None
     room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
@@ -201,7 +201,10 @@ def _joined(
             ordered.sketches_N8,
             *looking.threshold.as_integer_ratio(),
             entries.bits,
-            *entries[1:5],
+            entries.keys_E,
+            entries.sets_E,
+            entries.rests_E,
+            entries.starts_X1,
             *group,
             ordered.apart,
             not on_disk,
@@ -217,3 +220,17 @@ def _joined(
             made = Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
             return each_once(made) if on_disk else made
         room = found
+
+
+def _connected(
+    looking: Looking, ordered: Ordered, found: Connected, entries: Entries, group: tuple[int, int]
+) -> tuple[I32, int]:
+    from phase0.dedup.kernels.connecting import connect_sets  # compiled where pairs are too many, and nowhere else
+
+    roots, seen = found.roots_N.copy(), np.zeros(1, np.int64)
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.sketches_N8)
+    rules = (*looking.threshold.as_integer_ratio(), entries.bits)
+    laid_out = (entries.keys_E, entries.sets_E, entries.rests_E, entries.starts_X1)
+    connect_sets(*arrays, *rules, *laid_out, *group, ordered.apart, roots, seen)
+    looking.sets.release()
+    return roots, int(seen[0])

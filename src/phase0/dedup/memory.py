@@ -56,11 +56,11 @@ class Memory(NamedTuple):
 
     def segment(self) -> int:
         """Bytes of keys that are sorted together when they are on disk."""
-        return min(256 << 20, max(1 << 12, self.limit // 32))
+        return min(256 << 20, self.limit // 32)
 
     def window(self) -> int:
         """Bytes of keys on disk that may be resident at once."""
-        return max(1 << 16, self.limit // 8)
+        return self.limit // 8
 
 
 UNLIMITED = Memory(1 << 62)

@@ -5,27 +5,31 @@ Shapes: K slots, A bands, N sets in ascending order of size.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import cache, partial
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from phase0.dedup.bands import Banding
 from phase0.dedup.flat import I64
+from phase0.dedup.kernels.joining import FOUND_BY_LARGER, KIND, SHIFT
 from phase0.dedup.kernels.minhashing import SLOTS, band_keys, band_pairs
 from phase0.dedup.search import (
     I32,
     NO_LIMIT,
+    TOO_MANY,
+    Collected,
+    Connected,
     Limits,
     Looking,
     Ordered,
     Pairs,
-    all_of,
     by_size,
     counted,
-    each_once,
     finished,
 )
 from phase0.dedup.sets import U64, Sets
@@ -41,39 +45,55 @@ def likely_pairs(
 ) -> Pairs:
     """Every pair of different sets that agrees on a band and reaches the threshold, each once."""
     firsts = np.flatnonzero(same == np.arange(len(same)))
-    found = find(banding, Looking(sets, threshold, workers), by_size(sets, firsts), NO_LIMIT, progress)
+    found = Bands(Looking(sets, threshold, workers), banding).find(by_size(sets, firsts), NO_LIMIT, progress)
     assert found is not None  # noqa: S101 - there is no limit
     return found
 
 
-def find(banding: Banding, looking: Looking, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
-    """See `search.Find`. Bands whose keys do not fit into memory together are compared in several passes."""
-    passes = _passes(looking, len(ordered.rows_N), banding.bands)
-    in_parts = looking.sets.shelf is not None or len(passes) > 1  # then passes may meet a pair again
-    limits = Limits.of(ordered, limit, len(passes) if in_parts else 1)
+class Bands(NamedTuple):
+    """Bands as a `search.Search`. If their keys do not fit into memory together they are compared in several passes."""
+
+    looking: Looking
+    banding: Banding
+
+    def find(self, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
+        """See `search.Search`."""
+        looking, (bands, rows) = self.looking, self.banding
+        passes = len(_passes(looking, len(ordered.rows_N), bands))
+        in_parts = looking.sets.shelf is not None or passes > 1  # then passes may meet a pair again
+        limits = Limits.of(ordered, limit, passes if in_parts else 1)
+        found = Collected(limits, possible=in_parts)
+        work = partial(_agreeing, looking, ordered, limits, counted=not in_parts)
+        for part in _worked(looking, ordered, self.banding, work, progress):
+            if not found.add(part):
+                progress.finish(TOO_MANY)
+                return None
+        pairs = counted(looking, ordered, found.pairs()) if in_parts else found.pairs()
+        return finished(ordered, pairs, limit, progress, f", {bands} bands of {rows}")
+
+    def connect(self, ordered: Ordered, progress: Progress) -> Pairs:
+        """See `search.Search`."""
+        found = Connected(ordered)
+        work = partial(_connected, self.looking, ordered, found)
+        for roots, compared in _worked(self.looking, ordered, self.banding, work, progress):
+            found.add(roots, compared)
+        pairs = found.pairs()
+        progress.finish(f"{len(pairs.ones_P)} texts are connected with another")
+        return pairs
+
+
+def _worked(
+    looking: Looking, ordered: Ordered, banding: Banding, work: Callable[[U64, int], Any], progress: Progress
+) -> Iterator[Any]:
+    """The answers of work(keys of some bands, one of these bands), one after another."""
     progress.start("compare signatures", banding.bands, "bands")
-    parts: list[Pairs] = []
-    total, compared = 0, 0
     with ThreadPoolExecutor(looking.workers) as pool:
-        for first, last in passes:
+        for first, last in _passes(looking, len(ordered.rows_N), banding.bands):
             keys = _band_keys(looking, ordered, banding, pool, (first, last))
-            work = partial(_agreeing, looking, ordered, keys, limits, counted=not in_parts)
-            for part in in_order(pool, looking.workers, ((work, band) for band in range(last - first))):
-                if part is not None:
-                    parts.append(part)
-                    total, compared = total + len(part.ones_P), compared + part.compared
-                if part is None or total > limits.pairs or compared > limits.compared:
-                    progress.finish("too many pairs to be held")
-                    return None
+            for answer in in_order(pool, looking.workers, [(work, keys, band) for band in range(last - first)]):
+                yield answer
                 progress.advance(1)
-            if in_parts:
-                parts = [each_once(all_of(parts))]
-                total = len(parts[0].ones_P)
-            del keys
-    pairs = all_of(parts)
-    if in_parts:
-        pairs = counted(looking, ordered, pairs)
-    return finished(ordered, pairs, limit, progress, f", {banding.bands} bands of {banding.rows}")
+            del keys  # before the next are made
 
 
 def _passes(looking: Looking, sets: int, bands: int) -> list[tuple[int, int]]:
@@ -111,8 +131,8 @@ def borrowing_order() -> I64:
 def _agreeing(
     looking: Looking,
     ordered: Ordered,
-    keys_AN: U64,  # noqa: N803
     limits: Limits,
+    keys_AN: U64,  # noqa: N803
     band: int,
     *,
     counted: bool,
@@ -143,6 +163,27 @@ def _agreeing(
         if found <= room:
             return Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
         room = found
+
+
+def _connected(
+    looking: Looking,
+    ordered: Ordered,
+    found: Connected,
+    keys_AN: U64,  # noqa: N803
+    band: int,
+) -> tuple[I32, int]:
+    """A band is one partition, in which every set has one entry and may be found by any."""
+    from phase0.dedup.kernels.connecting import connect_sets  # compiled where pairs are too many, and nowhere else
+
+    keys = keys_AN[band]
+    entries = np.arange(len(keys), dtype=np.int32) << SHIFT | ordered.kinds_N * KIND | FOUND_BY_LARGER
+    roots, seen = found.roots_N.copy(), np.zeros(1, np.int64)
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.sketches_N8)
+    ratio, partitions = looking.threshold.as_integer_ratio(), np.array([0, len(keys)])
+    sizes = ordered.sizes_N.astype(np.int32)
+    connect_sets(*arrays, *ratio, 0, keys, entries, sizes, partitions, 0, 1, ordered.apart, roots, seen)
+    looking.sets.release()
+    return roots, int(seen[0])
 
 
 def _splitmix64(value: U64) -> U64:

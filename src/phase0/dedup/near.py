@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -30,7 +29,7 @@ from phase0.dedup.memory import (
     plan,
 )
 from phase0.dedup.results import Deduplicated, Removed
-from phase0.dedup.search import Find, Looking
+from phase0.dedup.search import Looking, Search
 from phase0.dedup.sets import hashed, read_sets
 from phase0.errors import UsageError
 from phase0.progress import Progress
@@ -70,10 +69,10 @@ def asked(
     if method == "auto":
         method = "exact" if exactly >= _EXACT_FROM else "minhash"
     limit = memory_size(max_memory) or int(SHARE_OF_FREE * free_memory())
-    by_method = (
-        {"entries": float(1 - exactly)} if method == "exact" else {"row": ROW + BAND_KEY * choose(exactly).bands}
-    )
-    memory = Memory(limit, folder, **by_method)
+    if method == "exact":
+        memory = Memory(limit, folder, row=ROW, entries=float(1 - exactly))
+    else:
+        memory = Memory(limit, folder, row=ROW + BAND_KEY * choose(exactly).bands, entries=0.0)
     return Asked(exactly, checked_width(shingle), method, clusters, max(1, workers), memory)
 
 
@@ -85,13 +84,13 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
     on_disk = plan(asked.memory, _sample(texts, asked), progress)
     sets = read_sets(texts, asked.width, asked.workers, progress, asked.memory, on_disk=on_disk)
     looking = Looking(sets, asked.threshold, asked.workers, asked.memory)
-    find: Find = partial(exact.find, looking)
+    search: Search = exact.Join(looking)
     method, missed = "exact join", 0.0
     if asked.method == "minhash":
         from phase0.dedup import minhash  # kernels that the join need not wait for
 
         banding = choose(asked.threshold)
-        find = partial(minhash.find, banding, looking)
+        search = minhash.Bands(looking, banding)
         method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
         missed = banding.missed(float(asked.threshold))
         progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
@@ -102,7 +101,7 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
         sets=sets,
         same=exact.distinct(sets),
         fixed=fixed(),
-        find=find,
+        search=search,
         room=looking.room(),
         workers=asked.workers,
         method=method,

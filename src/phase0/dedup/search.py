@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from phase0.dedup.flat import I64, U8
+from phase0.dedup.kernels.choosing import connect
 from phase0.dedup.kernels.joining import count_pairs
 from phase0.dedup.memory import UNLIMITED, Memory
 from phase0.dedup.sets import U64, Sets
@@ -24,6 +25,8 @@ from phase0.progress import Progress
 I32 = npt.NDArray[np.int32]
 
 NO_LIMIT = 1 << 62
+TOO_MANY = "too many pairs to be held"
+_CROWDED = 1 << 20  # possible pairs, repeated ones too, before they are sorted out
 _COMPARED = 8  # times as many sketches as pairs may be compared; real rows need up to 2 at a threshold of 0.6
 _PAIR_ON_DISK = 80 << 10  # bytes that become resident for a pair: systems map some pages around the one that is read
 
@@ -83,8 +86,16 @@ class Limits(NamedTuple):
         return cls(min(pairs * repeated, NO_LIMIT), NO_LIMIT if endless else pairs * _COMPARED)
 
 
-Find = Callable[[Ordered, int, Progress], Pairs | None]
-"""Pairs that reach the threshold, each once, in no order that means anything; None where they are more than so many."""
+class Search(Protocol):
+    """A method to look for pairs that reach the threshold."""
+
+    def find(self, ordered: Ordered, limit: int, progress: Progress) -> Pairs | None:
+        """Pairs, each once, in no order that means anything; None where they are more than so many."""
+        ...
+
+    def connect(self, ordered: Ordered, progress: Progress) -> Pairs:
+        """As few pairs as connect what all pairs would connect; nothing is known of what they share."""
+        ...
 
 
 def by_size(sets: Sets, firsts: I64, others: I64 | None = None) -> Ordered:
@@ -111,10 +122,59 @@ def no_pairs() -> Pairs:
     return Pairs(none, none, none, 0)
 
 
+class Collected:
+    """Pairs as they are found, as long as they are not too many. Mutable.
+
+    Pairs that are only `possible` may come again and again, and are sorted out when there are many.
+    """
+
+    def __init__(self, limits: Limits, *, possible: bool) -> None:
+        self._limits, self._possible = limits, possible
+        self._parts: list[Pairs] = []
+        self._held, self._compared, self._crowded = 0, 0, _CROWDED
+
+    def add(self, part: Pairs | None) -> bool:
+        """Take some more; False when it is enough."""
+        if part is None:
+            return False
+        self._parts.append(part)
+        self._held, self._compared = self._held + len(part.ones_P), self._compared + part.compared
+        if self._possible and self._held > self._crowded:
+            self._parts = [self.pairs()]
+            self._held = len(self._parts[0].ones_P)
+            self._crowded = 2 * self._held + _CROWDED
+        return self._held <= self._limits.pairs and self._compared <= self._limits.compared
+
+    def pairs(self) -> Pairs:
+        """All that was found."""
+        pairs = all_of(self._parts)
+        return each_once(pairs) if self._possible else pairs
+
+
+class Connected:
+    """Sets that are connected so far. Mutable: what workers found out is put together."""
+
+    def __init__(self, ordered: Ordered) -> None:
+        self._ordered = ordered
+        self._places = np.arange(len(ordered.rows_N), dtype=np.int32)
+        self._compared = 0
+        self.roots_N = self._places.copy()
+
+    def add(self, roots_N: I32, compared: int) -> None:  # noqa: N803
+        """What a worker made of the roots it was given."""
+        connect(self._places, roots_N, self.roots_N)
+        self._compared += compared
+
+    def pairs(self) -> Pairs:
+        """Each set with its root, by their first rows."""
+        rows, apart = self._ordered.rows_N, np.flatnonzero(self.roots_N != self._places)
+        return Pairs(rows[apart], rows[self.roots_N[apart]], np.zeros(len(apart), np.int32), self._compared)
+
+
 def finished(ordered: Ordered, pairs: Pairs, limit: int, progress: Progress, note: str = "") -> Pairs | None:
     """Pairs of places in the order of size, as pairs of first rows; None where they are more than so many."""
     if len(pairs.ones_P) > limit:
-        progress.finish("too many pairs to be held")
+        progress.finish(TOO_MANY)
         return None
     progress.finish(f"{len(pairs.ones_P)} pairs of different texts{note}")
     rows = ordered.rows_N

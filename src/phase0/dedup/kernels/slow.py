@@ -98,6 +98,10 @@ def fingerprint(keys: Iterable[int]) -> int:
     return sum((key * MULTIPLIER & _WORD) ^ key >> 17 for key in keys) & _WORD
 
 
+def arrange(rows: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
+    return [value for row in order for value in rows[row]]
+
+
 def collapse(sets: Sequence[Sequence[int]]) -> list[int]:
     return [next(i for i, other in enumerate(sets) if other == one) if one else -1 for one in sets]
 
