@@ -49,6 +49,7 @@ class Entries(NamedTuple):
 
     bits: int
     keys_E: U64  # noqa: N815
+    befores_E: U64  # noqa: N815 - the key before each in its set
     sets_E: I32  # noqa: N815
     rests_E: I32  # noqa: N815
     starts_X1: I64  # noqa: N815
@@ -106,9 +107,10 @@ def _entries(keys_S: U64, ordered: Ordered, threshold: Fraction, pool: ThreadPoo
     starts = np.zeros((1 << bits) + 1, np.int64)
     np.cumsum(counts.sum(axis=0), out=starts[1:])
     counts[:] = starts[:-1] + np.cumsum(counts, axis=0) - counts  # where each span begins to write in each partition
-    keys, owners, rests = np.empty(prefixes, np.uint64), np.empty(prefixes, np.int32), np.empty(prefixes, np.int32)
-    each(place_entries, keys, owners, rests)
-    return Entries(bits, keys, owners, rests, starts)
+    keys, befores = np.empty(prefixes, np.uint64), np.empty(prefixes, np.uint64)
+    owners, rests = np.empty(prefixes, np.int32), np.empty(prefixes, np.int32)
+    each(place_entries, keys, befores, owners, rests)
+    return Entries(bits, keys, befores, owners, rests, starts)
 
 
 def _joined(
@@ -131,6 +133,7 @@ def _joined(
             threshold.denominator,
             entries.bits,
             entries.keys_E,
+            entries.befores_E,
             entries.sets_E,
             entries.rests_E,
             entries.starts_X1,

@@ -71,7 +71,7 @@ def count_entries(
             counts_X[keys_S[i] & mask] += 1
 
 
-@kernel(nothing, U64, I64, I64, count, count, count, count, count, I64, U64, I32, I32)
+@kernel(nothing, U64, I64, I64, count, count, count, count, count, I64, U64, U64, I32, I32)
 def place_entries(
     keys_S: Array,
     starts_N: Array,
@@ -83,11 +83,13 @@ def place_entries(
     bits: int,
     next_X: Array,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
 ) -> None:
-    """Write the entries of the sets `first` to `last - 1` from `next_X` on: the key, the set * 2 + whether larger sets
-    may look for it there, and how many keys of the set there are from this one on."""
+    """Write the entries of the sets `first` to `last - 1` from `next_X` on: the key, the one before it (the key
+    itself where it is the first), the set * 2 + whether larger sets may look for it there, and how many keys of the set
+    there are from this one on."""
     mask = np.uint64((1 << bits) - 1)
     for one in range(first, last):
         start, size = starts_N[one], sizes_N[one]
@@ -95,6 +97,7 @@ def place_entries(
         for i in range(size - at_least(size, p, q) + 1):
             entry = next_X[keys_S[start + i] & mask]
             keys_E[entry] = keys_S[start + i]
+            befores_E[entry] = keys_S[start + max(i - 1, 0)]
             sets_E[entry] = 2 * one + (i < found_by_larger)
             rests_E[entry] = size - i
             next_X[keys_S[start + i] & mask] = entry + 1
@@ -147,7 +150,7 @@ def may_reach(sketches_N8: Array, one: int, other: int, most: int) -> bool:
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -160,6 +163,7 @@ def join(
     q: int,
     bits: int,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
     starts_X1: Array,
@@ -179,7 +183,7 @@ def join(
     found = 0
     for part in range(first, last):
         begin, end = starts_X1[part], starts_X1[part + 1]
-        keys, sets, rests = keys_E[begin:end], sets_E[begin:end], rests_E[begin:end]
+        keys, befores, sets, rests = keys_E[begin:end], befores_E[begin:end], sets_E[begin:end], rests_E[begin:end]
         slots = table_size(len(keys))
         mask = np.uint64(slots - 1)
         table[:slots] = -1
@@ -193,9 +197,12 @@ def join(
             earlier = table[slot]
             while earlier >= 0:  # from the largest down, as entries came in ascending order of size
                 other, other_rest = np.int64(sets[earlier] >> 1), rests[earlier]
+                met_before = befores[earlier] == befores[entry] != key
                 if sizes_N[other] < smallest:
                     break
                 earlier = following[earlier]
+                if met_before:  # nine of ten times that near-duplicates meet again, known without a look at their sets
+                    continue
                 sizes = size + sizes_N[other]
                 needed = at_least(sizes, p, p + q)
                 if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
