@@ -71,8 +71,8 @@ def insert(
     width: int,
     table_T: Array,
 ) -> int:
-    """Put the shingles `first` to `last - 1` into the table; shingle s begins at word s. Answers how many are new to it,
-    each once, plus 2**32 for each that was there among the first `known` (and is counted once)."""
+    """Put the shingles `first` to `last - 1` into the table; shingle s begins at word s. Answers how many are new to
+    it, plus 2**32 for each that was there among the first `known`; all are counted once."""
     mask = np.uint64(len(table_T) - 1)
     new, met = 0, 0
     before = np.int64(-2)  # what the last shingle was found to be

@@ -194,8 +194,9 @@ def read_rows(
     """Read whole lines. Answers how many are not blank; of those line d is text_B[begins_D[d]:ends_D[d]] without spaces
     around it, the lines_D[d]-th from 0.
 
-    Its text is out_B[starts_D1[d]:starts_D1[d + 1]] (`out_B` must hold PADDING more than all lines), its response has lengths_D[d] characters, its quality is -inf
+    Its text is out_B[starts_D1[d]:starts_D1[d + 1]], its response has lengths_D[d] characters, its quality is -inf
     where there is none, its source begins below 0 where there is none. A line in doubt has the length -1 and no text.
+    `out_B` must hold PADDING bytes more than all lines.
     """
     spans = np.empty(10, np.int64)
     at, line, rows, to = 0, -1, 0, 0
