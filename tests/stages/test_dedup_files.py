@@ -15,7 +15,7 @@ import pytest
 
 from phase0.dataset import manifest_of
 from phase0.dataset.writing import file_digest, writer
-from phase0.dedup import exact, load_kernels, memory, near, shelf
+from phase0.dedup import exact, memory, near, shelf
 from phase0.errors import DataError, UsageError
 from phase0.stages import row_files
 from phase0.stages.deduplicate import deduplicate
@@ -243,19 +243,6 @@ def test_naming_the_stage_loads_no_compiler():
         "import sys, phase0.stages.deduplicate, phase0.runs; sys.exit('numba' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_the_first_run_says_that_kernels_are_compiled_and_later_ones_do_not(tmp_path, monkeypatch):
-    said = []
-    progress = SimpleNamespace(
-        **dict.fromkeys(("start", "advance", "finish", "warn"), lambda *a: None), say=said.append
-    )
-    source = written(tmp_path / "in.jsonl", [b'{"instruction":"a"}'])
-    deduplicate([source], tmp_path / "out.jsonl", progress=progress)
-    assert said == []
-    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()) if "__pycache__" in path.parts else [])
-    load_kernels(progress)
-    assert len(said) == 1
 
 
 @pytest.mark.parametrize("threshold", ["0.5", "0.8"])

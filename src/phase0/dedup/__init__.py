@@ -6,11 +6,10 @@ words. Rows are compared by Jaccard similarity of their sets of word 5-grams (`s
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Literal
 
 from phase0.dedup.definition import On, checked_width, ratio, text_of
@@ -89,10 +88,21 @@ def remaining(
 
 
 def load_kernels(progress: Progress = SILENT) -> None:
-    """Load the compiler and the kernels; where they must be compiled first, say so."""
-    cache = Path(__file__).parent / "kernels" / "__pycache__"
-    if not any(cache.glob("*.nbi")) and os.access(cache.parent, os.W_OK):
-        progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
-    from phase0.dedup import near
+    """Load the compiler and the kernels; where they must be compiled first, say so.
 
-    del near
+    They are kept beside their source, or else where NUMBA_CACHE_DIR or the user's cache is.
+    """
+    if "phase0.dedup.near" in sys.modules:
+        return
+    from phase0.dedup.kernels.compiling import cache_of
+    from phase0.dedup.kernels.hashing import stir  # the first kernel tells of all
+
+    is_cached, folder = cache_of(stir)
+    if folder is None:
+        progress.warn(
+            "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them in. "
+            "Let NUMBA_CACHE_DIR name one that can be written."
+        )
+    elif not is_cached:
+        progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
+    import phase0.dedup.near  # noqa: F401

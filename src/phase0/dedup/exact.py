@@ -48,6 +48,7 @@ class Entries(NamedTuple):
 
     bits: int
     keys_E: U64  # noqa: N815
+    befores_E: U64  # noqa: N815 - the key before each in its set
     sets_E: I32  # noqa: N815
     rests_E: I32  # noqa: N815
     starts_X1: I64  # noqa: N815
@@ -161,10 +162,11 @@ def _entries(
     places = np.full_like(layout.counts, -1)  # where each span begins to write in each partition
     places[:, first:last] = starts[:-1] + np.cumsum(chosen, axis=0) - chosen
     size = int(starts[-1])
-    keys, owners, rests = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32)
+    keys, befores = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    owners, rests = np.empty(size, np.int32), np.empty(size, np.int32)
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N)
-    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, owners, rests)
-    return Entries(layout.bits, keys, owners, rests, starts)
+    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, befores, owners, rests)
+    return Entries(layout.bits, keys, befores, owners, rests, starts)
 
 
 def _each(
@@ -202,6 +204,7 @@ def _joined(
             *looking.threshold.as_integer_ratio(),
             entries.bits,
             entries.keys_E,
+            entries.befores_E,
             entries.sets_E,
             entries.rests_E,
             entries.starts_X1,

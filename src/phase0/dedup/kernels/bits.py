@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
@@ -9,7 +11,7 @@ from numba.extending import intrinsic
 _BYTE, _BLOCK = ir.IntType(8), ir.VectorType(ir.IntType(8), 64)
 
 
-def _loaded(context, builder, signature, arguments, kind):
+def _loaded(context: Any, builder: Any, signature: Any, arguments: Any, kind: Any) -> Any:
     """What stands at index `arguments[1]` of the array `arguments[0]`, as one value of this kind."""
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     place = builder.gep(array.data, [arguments[1]], inbounds=True)
@@ -28,7 +30,7 @@ def load64(_context, text_B, at):
     return types.uint64(text_B, types.int64), generate
 
 
-def _compared(relation, byte):
+def _compared(relation: str, byte: int) -> Any:
     """Code that compares 64 bytes with one, and answers the 64 truths as bits, the first lowest."""
 
     def generate(context, builder, signature, arguments):

@@ -81,7 +81,7 @@ def count_entries(
             counts_X[keys_S[i] & mask] += 1
 
 
-@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, U64, I32, I32)
+@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, U64, U64, I32, I32)
 def place_entries(
     keys_S: Array,
     starts_N: Array,
@@ -94,11 +94,13 @@ def place_entries(
     bits: int,
     next_X: Array,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
 ) -> None:
     """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the set
-    with its kind and whether larger sets may look for it there, and how many keys of it there are from this one on."""
+    with its kind and whether larger sets may look for it there, how many keys of it there are from this one on, and
+    the key before this one (the key itself where it is the first)."""
     mask = np.uint64((1 << bits) - 1)
     for one in range(first, last):
         start, size = starts_N[one], sizes_N[one]
@@ -109,6 +111,7 @@ def place_entries(
                 keys_E[entry] = keys_S[start + i]
                 sets_E[entry] = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
                 rests_E[entry] = size - i
+                befores_E[entry] = keys_S[start + max(i - 1, 0)]
                 next_X[keys_S[start + i] & mask] = entry + 1
 
 
@@ -169,7 +172,7 @@ def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, b
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I32, I32, count, flag, I64, count),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I32, I32, count, flag, I64, count),
     *(I32, I32, I32, I64),
 )
 def join_partition(
@@ -181,6 +184,7 @@ def join_partition(
     q: int,
     bits: int,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
     table_T: Array,
@@ -203,9 +207,12 @@ def join_partition(
         earlier = table_T[slot]
         while earlier >= 0:  # from the largest down, as entries came in ascending order of size
             other, other_rest = np.int64(sets_E[earlier] >> SHIFT), rests_E[earlier]
+            met_before = befores_E[earlier] == befores_E[entry] != key
             if sizes_N[other] < smallest:
                 break
             earlier = following_E[earlier]
+            if met_before:  # nine of ten times that near-duplicates meet again, known without a look at their sets
+                continue
             sizes = size + sizes_N[other]
             needed = at_least(sizes, p, p + q)
             if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
@@ -232,7 +239,7 @@ def join_partition(
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count, flag, flag, I64),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count, flag, flag, I64),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -245,6 +252,7 @@ def join(
     q: int,
     bits: int,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
     starts_X1: Array,
@@ -276,7 +284,7 @@ def join(
         table[:slots] = -1
         found = join_partition(
             *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits),
-            *(keys_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
+            *(keys_E[begin:end], befores_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
             *(other_kind, counted, limits, found, ones_P, others_P, shared_P, seen),
         )
         if found > limits[0]:

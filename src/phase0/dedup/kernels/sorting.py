@@ -130,14 +130,14 @@ def distinct(sorted_S: Array, length: int, keys_S: Array, start: int) -> int:
 
 
 @kernel(word, U64, count, count, U64)
-def sketched(keys_S: Array, start: int, size: int, parities: Array) -> int:
-    """The sketch of a set into `parities`, and its fingerprint as the answer."""
-    parities[:] = 0
+def sketched(keys_S: Array, start: int, size: int, sketch_8: Array) -> int:
+    """Write the sketch of a set. Answers its fingerprint."""
+    sketch_8[:] = 0
     fingerprint = np.uint64(0)
     keys = keys_S[start : start + size]
     for i in range(len(keys)):
         bit = (keys[i] >> np.uint64(32)) & np.uint64(511)
-        parities[bit >> np.uint64(6)] ^= _ONE << (bit & np.uint64(63))
+        sketch_8[bit >> np.uint64(6)] ^= _ONE << (bit & np.uint64(63))
     for i in range(len(keys)):
         fingerprint += (keys[i] * _MULTIPLIER) ^ (keys[i] >> np.uint64(17))
     return fingerprint
@@ -164,7 +164,7 @@ def sort_rows(
         longest = max(longest, counts_D[row])
     keys_S, sorted_S = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
     buckets_S, fill_S = np.empty(longest, np.int32), np.empty(longest, np.int32)
-    bases, parities = np.zeros(5, np.int64), np.empty(SKETCH_WORDS, np.uint64)
+    bases = np.zeros(5, np.int64)
     for row in range(first, last):
         start, length = starts_D[row], counts_D[row]
         keyed(hashes_S, start, length, classes_T, keys_S)
@@ -174,5 +174,4 @@ def sort_rows(
         bucketed(keys_S, length, bases, buckets_S, fill_S, sorted_S)
         settle(sorted_S, length)
         counts_D[row] = distinct(sorted_S, length, hashes_S, start)
-        prints_D[row] = sketched(hashes_S, start, counts_D[row], parities)
-        sketches_D8[row, :] = parities
+        prints_D[row] = sketched(hashes_S, start, counts_D[row], sketches_D8[row])
