@@ -266,3 +266,29 @@ def test_a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one(u
 
 def command(plan: Path, output: Path) -> list[str]:
     return [sys.executable, "-m", "phase0", "run", str(plan), "--output", str(output)]
+
+
+def test_a_plan_says_against_what_rows_are_compared_and_a_change_there_makes_it_again(
+    upstream: Path, tmp_path: Path
+) -> None:
+    made = phase0.run(plan(upstream), tmp_path / "first")
+    kept = (tmp_path / "first/dataset.jsonl").read_bytes().splitlines(keepends=True)
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(b"".join(kept[:7]))
+    compared = plan(upstream, dedup={"against": [str(other)], "max_memory": "1GiB"})
+    again = phase0.run(compared, tmp_path / "second")
+    assert again.verification.rows == made.verification.rows - 7
+    assert all(step.skipped for step in phase0.run(compared, tmp_path / "second").steps)
+    other.write_bytes(kept[0])
+    changed = phase0.run(compared, tmp_path / "second")
+    assert [step.stage for step in changed.steps if not step.skipped] == ["dedup", "publish"]
+    assert changed.verification.rows == made.verification.rows - 1
+
+
+@pytest.mark.parametrize("wrong", [{"against": ["nowhere.jsonl"]}, {"max_memory": "much"}])
+def test_what_a_plan_gets_wrong_of_dedup_is_told_before_anything_is_done(
+    upstream: Path, tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.jsonl|much"):
+        phase0.run(plan(upstream, dedup=wrong), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
