@@ -36,7 +36,7 @@ from phase0.dedup.sets import U64, Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
-_ENTRIES_A_PARTITION = 50_000  # 1.2 MB with its table: a core's cache
+_ENTRIES_A_PARTITION = 50_000  # 1.6 MB with its table: a core's cache
 _SPANS = 16  # sets are laid out in so many pieces of work, or more where they are on disk
 _GROUPS = 64  # partitions are joined in so many
 _REPEATED = 32  # times that a pair may be met before its keys are looked up
@@ -48,6 +48,7 @@ class Entries(NamedTuple):
 
     bits: int
     keys_E: U64  # noqa: N815
+    befores_E: U64  # noqa: N815 - the key before each in its set
     sets_E: I32  # noqa: N815
     rests_E: I32  # noqa: N815
     starts_X1: I64  # noqa: N815
@@ -161,10 +162,11 @@ def _entries(
     places = np.full_like(layout.counts, -1)  # where each span begins to write in each partition
     places[:, first:last] = starts[:-1] + np.cumsum(chosen, axis=0) - chosen
     size = int(starts[-1])
-    keys, owners, rests = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32)
+    keys, befores = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    owners, rests = np.empty(size, np.int32), np.empty(size, np.int32)
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N)
-    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, owners, rests)
-    return Entries(layout.bits, keys, owners, rests, starts)
+    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, befores, owners, rests)
+    return Entries(layout.bits, keys, befores, owners, rests, starts)
 
 
 def _each(
@@ -190,7 +192,7 @@ def _joined(
     looking: Looking, ordered: Ordered, limits: Limits, entries: Entries, group: tuple[int, int]
 ) -> Pairs | None:
     on_disk = looking.sets.shelf is not None
-    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
+    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // (4 if on_disk else 32))
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
@@ -202,6 +204,7 @@ def _joined(
             *looking.threshold.as_integer_ratio(),
             entries.bits,
             entries.keys_E,
+            entries.befores_E,
             entries.sets_E,
             entries.rests_E,
             entries.starts_X1,

@@ -81,7 +81,7 @@ def count_entries(
             counts_X[keys_S[i] & mask] += 1
 
 
-@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, U64, I32, I32)
+@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, U64, U64, I32, I32)
 def place_entries(
     keys_S: Array,
     starts_N: Array,
@@ -94,11 +94,13 @@ def place_entries(
     bits: int,
     next_X: Array,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
 ) -> None:
-    """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the set
-    with its kind and whether larger sets may look for it there, and how many keys of it there are from this one on."""
+    """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the one
+    before it (the key itself where it is the first), the set with its kind and whether larger sets may look for it
+    there, and how many keys of it there are from this one on."""
     mask = np.uint64((1 << bits) - 1)
     for one in range(first, last):
         start, size = starts_N[one], sizes_N[one]
@@ -107,6 +109,7 @@ def place_entries(
             entry = next_X[keys_S[start + i] & mask]
             if entry >= 0:
                 keys_E[entry] = keys_S[start + i]
+                befores_E[entry] = keys_S[start + max(i - 1, 0)]
                 sets_E[entry] = one << SHIFT | kinds_N[one] * KIND | (i < found_by_larger)
                 rests_E[entry] = size - i
                 next_X[keys_S[start + i] & mask] = entry + 1
@@ -169,7 +172,7 @@ def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, b
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I32, I32, count, flag, I64, count),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I32, I32, count, flag, I64, count),
     *(I32, I32, I32, I64),
 )
 def join_partition(
@@ -181,6 +184,7 @@ def join_partition(
     q: int,
     bits: int,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
     table_T: Array,
@@ -198,22 +202,23 @@ def join_partition(
     for entry in range(len(keys_E)):
         key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
         slot = slot_of(keys_E, sets_E, table_T, key, kind ^ apart, bits)
-        size, start = sizes_N[one], starts_N[one]
+        size, start, earlier = sizes_N[one], starts_N[one], table_T[slot]
         smallest = at_least(size, p, q)
-        earlier = table_T[slot]
         while earlier >= 0:  # from the largest down, as entries came in ascending order of size
             other, other_rest = np.int64(sets_E[earlier] >> SHIFT), rests_E[earlier]
             if sizes_N[other] < smallest:
                 break
+            met_before = befores_E[earlier] == befores_E[entry] != key
             earlier = following_E[earlier]
+            if met_before:  # nine of ten times that near-duplicates meet again, known without a look at their sets
+                continue
             sizes = size + sizes_N[other]
             needed = at_least(sizes, p, p + q)
             if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
                 continue
             seen[0] += 1
             if seen[0] > limits[1]:
-                stopped: int = limits[0] + 1
-                return stopped
+                return int(limits[0] + 1)
             if may_reach(sketches_N8, one, other, sizes - 2 * needed):
                 there, shared = starts_N[other], np.int64(0)
                 if counted:
@@ -232,7 +237,7 @@ def join_partition(
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count, flag, flag, I64),
+    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count, flag, flag, I64),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -245,6 +250,7 @@ def join(
     q: int,
     bits: int,
     keys_E: Array,
+    befores_E: Array,
     sets_E: Array,
     rests_E: Array,
     starts_X1: Array,
@@ -276,7 +282,7 @@ def join(
         table[:slots] = -1
         found = join_partition(
             *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits),
-            *(keys_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
+            *(keys_E[begin:end], befores_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
             *(other_kind, counted, limits, found, ones_P, others_P, shared_P, seen),
         )
         if found > limits[0]:
