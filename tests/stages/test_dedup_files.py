@@ -357,3 +357,26 @@ def test_memory_that_the_machine_does_not_have_is_one_clear_line(lines, tmp_path
     with pytest.raises(DataError, match="too little memory"):
         deduplicate([source], tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_disk_that_fills_while_a_packed_file_is_unpacked_is_one_clear_line(lines, tmp_path, monkeypatch):
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+
+    def no_room(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(row_files, "raw_rows", no_room)
+    with pytest.raises(DataError, match=r"in.jsonl.gz cannot be laid out there \(No space left on device\)"):
+        deduplicate([tmp_path / "in.jsonl.gz"], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_another_dataset_that_changes_meanwhile_is_found_out(lines, tmp_path, monkeypatch):
+    source, other = written(tmp_path / "in.jsonl", lines), written(tmp_path / "old.jsonl", lines[:9])
+    taken = row_files.RowFiles.take
+    monkeypatch.setattr(
+        row_files.RowFiles, "take", lambda files, rows: written(other, lines[:9]) and taken(files, rows)
+    )
+    with pytest.raises(DataError, match=r"old.jsonl was changed while dedup was reading it"):
+        deduplicate([source], tmp_path / "out.jsonl", against=[other])
+    assert not (tmp_path / "out.jsonl").exists()

@@ -36,7 +36,7 @@ from phase0.dedup.sets import U64, Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
-_ENTRIES_A_PARTITION = 50_000  # 1.2 MB with its table: a core's cache
+_ENTRIES_A_PARTITION = 50_000  # 1.6 MB with its table: a core's cache
 _SPANS = 16  # sets are laid out in so many pieces of work, or more where they are on disk
 _GROUPS = 64  # partitions are joined in so many
 _REPEATED = 32  # times that a pair may be met before its keys are looked up
@@ -192,7 +192,7 @@ def _joined(
     looking: Looking, ordered: Ordered, limits: Limits, entries: Entries, group: tuple[int, int]
 ) -> Pairs | None:
     on_disk = looking.sets.shelf is not None
-    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
+    room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // (4 if on_disk else 32))
     while True:
         seen = np.zeros(1, np.int64)
         ones, others, shared = (np.empty(room, np.int32) for _ in range(3))

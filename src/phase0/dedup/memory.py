@@ -22,7 +22,7 @@ from phase0.progress import Progress
 BASE = 200 << 20  # the interpreter, numpy, compiled kernels, and blocks that are being read
 ROW = 440  # places, ranks and counts of a row, its sketch twice, and what is left of it when rows are chosen
 KEY = 8  # a shingle
-ENTRY = 24  # a key of a prefix and the one before it, its set and its place
+ENTRY = 24  # a key of a prefix, with the one before it, its set and its place
 PASSES = 4  # entries are laid out in up to so many parts before keys go to disk, which costs more
 BAND_KEY = 8  # a band of a set
 SHARE_OF_FREE = 0.9  # of what the machine has free

@@ -29,7 +29,7 @@ from phase0.dedup import On, text_of
 from phase0.dedup.flat import I64, Chunk, Flat, Part, joined
 from phase0.dedup.kernels.json import PADDING, newlines
 from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
-from phase0.errors import RowError
+from phase0.errors import DataError, RowError
 
 UNKNOWN = "unknown"  # the source of a row that names none
 
@@ -192,15 +192,18 @@ class RowFiles:
         """The rows of a compressed file, a table or an array as lines of plain JSONL."""
         plain = self._folder / f"{file}.lines"  # what a killed run leaves is not to be taken for rows
         numbers = self._numbers[file] = array("q")
-        with plain.open("wb") as out:
-            for item in raw_rows(path):
-                # An element of an array that could not be laid on one line is not JSON.
-                row = item if isinstance(item, BadRow) or b"\n" not in item[1] else _strictly(*item)
-                if isinstance(row, BadRow):
-                    self._bad.append((file, row))
-                elif isinstance(row, tuple):
-                    numbers.append(row[0])
-                    out.write(row[1] + b"\n")
+        try:
+            with plain.open("wb") as out:
+                for item in raw_rows(path):
+                    # An element of an array that could not be laid on one line is not JSON.
+                    row = item if isinstance(item, BadRow) or b"\n" not in item[1] else _strictly(*item)
+                    if isinstance(row, BadRow):
+                        self._bad.append((file, row))
+                    elif isinstance(row, tuple):
+                        numbers.append(row[0])
+                        out.write(row[1] + b"\n")
+        except OSError as error:
+            raise DataError(f"{plain}: the rows of {path} cannot be laid out there ({error.strerror})") from error
         return plain
 
 

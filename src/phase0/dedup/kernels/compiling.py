@@ -22,6 +22,7 @@ U32 = types.Array(types.uint32, 1, "C")
 U64 = types.Array(types.uint64, 1, "C")
 I32 = types.Array(types.int32, 1, "C")
 I64 = types.Array(types.int64, 1, "C")
+FLAGS = types.Array(types.boolean, 1, "C")
 F64 = types.Array(types.float64, 1, "C")
 SKETCHES = types.Array(types.uint64, 2, "C")
 word, point, count, flag, nothing = types.uint64, types.uint32, types.int64, types.boolean, types.void

@@ -98,9 +98,9 @@ def place_entries(
     sets_E: Array,
     rests_E: Array,
 ) -> None:
-    """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the set
-    with its kind and whether larger sets may look for it there, how many keys of it there are from this one on, and
-    the key before this one (the key itself where it is the first)."""
+    """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the one
+    before it (the key itself where it is the first), the set with its kind and whether larger sets may look for it
+    there, and how many keys of it there are from this one on."""
     mask = np.uint64((1 << bits) - 1)
     for one in range(first, last):
         start, size = starts_N[one], sizes_N[one]
@@ -109,9 +109,9 @@ def place_entries(
             entry = next_X[keys_S[start + i] & mask]
             if entry >= 0:
                 keys_E[entry] = keys_S[start + i]
+                befores_E[entry] = keys_S[start + max(i - 1, 0)]
                 sets_E[entry] = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
                 rests_E[entry] = size - i
-                befores_E[entry] = keys_S[start + max(i - 1, 0)]
                 next_X[keys_S[start + i] & mask] = entry + 1
 
 
@@ -202,14 +202,13 @@ def join_partition(
     for entry in range(len(keys_E)):
         key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
         slot = slot_of(keys_E, sets_E, table_T, key, kind ^ apart, bits)
-        size, start = sizes_N[one], starts_N[one]
+        size, start, earlier = sizes_N[one], starts_N[one], table_T[slot]
         smallest = at_least(size, p, q)
-        earlier = table_T[slot]
         while earlier >= 0:  # from the largest down, as entries came in ascending order of size
             other, other_rest = np.int64(sets_E[earlier] >> SHIFT), rests_E[earlier]
-            met_before = befores_E[earlier] == befores_E[entry] != key
             if sizes_N[other] < smallest:
                 break
+            met_before = befores_E[earlier] == befores_E[entry] != key
             earlier = following_E[earlier]
             if met_before:  # nine of ten times that near-duplicates meet again, known without a look at their sets
                 continue
@@ -219,8 +218,7 @@ def join_partition(
                 continue
             seen[0] += 1
             if seen[0] > limits[1]:
-                stopped: int = limits[0] + 1
-                return stopped
+                return int(limits[0] + 1)
             if may_reach(sketches_N8, one, other, sizes - 2 * needed):
                 there, shared = starts_N[other], np.int64(0)
                 if counted:

@@ -125,8 +125,7 @@ def band_pairs(
             if not met:
                 seen[0] += 1
                 if seen[0] > limits[1]:
-                    stopped: int = limits[0] + 1
-                    return stopped
+                    return int(limits[0] + 1)
                 if may_reach(sketches_N8, one, other, sizes - 2 * needed):
                     there, shared = starts_N[other], np.int64(0)
                     if counted:
