@@ -160,6 +160,6 @@ def bounded(memory: Memory) -> Iterator[None]:
         yield
     except MemoryError as error:
         raise DataError(
-            f"the machine has too little memory ({error or 'no more is given'}); {spelled(memory.limit)} were thought "
+            f"the machine has too little memory ({str(error) or 'no more is given'}); {spelled(memory.limit)} were thought "
             f"to be free: end other programs, or allow less, so that more is done on disk"
         ) from error
