@@ -8,6 +8,7 @@ Each line of the standard input is an order, a JSON object; each is answered by 
              ["rows", how many rows of a compressed input were laid out before]
     bytes    limit for the size of every file it writes: what a full disk does to it
     memory   limit for its address space, in MB beyond what it has at the start
+    disk     the program and its rows are counted as nothing, so that little memory sends keys to disk
     greedy   arrays of at least so many numbers cannot be had
 """
 
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from phase0.cli import screen, status_of
-from phase0.dedup import load_kernels
+from phase0.dedup import load_kernels, memory, near
 from phase0.dedup.letters import letters
 from phase0.stages import row_files
 from phase0.stages.output import StageOutput
@@ -131,6 +132,8 @@ def limit(order: dict[str, Any]) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + (more << 20)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if order.get("disk"):
+        memory.BASE = memory.ROW = near.BASE = near.ROW = 0
     if (most := order.get("greedy")) is not None:
         empty = np.empty
 
@@ -160,7 +163,13 @@ def obey(order: dict[str, Any], said: int) -> None:
 def main() -> None:
     load_kernels()
     letters()
-    for module in ("phase0.runs", "phase0.dedup.minhash", "phase0.dedup.recount", "phase0.stages.dedup_files"):
+    for module in (
+        "phase0.runs",
+        "phase0.dedup.minhash",
+        "phase0.dedup.recount",
+        "phase0.dedup.kernels.arranging",
+        "phase0.stages.dedup_files",
+    ):
         importlib.import_module(module)  # here, and not in every child
     for line in sys.stdin:
         hears, says = os.pipe()  # not a file: limits of files are not for what is said

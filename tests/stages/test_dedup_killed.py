@@ -161,6 +161,26 @@ def test_killed_in_any_step_of_minhash_the_earlier_output_stands_whole(place: Pl
     check_rerun(place, run)
 
 
+ON_DISK = ("--max-memory", "150000B")
+
+
+@pytest.mark.parametrize("threshold", ["0.8", "0.5"])
+def test_killed_in_any_step_while_keys_are_on_disk_nothing_of_them_stays(
+    threshold: str, place: Place, run: Run
+) -> None:
+    more = (*ON_DISK, "--threshold", threshold)
+    ended = run(*place.argv, *more, disk=True)
+    assert " go to " in ended.said
+    for step in steps_of(ended.said):
+        put_back(place)
+        assert run(*place.argv, *more, disk=True, die=("advance", step)).status == KILLED
+        check_disturbed(place)
+        assert rows_of(files(place.folder)).items() >= rows_of(place.old).items()
+    place = place._replace(argv=(*place.argv, *ON_DISK))
+    assert run(*place.argv, disk=True).status == 0
+    assert rows_of(files(place.folder)) == rows_of(place.new)
+
+
 WRITING = [
     ("rows", 0),
     ("rows", 350),
@@ -255,6 +275,17 @@ def test_a_disk_that_is_full_at_any_point_ends_with_one_line_and_leaves_nothing_
 ) -> None:
     most = int(share * len(place.new["out.jsonl"]))
     check_refused(run(*place.argv, bytes=most), place, "File too large")
+    check_rerun(place, run)
+
+
+@pytest.mark.parametrize("most", [4_000, 20_000, 50_000])
+def test_a_disk_that_is_full_while_keys_are_written_to_it_ends_with_one_line(most: int, place: Place, run: Run) -> None:
+    plain = place.folder / "in.jsonl"
+    plain.write_bytes(gzip.decompress((place.folder / "in.jsonl.gz").read_bytes()))
+    argv = ("dedup", "--input", plain, "--output", place.output, *ON_DISK)
+    ended = run(*argv, disk=True, bytes=most)
+    plain.unlink()
+    check_refused(ended, place, "File too large")
     check_rerun(place, run)
 
 

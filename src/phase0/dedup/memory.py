@@ -159,7 +159,8 @@ def bounded(memory: Memory) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
+        why = str(error) or "no more is given"
         raise DataError(
-            f"the machine has too little memory ({error or 'no more is given'}); {spelled(memory.limit)} were thought "
-            f"to be free: end other programs, or allow less, so that more is done on disk"
+            f"the machine has too little memory ({why}); {spelled(memory.limit)} were thought to be free: end other "
+            "programs, or allow less, so that more is done on disk"
         ) from error

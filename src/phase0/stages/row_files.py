@@ -100,9 +100,11 @@ class RowFiles:
 
     def sample(self) -> Part | None:
         paths = [path for path, lines in zip(self._paths, self._are_lines, strict=True) if lines]
+        if not paths:
+            return None
         ends = np.cumsum([path.stat().st_size for path in paths])
         texts, used = [], 0
-        for at in range(0, int(ends[-1]) if paths else 0, max(1, int(ends[-1]) // _SAMPLES)):
+        for at in range(0, int(ends[-1]), max(1, int(ends[-1]) // _SAMPLES)):
             file = int(np.searchsorted(ends, at, side="right"))
             with opened(paths[file]) as lines:
                 lines.seek(at - int(ends[file]) + paths[file].stat().st_size)
