@@ -27,7 +27,9 @@ I32 = npt.NDArray[np.int32]
 NO_LIMIT = 1 << 62
 TOO_MANY = "too many pairs to be held"
 _CROWDED = 1 << 20  # possible pairs, repeated ones too, before they are sorted out
-_COMPARED = 8  # times as many sketches as pairs may be compared; real rows need up to 2 at a threshold of 0.6
+_COMPARED, _COMPARED_A_SET = 8, 512  # sketches that may be compared; 6.7 million real rows need 42 a set
+_AROUND = 6  # times as much as is read becomes resident, as sets lie in the order of size only nearly
+_MOST_SPANS = 512
 _PAIR_ON_DISK = 80 << 10  # bytes that become resident for a pair: systems map some pages around the one that is read
 
 
@@ -67,8 +69,8 @@ class Looking(NamedTuple):
 
     def spans(self, ordered: Ordered, least: int) -> list[tuple[int, int]]:
         """All sets in pieces of work: at least so many, and so many that what is read from disk fits into memory."""
-        read = self.workers * int(ordered.sizes_N.sum()) * 8 if self.sets.shelf is not None else 0
-        spans = max(least, min(1 << 14, -(-read // self.memory.window())), 1)
+        read = self.workers * _AROUND * int(ordered.sizes_N.sum()) * 8 if self.sets.shelf is not None else 0
+        spans = max(least, min(_MOST_SPANS, read // self.memory.window()), 1)
         return list(pairwise(np.linspace(0, len(ordered.rows_N), spans + 1).astype(np.int64).tolist()))
 
 
@@ -80,10 +82,11 @@ class Limits(NamedTuple):
 
     @classmethod
     def of(cls, ordered: Ordered, pairs: int, repeated: int = 1) -> Limits:
-        """With a limit to pairs, each of which may be met so many times. Against what stays everything is compared:
+        """With a limit to pairs, each of which may be met so many times. With what stays everything is compared, as
         smaller blocks would not compare less."""
         endless = ordered.apart or pairs >= NO_LIMIT // _COMPARED
-        return cls(min(pairs * repeated, NO_LIMIT), NO_LIMIT if endless else pairs * _COMPARED)
+        compared = max(pairs * _COMPARED, len(ordered.rows_N) * _COMPARED_A_SET)
+        return cls(min(pairs * repeated, NO_LIMIT), NO_LIMIT if endless else compared)
 
 
 class Search(Protocol):
