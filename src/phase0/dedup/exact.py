@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from phase0.dedup.flat import I64
 from phase0.dedup.kernels.joining import collapse, count_entries, join, place_entries
+from phase0.dedup.pages import untouched
 from phase0.dedup.sets import U64, Sets
 from phase0.progress import Progress
 
@@ -107,8 +108,8 @@ def _entries(keys_S: U64, ordered: Ordered, threshold: Fraction, pool: ThreadPoo
     starts = np.zeros((1 << bits) + 1, np.int64)
     np.cumsum(counts.sum(axis=0), out=starts[1:])
     counts[:] = starts[:-1] + np.cumsum(counts, axis=0) - counts  # where each span begins to write in each partition
-    keys, befores = np.empty(prefixes, np.uint64), np.empty(prefixes, np.uint64)
-    owners, rests = np.empty(prefixes, np.int32), np.empty(prefixes, np.int32)
+    keys, befores = untouched(prefixes, np.uint64), untouched(prefixes, np.uint64)
+    owners, rests = untouched(prefixes, np.int32), untouched(prefixes, np.int32)
     each(place_entries, keys, befores, owners, rests)
     return Entries(bits, keys, befores, owners, rests, starts)
 

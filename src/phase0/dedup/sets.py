@@ -16,6 +16,7 @@ from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.flat import I64, Chunk, Texts
 from phase0.dedup.kernels.hashing import shingles
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
+from phase0.dedup.pages import untouched
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
@@ -96,13 +97,13 @@ class _Growing:
     """An array that grows at its end. Reserved memory costs nothing until it is written."""
 
     def __init__(self, expected: int) -> None:
-        self._values = np.empty(max(expected, 1 << 16), np.uint64)
+        self._values = untouched(max(expected, 1 << 16), np.uint64)
         self._used = 0
 
     def append(self, values: U64) -> None:
         end = self._used + len(values)
         if end > len(self._values):
-            grown = np.empty(max(end, len(self._values) * 3 // 2), np.uint64)
+            grown = untouched(max(end, len(self._values) * 3 // 2), np.uint64)
             grown[: self._used] = self._values[: self._used]
             self._values = grown
         self._values[self._used : end] = values
