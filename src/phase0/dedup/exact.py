@@ -17,6 +17,7 @@ import numpy as np
 from phase0.dedup.flat import I64
 from phase0.dedup.kernels.joining import collapse, count_entries, join, place_entries, table_size
 from phase0.dedup.memory import ENTRY
+from phase0.dedup.pages import untouched
 from phase0.dedup.search import (
     I32,
     NO_LIMIT,
@@ -162,8 +163,8 @@ def _entries(
     places = np.full_like(layout.counts, -1)  # where each span begins to write in each partition
     places[:, first:last] = starts[:-1] + np.cumsum(chosen, axis=0) - chosen
     size = int(starts[-1])
-    keys, befores = np.empty(size, np.uint64), np.empty(size, np.uint64)
-    owners, rests = np.empty(size, np.int32), np.empty(size, np.int32)
+    keys, befores = untouched(size, np.uint64), untouched(size, np.uint64)
+    owners, rests = untouched(size, np.int32), untouched(size, np.int32)
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N)
     _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, befores, owners, rests)
     return Entries(layout.bits, keys, befores, owners, rests, starts)

@@ -18,6 +18,7 @@ from phase0.dedup.flat import I64, Chunk, Texts
 from phase0.dedup.kernels.hashing import shingles
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
 from phase0.dedup.memory import UNLIMITED, Memory, check_rows
+from phase0.dedup.pages import untouched
 from phase0.dedup.shelf import Arranged, Shelf, Spilled
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
@@ -173,7 +174,7 @@ class _Collected:
     """
 
     def __init__(self, expected: int, memory: Memory) -> None:
-        self._values = np.empty(max(expected, 1 << 16), np.uint64)
+        self._values = untouched(max(expected, 1 << 16), np.uint64)
         self._used, self._rows = 0, 0
         self._counts: list[I64] = []
         self._memory = memory
@@ -190,7 +191,7 @@ class _Collected:
             self.spilled.append(hashes_S, counts_D, self._rows)
         else:
             if grows:
-                grown = np.empty(max(end, len(self._values) * 3 // 2), np.uint64)
+                grown = untouched(max(end, len(self._values) * 3 // 2), np.uint64)
                 grown[: self._used] = self._values[: self._used]
                 self._values = grown
             self._values[self._used : end] = hashes_S
