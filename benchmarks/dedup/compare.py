@@ -92,7 +92,7 @@ def main() -> None:
     if options.plot:
         draw(growth, options.plot, options.cache)
     if options.write:
-        keep("\n\n".join([*told, LEGEND]))
+        keep("\n\n".join([*told, LEGEND]), options.cache)
 
 
 def parsed() -> argparse.Namespace:
@@ -263,8 +263,9 @@ def draw(growth: dict[str, list[tuple[int, float]]], picture: Path, cache: Path)
         subprocess.run([environments.python_of(tool, cache), tool.script, measured, picture.resolve()], check=True)
 
 
-def keep(told: str) -> None:
-    asked = " ".join(part for part in sys.argv[1:] if part != "--write")
+def keep(told: str, cache: Path) -> None:
+    words = ("DIR" if Path(part).resolve() == cache else part for part in sys.argv[1:])
+    asked = " ".join(part for part in words if part != "--write")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(f"# De-duplication\n\n`python benchmarks/dedup/compare.py {asked} --write` printed:\n\n{told}\n")
 
