@@ -213,9 +213,10 @@ def join_partition(
             if met_before:  # nine of ten times that near-duplicates meet again, known without a look at their sets
                 continue
             sizes = size + sizes_N[other]
-            needed = at_least(sizes, p, p + q)
-            if min(rest, other_rest) < needed:  # if this is the first key they share, they share too few
+            # If this is the first key they share, they share too few. Said without a division, which took a tenth.
+            if min(rest, other_rest) * (p + q) < sizes * p:
                 continue
+            needed = at_least(sizes, p, p + q)
             seen[0] += 1
             if seen[0] > limits[1]:
                 return int(limits[0] + 1)
