@@ -8,10 +8,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from searched import joined_pairs
 from SetSimilaritySearch import all_pairs
 
 from phase0.dedup import dedup, remaining
-from phase0.dedup.exact import distinct, near_pairs
+from phase0.dedup.exact import distinct
 from phase0.dedup.flat import Strings
 from phase0.dedup.sets import read_sets
 from phase0.progress import SILENT
@@ -70,7 +71,7 @@ def found_pairs(texts, workers):
     for rows in owners.values():
         size = int(sets.sizes_D[rows[0]])
         found |= {(one, other): (size, size) for at, one in enumerate(rows) for other in rows[at + 1 :]}
-    pairs = near_pairs(sets, same, T, workers, SILENT)
+    pairs = joined_pairs(sets, T, workers)
     for one, other, shared in zip(*(column.tolist() for column in pairs[:3]), strict=True):
         union = int(sets.sizes_D[one] + sets.sizes_D[other]) - shared
         for i in owners[one]:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from searched import joined_pairs
 
 from phase0.dedup.canonical import canonical_rows
-from phase0.dedup.exact import distinct, near_pairs
+from phase0.dedup.exact import distinct
 from phase0.dedup.flat import flat
 from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, recounting, slow, sorting
 from phase0.dedup.letters import LIMIT, letters
 from phase0.dedup.sets import Sets, hashed
-from phase0.progress import SILENT
 from phase0.text import tokens
 
 words = st.sampled_from(
@@ -196,7 +196,7 @@ thresholds = st.fractions(Fraction(1, 100), 1, max_denominator=100)
 def test_the_join_finds_every_pair_at_the_threshold_and_no_other(rows, threshold, with_classes):
     made = sets_of(rows, sampled(rows, 1, (2, 3, 5)) if with_classes else None)
     same = distinct(made)
-    pairs = near_pairs(made, same, threshold, 2, SILENT)
+    pairs = joined_pairs(made, threshold, 2)
     found = {
         (min(one, other), max(one, other), shared)
         for one, other, shared in zip(*(column.tolist() for column in pairs[:3]), strict=True)

@@ -8,15 +8,14 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searched import banded_pairs, joined_pairs
 
 from phase0.dedup import dedup
 from phase0.dedup.bands import Banding, choose
-from phase0.dedup.exact import distinct, near_pairs
 from phase0.dedup.kernels import minhashing, slow, sorting
 from phase0.dedup.kernels.minhashing import SLOTS
-from phase0.dedup.minhash import borrowing_order, likely_pairs
+from phase0.dedup.minhash import borrowing_order
 from phase0.dedup.sets import Sets
-from phase0.progress import SILENT
 
 T = Fraction(4, 5)
 
@@ -94,7 +93,7 @@ def test_pairs_at_exactly_the_threshold_are_found_nearly_always_and_each_once():
             apart = size // 10
             rows += [union[: size - apart], union[apart:]] if apart else [union[1:], union]
         made = sets_of(rows)
-        found = pairs_of(likely_pairs(made, distinct(made), T, choose(T), workers=2, progress=SILENT))
+        found = pairs_of(banded_pairs(made, T, choose(T), 2))
         assert len({pair[:2] for pair in found}) == len(found)
         assert 1985 <= len(found) <= 2000  # the formula expects 1996.6; sets of 5 fill few slots and vary more
 
@@ -104,8 +103,8 @@ def test_candidates_that_miss_the_threshold_are_not_answered():
     base = [draw.getrandbits(64) for _ in range(200)]
     rows = [base[: draw.randrange(60, 200)] + [draw.getrandbits(64) for _ in range(20)] for _ in range(100)]
     made = sets_of(rows)
-    exactly = pairs_of(near_pairs(made, distinct(made), T, 1, SILENT))
-    assert pairs_of(likely_pairs(made, distinct(made), T, Banding(SLOTS, 1), workers=1, progress=SILENT)) == exactly
+    exactly = pairs_of(joined_pairs(made, T))
+    assert pairs_of(banded_pairs(made, T, Banding(SLOTS, 1))) == exactly
     assert 0 < len(exactly) < 100 * 99 / 2
 
 

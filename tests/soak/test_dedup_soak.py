@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from neardup import chosen, components, rank, shingles, text_of, written
+from searched import joined_pairs
 from SetSimilaritySearch import all_pairs
 
 from phase0.dataset import manifest_of, meta_folder
@@ -144,7 +145,7 @@ def test_on_100000_generated_rows_the_pairs_are_those_of_setsimilaritysearch(gen
 
 def joined(texts: Sequence[str]) -> set[tuple[int, int]]:
     """The pairs of rows that the exact join finds."""
-    from phase0.dedup.exact import distinct, near_pairs
+    from phase0.dedup.exact import distinct
     from phase0.dedup.flat import Strings
     from phase0.dedup.sets import read_sets
     from phase0.progress import SILENT
@@ -155,7 +156,7 @@ def joined(texts: Sequence[str]) -> set[tuple[int, int]]:
     for row, first in enumerate(same.tolist()):
         if first >= 0:
             owners.setdefault(first, []).append(row)
-    pairs = near_pairs(sets, same, T, 2, SILENT)
+    pairs = joined_pairs(sets, T, 2)
     meetings = [
         *((one, other) for rows in owners.values() for at, one in enumerate(rows) for other in rows[at + 1 :]),
         *(

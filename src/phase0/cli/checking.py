@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from phase0.cli import settings
 from phase0.cli.screen import screen
-from phase0.cli.settings import Inputs, Workers
+from phase0.cli.settings import Compared, Inputs, Shingle, Workers
 
 
 def verify(
@@ -21,8 +21,8 @@ def verify(
     min_teachers: Annotated[int | None, Parameter(help="So many different sources must have answered.")] = None,
     max_duplicate_rate: Annotated[float, Parameter(help="Share of rows that may be near-duplicates of others.")] = 0.01,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
-    shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
-    on: Annotated[Literal["both", "instruction", "response"], Parameter(help="Text that is compared.")] = "both",
+    shingle: Shingle = 5,
+    on: Compared = "both",
     workers: Workers = None,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:

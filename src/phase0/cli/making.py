@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from phase0.cli import settings
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Inputs, Output, Workers, Workspace
+from phase0.cli.settings import Compared, Inputs, MaxMemory, Output, Shingle, Workers, Workspace
 from phase0.dataset import meta_folder
+from phase0.dedup import Clusters, Keep, Method
 from phase0.errors import UsageError
 
 
@@ -143,18 +144,17 @@ def dedup(
     input: Inputs,  # noqa: A002
     output: Output,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are one.")] = "0.8",
-    on: Annotated[Literal["both", "instruction", "response"], Parameter(help="Text that is compared.")] = "both",
-    shingle: Annotated[int, Parameter(help="Words in a row that are compared as one piece.")] = 5,
+    on: Compared = "both",
+    shingle: Shingle = 5,
     method: Annotated[
-        Literal["auto", "exact", "minhash"],
-        Parameter(help="How near rows are found: every pair, or nearly every one. auto: exact from 0.6 on."),
+        Method, Parameter(help="How near rows are found: every pair, or nearly every one. auto: exact from 0.6 on.")
     ] = "auto",
     keep: Annotated[
-        Literal["best", "first", "longest"],
+        Keep,
         Parameter(help="Which row stays: best score, first in the input (depends on its order), longest response."),
     ] = "best",
     clusters: Annotated[
-        Literal["greedy", "transitive"],
+        Clusters,
         Parameter(
             help="transitive: of rows that a chain of near-duplicates connects one stays, even where its ends differ."
         ),
@@ -166,10 +166,7 @@ def dedup(
     per_source_alarm: Annotated[
         bool, Parameter(help="Name the sources that lose more than half of their rows.")
     ] = True,
-    max_memory: Annotated[
-        str | None,
-        Parameter(help="What may be held, such as 8GiB; what does not fit is done on disk. Default: what is free."),
-    ] = None,
+    max_memory: MaxMemory = None,
     workers: Workers = None,
     publish: Annotated[
         bool,

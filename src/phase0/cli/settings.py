@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
+from phase0.dedup import On
+
 Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of rows.", show_default=False)]
 Output = Annotated[
     Path, Parameter(help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv).")
@@ -15,6 +17,12 @@ Output = Annotated[
 Workers = Annotated[
     int | None,
     Parameter(help="Processes to share the work. Default: one for every core.", validator=validators.Number(gte=1)),
+]
+Compared = Annotated[On, Parameter(help="Text that is compared.")]
+Shingle = Annotated[int, Parameter(help="Words in a row that are compared as one piece.")]
+MaxMemory = Annotated[
+    str | None,
+    Parameter(help="What may be held, such as 8GiB; what does not fit is done on disk. Default: what is free."),
 ]
 Workspace = Annotated[
     Path | None, Parameter(help="Folder that holds .phase0/. Default: PHASE0_WORKSPACE, else found from the output.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -20,7 +19,6 @@ from phase0.dedup.memory import ENTRY
 from phase0.dedup.pages import untouched
 from phase0.dedup.search import (
     I32,
-    NO_LIMIT,
     TOO_MANY,
     Collected,
     Connected,
@@ -28,9 +26,9 @@ from phase0.dedup.search import (
     Looking,
     Ordered,
     Pairs,
-    by_size,
     counted,
     each_once,
+    emitted,
     finished,
 )
 from phase0.dedup.sets import U64, Sets
@@ -75,14 +73,6 @@ def distinct(sets: Sets) -> I32:
     return same
 
 
-def near_pairs(sets: Sets, same: I32, threshold: Fraction, workers: int, progress: Progress) -> Pairs:
-    """Every pair of different sets that reaches the threshold, each once, in no order that means anything."""
-    firsts = np.flatnonzero(same == np.arange(len(same)))
-    found = Join(Looking(sets, threshold, workers)).find(by_size(sets, firsts), NO_LIMIT, progress)
-    assert found is not None  # noqa: S101 - there is no limit
-    return found
-
-
 class Join(NamedTuple):
     """The join as a `search.Search`. Entries that do not fit into memory are laid out and joined in several passes."""
 
@@ -103,13 +93,8 @@ class Join(NamedTuple):
     def connect(self, ordered: Ordered, progress: Progress) -> Pairs:
         """See `search.Search`."""
         found = Connected(ordered)
-        for roots, compared in _worked(
-            self.looking, ordered, partial(_connected, self.looking, ordered, found), progress
-        ):
-            found.add(roots, compared)
-        pairs = found.pairs()
-        progress.finish(f"{len(pairs.ones_P)} texts are connected with another")
-        return pairs
+        work = partial(_connected, self.looking, ordered, found)
+        return found.all(_worked(self.looking, ordered, work, progress), progress)
 
 
 def _worked(
@@ -194,36 +179,10 @@ def _joined(
 ) -> Pairs | None:
     on_disk = looking.sets.shelf is not None
     room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // (4 if on_disk else 32))
-    while True:
-        seen = np.zeros(1, np.int64)
-        ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
-        found = join(
-            looking.sets.keys_S,
-            ordered.starts_N,
-            ordered.sizes_N,
-            ordered.sketches_N8,
-            *looking.threshold.as_integer_ratio(),
-            entries.bits,
-            entries.keys_E,
-            entries.befores_E,
-            entries.sets_E,
-            entries.rests_E,
-            entries.starts_X1,
-            *group,
-            ordered.apart,
-            not on_disk,
-            np.array(limits, np.int64),
-            ones,
-            others,
-            shared,
-            seen,
-        )
-        if found > limits.pairs:
-            return None
-        if found <= room:
-            made = Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
-            return each_once(made) if on_disk else made
-        room = found
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.sketches_N8)
+    given = (*arrays, *looking.threshold.as_integer_ratio(), *entries, *group, ordered.apart, not on_disk)
+    made = emitted(partial(join, *given), room, limits)
+    return each_once(made) if on_disk and made is not None else made
 
 
 def _connected(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from functools import cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -20,7 +19,6 @@ from phase0.dedup.kernels.joining import FOUND_BY_LARGER, KIND, SHIFT
 from phase0.dedup.kernels.minhashing import SLOTS, band_keys, band_pairs
 from phase0.dedup.search import (
     I32,
-    NO_LIMIT,
     TOO_MANY,
     Collected,
     Connected,
@@ -28,26 +26,16 @@ from phase0.dedup.search import (
     Looking,
     Ordered,
     Pairs,
-    by_size,
     counted,
+    emitted,
     finished,
 )
-from phase0.dedup.sets import U64, Sets
+from phase0.dedup.sets import U64
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
 _SEED = 0x5048415345304D48
 _BLOCK_SETS = 8192
-
-
-def likely_pairs(
-    sets: Sets, same: I32, threshold: Fraction, banding: Banding, *, workers: int, progress: Progress
-) -> Pairs:
-    """Every pair of different sets that agrees on a band and reaches the threshold, each once."""
-    firsts = np.flatnonzero(same == np.arange(len(same)))
-    found = Bands(Looking(sets, threshold, workers), banding).find(by_size(sets, firsts), NO_LIMIT, progress)
-    assert found is not None  # noqa: S101 - there is no limit
-    return found
 
 
 class Bands(NamedTuple):
@@ -75,11 +63,7 @@ class Bands(NamedTuple):
         """See `search.Search`."""
         found = Connected(ordered)
         work = partial(_connected, self.looking, ordered, found)
-        for roots, compared in _worked(self.looking, ordered, self.banding, work, progress):
-            found.add(roots, compared)
-        pairs = found.pairs()
-        progress.finish(f"{len(pairs.ones_P)} texts are connected with another")
-        return pairs
+        return found.all(_worked(self.looking, ordered, self.banding, work, progress), progress)
 
 
 def _worked(
@@ -138,31 +122,9 @@ def _agreeing(
     counted: bool,
 ) -> Pairs | None:
     room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // 32)
-    while True:
-        seen = np.zeros(1, np.int64)
-        ones, others, shared = (np.empty(room, np.int32) for _ in range(3))
-        found = band_pairs(
-            keys_AN,
-            band,
-            looking.sets.keys_S,
-            ordered.starts_N,
-            ordered.sizes_N,
-            ordered.kinds_N,
-            ordered.sketches_N8,
-            *looking.threshold.as_integer_ratio(),
-            ordered.apart,
-            counted,
-            np.array(limits, np.int64),
-            ones,
-            others,
-            shared,
-            seen,
-        )
-        if found > limits.pairs:
-            return None
-        if found <= room:
-            return Pairs(ones[:found].copy(), others[:found].copy(), shared[:found].copy(), int(seen[0]))
-        room = found
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N, ordered.sketches_N8)
+    given = (keys_AN, band, *arrays, *looking.threshold.as_integer_ratio(), ordered.apart, counted)
+    return emitted(partial(band_pairs, *given), room, limits)
 
 
 def _connected(

@@ -5,7 +5,7 @@ Shapes: D rows, N sets in ascending order of size, P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
@@ -168,10 +168,33 @@ class Connected:
         connect(self._places, roots_N, self.roots_N)
         self._compared += compared
 
+    def all(self, answers: Iterable[tuple[I32, int]], progress: Progress) -> Pairs:
+        """What all workers made of it: each set with its root, by their first rows."""
+        for roots, compared in answers:
+            self.add(roots, compared)
+        pairs = self.pairs()
+        progress.finish(f"{len(pairs.ones_P):,} texts are connected with another")
+        return pairs
+
     def pairs(self) -> Pairs:
         """Each set with its root, by their first rows."""
         rows, apart = self._ordered.rows_N, np.flatnonzero(self.roots_N != self._places)
         return Pairs(rows[apart], rows[self.roots_N[apart]], np.zeros(len(apart), np.int32), self._compared)
+
+
+def emitted(work: Callable[..., int], room: int, limits: Limits) -> Pairs | None:
+    """The pairs that a kernel writes into arrays with so much room, which are larger the next time where that was too
+    little; None beyond the limits. It takes limits, three arrays for pairs and one to count what it compares."""
+    while True:
+        seen = np.zeros(1, np.int64)
+        columns = [np.empty(room, np.int32) for _ in range(3)]
+        found = work(np.array(limits, np.int64), *columns, seen)
+        if found > limits.pairs:
+            return None
+        if found <= room:
+            ones, others, shared = (column[:found].copy() for column in columns)
+            return Pairs(ones, others, shared, int(seen[0]))
+        room = found
 
 
 def finished(ordered: Ordered, pairs: Pairs, limit: int, progress: Progress, note: str = "") -> Pairs | None:
@@ -179,7 +202,7 @@ def finished(ordered: Ordered, pairs: Pairs, limit: int, progress: Progress, not
     if len(pairs.ones_P) > limit:
         progress.finish(TOO_MANY)
         return None
-    progress.finish(f"{len(pairs.ones_P)} pairs of different texts{note}")
+    progress.finish(f"{len(pairs.ones_P):,} pairs of different texts{note}")
     rows = ordered.rows_N
     return pairs._replace(ones_P=rows[pairs.ones_P], others_P=rows[pairs.others_P])
 

@@ -15,6 +15,7 @@ from phase0.dataset.containers import opened
 from phase0.dedup import Keep
 from phase0.dedup.decide import Known, Rank, Removals
 from phase0.dedup.flat import I64
+from phase0.dedup.near import Asked, decided, read
 from phase0.progress import Progress
 from phase0.stages.output import StageOutput, names
 from phase0.stages.row_files import RowFiles, Rows
@@ -24,6 +25,16 @@ ALARM = 0.5  # a source that loses more than this share of its rows is named
 _TIED = 20_000  # rows whose lines are read together
 _LINES = 64 << 20  # bytes of their lines that are looked at together
 _WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
+
+
+def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, keep: Keep, progress: Progress) -> dict[str, Any]:
+    """Read the rows, choose, and send every one to where it belongs. What the manifest tells of it."""
+    known = read(files, how, progress, files.firsts)
+    gone = decided(known, rank_of(files, keep), how, progress).removals
+    progress.start("write kept rows", len(known.same) - known.fixed)
+    write(out, files, gone, progress)
+    progress.finish()
+    return figures(known, gone, files)
 
 
 class FirstRank:

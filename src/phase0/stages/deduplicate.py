@@ -67,16 +67,14 @@ def deduplicate(
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
     load_kernels(progress)
     from phase0.dedup.memory import bounded
-    from phase0.dedup.near import asked, decided, read
-    from phase0.stages.dedup_files import figures, rank_of, write
+    from phase0.dedup.near import asked
+    from phase0.stages.dedup_files import keep_distinct
     from phase0.stages.row_files import RowFiles
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
-    paths, others = expand(inputs), expand(against) if against else []
-    check_output(Path(output), others)
-    if twice := {path.resolve() for path in paths} & {path.resolve() for path in others}:
-        raise UsageError(f"{min(twice)} is an input and also what inputs are compared with: all of its rows would go")
+    paths = expand(inputs)
+    others = _others(against, paths, Path(output))
     settings = dedup_settings(
         output,
         threshold=threshold,
@@ -91,17 +89,21 @@ def deduplicate(
         out.looks_at(others)
         how = how._replace(memory=how.memory._replace(folder=parts))
         files = RowFiles(paths, on, parts, others)
-        known = read(files, how, progress, files.firsts)
-        gone = decided(known, rank_of(files, keep), how, progress).removals
-        progress.start("write kept rows", len(known.same) - known.fixed)
-        write(out, files, gone, progress)
-        out.figures = {"threshold": settings["threshold"]} | figures(known, gone, files)
+        out.figures = {"threshold": settings["threshold"]} | keep_distinct(out, files, how, keep, progress)
         if per_source_alarm:
             _alarm(out.figures["sources_over_half_removed"], progress)
-        progress.finish()
     if others and out.figures["against"]["unreadable"]:
         progress.warn(f"{out.figures['against']['unreadable']} lines of what inputs are compared with are no rows")
     return finished(Path(output))
+
+
+def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path) -> list[Path]:
+    """The files that inputs are compared with, or UsageError where they are inputs too or would be overwritten."""
+    others = expand(against) if against else []
+    check_output(output, others)
+    if twice := {path.resolve() for path in paths} & {path.resolve() for path in others}:
+        raise UsageError(f"{min(twice)} is an input and also what inputs are compared with: all of its rows would go")
+    return others
 
 
 def _alarm(sources: Sequence[str], progress: Progress) -> None:

@@ -26,6 +26,7 @@ FLAGS = types.Array(types.boolean, 1, "C")
 F64 = types.Array(types.float64, 1, "C")
 SKETCHES = types.Array(types.uint64, 2, "C")
 word, point, count, flag, nothing = types.uint64, types.uint32, types.int64, types.boolean, types.void
+two_counts = types.UniTuple(types.int64, 2)
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from phase0.dedup.kernels.bits import below64, copy64, equal64, ones, trailing_zeros
 from phase0.dedup.kernels.canonical import write_point
-from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel
+from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel, two_counts
 from phase0.dedup.kernels.json import (
     digits_end,
     escape_end,
@@ -176,6 +176,24 @@ def members(text_B: Array, at: int, end: int, spans: Array) -> int:
         at = spaces_end(text_B, at + 1, end)
 
 
+@kernel(two_counts, TEXT, I64, count, flag, BYTES, count)
+def write_text(text_B: Array, spans: Array, on: int, ascii_only: bool, out_B: Array, to: int) -> tuple[int, int]:
+    """Write what is compared of a row whose fields stand at `spans`. Answers where it ended, and how many characters
+    the response has."""
+    after = to
+    if on != RESPONSE:
+        after = unescape(text_B, spans[0], spans[1], out_B, after)
+    if on == BOTH:
+        out_B[after] = 10
+        after += 1
+    response = after
+    if spans[2] >= 0:
+        after = unescape(text_B, spans[2], spans[3], out_B, after)
+    is_copy = after - response == spans[3] - spans[2]  # no escapes, as each gets shorter
+    length = after - response if ascii_only and is_copy else characters(out_B, response, after)
+    return response if on == INSTRUCTION else after, length
+
+
 @kernel(count, TEXT, count, count, BYTES, I64, I64, I64, I64, I64, F64, I64, I64, allocates=True)
 def read_rows(
     text_B: Array,
@@ -220,18 +238,7 @@ def read_rows(
             quality = number(text_B, spans[6], spans[7])
             plain = quality == quality  # NaN is not itself
         if plain:
-            after = to
-            if on != RESPONSE:
-                after = unescape(text_B, spans[0], spans[1], out_B, after)
-            if on == BOTH:
-                out_B[after] = 10
-                after += 1
-            response = after
-            if spans[2] >= 0:
-                after = unescape(text_B, spans[2], spans[3], out_B, after)
-            is_copy = after - response == spans[3] - spans[2]  # no escapes, as each gets shorter
-            lengths_D[rows] = after - response if ascii_only and is_copy else characters(out_B, response, after)
-            to = response if on == INSTRUCTION else after
+            to, lengths_D[rows] = write_text(text_B, spans, on, ascii_only, out_B, to)
         qualities_D[rows] = quality
         source_begins_D[rows] = spans[4] if plain else MISSING
         source_ends_D[rows] = spans[5] if plain else MISSING
