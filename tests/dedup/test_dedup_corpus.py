@@ -104,7 +104,7 @@ def test_on_100000_real_rows_pairs_are_those_of_setsimilaritysearch(dev_data):
 def test_many_rows_are_classed_by_a_sample_and_pairs_do_not_change(dev_data, monkeypatch):
     texts = corpus(dev_data, 3000)
     plain = found_pairs(texts, 1)
-    monkeypatch.setattr("phase0.dedup.sets._SAMPLED", 300)
+    monkeypatch.setattr("phase0.dedup.sets._PEEKED", 1)
     monkeypatch.setattr("phase0.dedup.sets._COMMON", (2, 4, 8))
     monkeypatch.setattr("phase0.dedup.exact._ENTRIES_A_PARTITION", 500)
     sets = read_sets(Strings(texts), 5, 2, SILENT)

@@ -23,12 +23,11 @@ T = Fraction(4, 5)
 def sets_of(rows):
     """Sets of these hashes."""
     counts = np.array([len(row) for row in rows], np.int64)
-    starts = np.cumsum(counts) - counts
     hashes = np.array([value for row in rows for value in row], np.uint64)
     sketches, prints = np.empty((len(rows), 8), np.uint64), np.empty(len(rows), np.uint64)
     levels = np.zeros((1 << sorting.CLASS_BITS) // 32, np.uint64)
-    sorting.sort_rows(hashes, starts, counts, 0, len(rows), levels, sketches, prints)
-    return Sets(hashes, starts, counts, sketches, prints)
+    total = sorting.sort_rows(hashes, counts, levels, sketches, prints)
+    return Sets(hashes[:total], np.cumsum(counts) - counts, counts, sketches, prints)
 
 
 def signed(row):

@@ -63,27 +63,34 @@ def hash_one_word_less(text: Any, begins: Any, ends: Any, width: int, hashes: An
     return hashing.shingles(text, begins, ends, width - 1, hashes, counts)
 
 
-def class_by_row(*arguments: Any) -> None:
+def class_by_row(hashes: Any, counts: Any, *more: Any) -> int:
     """Which shingles are rare is said otherwise of every second row."""
-    hashes, starts, counts, first, last = arguments[:5]
-    sorting.sort_rows(*arguments)
-    for row in range(first, last):
-        keys = hashes[starts[row] : starts[row] + counts[row]]
+    total = sorting.sort_rows(hashes, counts, *more)
+    for row, (start, size) in enumerate(zip(np.cumsum(counts) - counts, counts, strict=True)):
+        keys = hashes[start : start + size]
         if row % 2:
             keys ^= (keys >> np.uint64(7) & np.uint64(1)) << np.uint64(62)
             keys.sort()
+    return total
 
 
-def lose_last_key(*arguments: Any) -> None:
-    sorting.sort_rows(*arguments)
-    counts, first, last = arguments[2:5]
-    counts[first:last] -= (counts[first:last] > 8) * (np.arange(first, last) % 2) * 3
+def lose_last_keys(hashes: Any, counts: Any, *more: Any) -> int:
+    total = sorting.sort_rows(hashes, counts, *more)
+    lost = (counts > 8) * (np.arange(len(counts)) % 2) * 3
+    ends = np.cumsum(counts)
+    stays = np.ones(total, np.bool_)
+    for end, some in zip(ends.tolist(), lost.tolist(), strict=True):
+        stays[end - some : end] = False
+    hashes[: int(stays.sum())] = hashes[:total][stays]
+    counts -= lost
+    return int(stays.sum())
 
 
-def scramble_sketches(*arguments: Any) -> None:
-    sorting.sort_rows(*arguments)
-    sketches = arguments[6]
+def scramble_sketches(*arguments: Any) -> int:
+    total = sorting.sort_rows(*arguments)
+    sketches = arguments[3]
     sketches[:] = np.random.default_rng(1).integers(0, 2**63, sketches.shape, np.uint64)
+    return total
 
 
 def all_of_a_size_are_one(prints: Any, keys: Any, starts: Any, sizes: Any, *rest: Any) -> None:
@@ -171,7 +178,7 @@ Fault = dict[tuple[ModuleType, str], Kernel]
 MISSING: dict[str, Fault] = {
     "hashes depend on the place": {(sets, "shingles"): hash_by_place},
     "rarity depends on the row": {(sets, "sort_rows"): class_by_row},
-    "keys are lost in sorting": {(sets, "sort_rows"): lose_last_key},
+    "keys are lost in sorting": {(sets, "sort_rows"): lose_last_keys},
     "sketches say nothing": {(sets, "sort_rows"): scramble_sketches},
     "prefixes are one too short": {
         (exact, "count_entries"): in_python(joining.count_entries, at_least=shift("length", 1)),

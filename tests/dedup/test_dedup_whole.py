@@ -149,8 +149,10 @@ def test_workers_and_chunks_change_nothing(monkeypatch):
     monkeypatch.setattr(flat, "_CHUNK", 2000)
     monkeypatch.setattr(decide, "_CONFIRMED", 7)
     monkeypatch.setattr(exact, "_ENTRIES_A_PARTITION", 50)
+    cut = dedup(texts)
+    assert cut._replace(candidates=0) == alone._replace(candidates=0)  # other texts tell which shingles are common
     for workers in (1, 2, 4):
-        assert dedup(iter(texts), workers=workers) == dedup(texts, workers=workers) == alone
+        assert dedup(iter(texts), workers=workers) == dedup(texts, workers=workers) == cut
 
 
 def test_an_arrow_array_is_read_as_the_strings_it_holds(monkeypatch):
@@ -158,8 +160,9 @@ def test_an_arrow_array_is_read_as_the_strings_it_holds(monkeypatch):
     expected = dedup(texts)
     monkeypatch.setattr(flat, "_CHUNK", 1500)
     array = pa.array(["not in it", *texts])[1:]
-    assert dedup(array) == dedup(array.cast(pa.large_string())) == expected
-    assert dedup(pa.chunked_array([array[:70], array[70:70], array[70:]])) == expected
+    chunks = pa.chunked_array([array[:70], array[70:70], array[70:]])
+    for given in (array, array.cast(pa.large_string()), chunks):
+        assert dedup(given)._replace(candidates=0) == expected._replace(candidates=0)
     with pytest.raises(UsageError, match="1 nulls"):
         dedup(pa.array(["a", None]))
     with pytest.raises(UsageError, match="int64"):
@@ -274,8 +277,9 @@ def broken_join(*arguments):
 
 
 def broken_sketches(*arguments):
-    sort_rows(*arguments)
+    total = sort_rows(*arguments)
     arguments[-2][:] = np.random.default_rng(1).integers(0, 2**63, arguments[-2].shape, np.uint64)
+    return total
 
 
 def broken_hashes(text, begins, ends, width, hashes, counts):

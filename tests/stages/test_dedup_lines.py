@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from phase0.dedup import On, text_of
 from phase0.dedup.flat import Flat
 from phase0.stages import row_files
+from phase0.progress import SILENT
 from phase0.stages.row_files import RowFiles
 
 BOM = b"\xef\xbb\xbf"
@@ -71,6 +72,7 @@ def as_float(value: float) -> float:
 
 def fast(path: Path, on: On, folder: Path) -> Iterator[Seen | int]:
     files = RowFiles([path], on, folder)
+    files.lay_out(SILENT)
     texts: list[str] = []
     for chunk in files.chunks():
         texts += said(chunk.read())
@@ -149,6 +151,7 @@ def test_any_lines_give_the_rows_that_a_plain_reader_finds(
     (folder / "bom.jsonl").write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_files, "_BLOCK", block)
+        patch.setattr(row_files, "_BEHIND", min(block, 8192))
         patch.setattr(row_files, "kind_of", lambda path: row_files.Kind.LINES)
         patch.setattr(row_files, "is_compressed", lambda path: False)
         assert list(fast(folder / "in.jsonl", on, folder)) == list(slowly(b"\n" + content, on))

@@ -12,9 +12,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.flat import I64, Texts
@@ -146,7 +147,7 @@ class _Choice:
             pairs = self._every_pair(rows)  # two hashes were one: look at the words each time
             gone = _carefully(known, self._ranked(rows, pairs), pairs)
         self._progress.finish(f"{len(gone.rows_R)} of {len(rows)} rows removed")
-        kept = np.setdiff1d(rows, gone.rows_R, assume_unique=True)
+        kept = rows[~self._marked(gone.rows_R)[rows]]
         self._stays[known.same[kept]] = kept
         self._gone.append(gone)
         return True
@@ -160,14 +161,14 @@ class _Choice:
         if met is None:
             return None
         resembling = self._resembling(met)
-        free = np.setdiff1d(new, resembling, assume_unique=True)
+        free = new[~self._marked(resembling)[new]]
         among = self._found(free, None, limit)
         if among is None:
             return None
         # What stays of this block may be a better witness for a row that resembles something older as well.
-        free_rows = rows[np.isin(self.known.same[rows], free)]
+        free_rows = rows[self._marked(free)[self.known.same[rows]]]
         gone = _chosen(self.known, self._ranked(free_rows, among), among).rows_R
-        staying = np.unique(self.known.same[np.setdiff1d(free_rows, gone, assume_unique=True)]).astype(np.int64)
+        staying = np.flatnonzero(self._marked(self.known.same[free_rows[~self._marked(gone)[free_rows]]]))
         later = self._found(resembling, staying, limit)
         return None if later is None else all_of([met, among, later])
 
@@ -177,9 +178,7 @@ class _Choice:
         return all_of([pairs for pairs in found if pairs is not None])
 
     def _new(self, rows: I64) -> I64:
-        sets = self.known.same[rows]
-        new: I64 = np.unique(sets[self._stays[sets] < 0]).astype(np.int64)
-        return new
+        return np.flatnonzero(self._marked(self.known.same[rows]) & (self._stays < 0))
 
     def _found(self, sets: I64, others: I64 | None, limit: int) -> Pairs | None:
         """Pairs among sets, or those of each with one of the others."""
@@ -191,23 +190,24 @@ class _Choice:
 
     def _resembling(self, met: Pairs) -> I64:
         """Of pairs with sets that stay, the others."""
-        both = np.unique(np.concatenate((met.ones_P, met.others_P))).astype(np.int64)
-        resembling: I64 = both[self._stays[both] < 0]
-        return resembling
+        return np.flatnonzero(self._marked(met.ones_P, met.others_P) & (self._stays < 0))
+
+    def _marked(self, *numbers: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Of each row, or set, whether it is among some. (Numbers are small: to sort or to hash them takes longer.)"""
+        marks = np.zeros(len(self.known.same), np.bool_)
+        for some in numbers:
+            marks[some] = True
+        return marks
 
     def _ranked(self, rows: I64, pairs: Pairs) -> I64:
         """Those of the rows that compete with another or with what stays, and of what stays their rivals: best first
         among rows that are connected."""
         known = self.known
         own = known.same[rows]
-        contested = np.bincount(own, minlength=len(known.same)) > 1
-        contested[pairs.ones_P] = contested[pairs.others_P] = True
-        rivals = np.zeros(len(known.same), np.bool_)
-        rivals[pairs.ones_P] = rivals[pairs.others_P] = True
-        rivals[own] = True
-        rivals &= self._stays >= 0
-        competing = np.concatenate((self._stays[rivals], rows[contested[own] | rivals[own]]))
-        return best_first(known, self._rank, np.unique(competing), pairs)
+        contested = self._marked(pairs.ones_P, pairs.others_P) | (np.bincount(own, minlength=len(known.same)) > 1)
+        rivals = self._marked(pairs.ones_P, pairs.others_P, own) & (self._stays >= 0)
+        competing = self._marked(self._stays[rivals], rows[contested[own] | rivals[own]])
+        return best_first(known, self._rank, np.flatnonzero(competing), pairs)
 
 
 def best_first(known: Known, rank: Rank, rows: I64, pairs: Pairs) -> I64:

@@ -18,7 +18,7 @@ from phase0.errors import UsageError
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
-_SAMPLED = 1000  # rows from which it is told how much there will be
+_SAMPLED = 20_000  # rows from which it is told how much there will be, and which shingles are common
 _CHARACTERS = 1000  # of a string, before it is looked at
 _CHUNK = 1 << 20  # characters or bytes read together: they fit into a core's cache
 
@@ -45,7 +45,7 @@ class Chunk(Protocol):
 class Part(NamedTuple):
     """Some of the texts, and how many times as much there is in all."""
 
-    texts: Flat
+    chunks: Sequence[Chunk]
     times: float
 
 
@@ -99,7 +99,7 @@ class Arrow:
             return None
         rows = [len(chunk.starts_D1) - 1 for chunk in self._chunks]
         chosen = np.unique(np.linspace(0, sum(rows) - 1, _SAMPLED).astype(np.int64))
-        return Part(self.take(chosen), sum(rows) / len(chosen))
+        return Part([self.take(chosen)], sum(rows) / len(chosen))
 
     def chunks(self) -> Iterator[Chunk]:
         return iter(self._chunks)
@@ -140,7 +140,7 @@ class Strings:
         if not isinstance(self._texts, Sequence) or not self._texts:
             return None
         rows = np.unique(np.linspace(0, len(self._texts) - 1, _SAMPLED).astype(np.int64))
-        return Part(self.take(rows), len(self._texts) / len(rows))
+        return Part([self.take(rows)], len(self._texts) / len(rows))
 
     def chunks(self) -> Iterator[Chunk]:
         for chunk in self._cut():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +31,8 @@ from phase0.dedup.memory import (
 )
 from phase0.dedup.results import Deduplicated, Removed
 from phase0.dedup.search import Looking, Search
-from phase0.dedup.sets import hashed, read_sets
+from phase0.dedup.sets import U64, hashed, rarity, read_sets
+from phase0.dedup.threads import in_order
 from phase0.errors import UsageError
 from phase0.progress import Progress
 
@@ -81,8 +83,9 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
 
     `fixed` is asked when all are read: so many texts come first that are of another dataset.
     """
-    on_disk = plan(asked.memory, _sample(texts, asked), progress)
-    sets = read_sets(texts, asked.width, asked.workers, progress, asked.memory, on_disk=on_disk)
+    sample, levels = _sampled(texts, asked)
+    on_disk = plan(asked.memory, sample, progress)
+    sets = read_sets(texts, asked.width, asked.workers, progress, asked.memory, levels=levels, on_disk=on_disk)
     looking = Looking(sets, asked.threshold, asked.workers, asked.memory)
     search: Search = exact.Join(looking)
     method, missed = "exact join", 0.0
@@ -110,16 +113,19 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
     )
 
 
-def _sample(texts: Texts, asked: Asked) -> Sample | None:
-    """What there will be, from a part of it; None where nobody knows, or it is too little to matter."""
+def _sampled(texts: Texts, asked: Asked) -> tuple[Sample | None, U64 | None]:
+    """What there will be, and which shingles are common, from a part of it; None where nobody knows, or it is too
+    little to matter."""
     size = texts.hint()
     if BASE + _MOST_A_BYTE * size < min(asked.memory.limit, BASE + WORTH_SAYING):
-        return None
+        return None, None
     part = texts.sample()
     if part is None:
-        return Sample(size // _BYTES_A_ROW, size // _BYTES_A_SHINGLE, 1.0)
-    hashes, counts = hashed(part.texts, asked.width)
-    return Sample(len(counts), len(hashes), part.times)
+        return Sample(size // _BYTES_A_ROW, size // _BYTES_A_SHINGLE, 1.0), None
+    with ThreadPoolExecutor(asked.workers) as pool:
+        drawn = list(in_order(pool, asked.workers, ((hashed, chunk, asked.width) for chunk in part.chunks)))
+    rows, shingles = (sum(len(column[i]) for column in drawn) for i in (1, 0))
+    return Sample(rows, shingles, part.times), rarity(hashes for hashes, _ in drawn)
 
 
 def decided(known: Known, rank: Rank, asked: Asked, progress: Progress) -> Decided:

@@ -106,10 +106,12 @@ def by_size(sets: Sets, firsts: I64, others: I64 | None = None) -> Ordered:
     rows = firsts if others is None else np.concatenate((firsts, others))
     kinds = np.zeros(len(rows), np.uint8)
     kinds[len(firsts) :] = 1
-    order = np.argsort(sets.sizes_D[rows], kind="stable")
+    sizes = sets.sizes_D[rows]
+    narrow = sizes.astype(np.uint16) if sizes.max(initial=0) < 1 << 16 else sizes  # numpy sorts these by their digits
+    order = np.argsort(narrow, kind="stable")
     rows_N = rows[order].astype(np.int32)  # noqa: N806
-    sizes, starts, sketches = sets.sizes_D[rows_N], sets.starts_D[rows_N], sets.sketches_D8[rows_N]
-    return Ordered(rows_N, starts, sizes, kinds[order], sketches, apart=others is not None)
+    sketches = sets.sketches_D8[rows_N]
+    return Ordered(rows_N, sets.starts_D[rows_N], sizes[order], kinds[order], sketches, apart=others is not None)
 
 
 def all_of(parts: list[Pairs]) -> Pairs:

@@ -5,9 +5,10 @@ Shapes: B bytes, D rows, S shingles.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import pairwise
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +27,12 @@ from phase0.progress import Progress
 U64 = npt.NDArray[np.uint64]
 
 _BYTES_A_SHINGLE = 5  # of English; a guess that only decides how much address space is reserved
-_SAMPLED = 20_000  # rows that are enough to tell rare shingles from common ones
-_COMMON = (3, 8, 32)  # rows of the sample that hold a shingle → its class, from rare to common
-_STEP = 32  # at most one row in so many is sampled
-_BLOCK_ROWS = 8192
+_COMMON = (3, 8, 32)  # rows of a sample that hold a shingle → its class, from rare to common
+_PEEKED = 8  # chunks that stand for all, where texts can be drawn only once
 
 
 class Sets(NamedTuple):
-    """One set per row: keys_S[starts_D[d]:starts_D[d] + sizes_D[d]], ascending. There are gaps between the sets."""
+    """One set per row: keys_S[starts_D[d]:starts_D[d] + sizes_D[d]], ascending."""
 
     keys_S: U64  # noqa: N815 - the suffix is the shape
     starts_D: I64  # noqa: N815
@@ -59,25 +58,27 @@ def read_sets(
     progress: Progress,
     memory: Memory = UNLIMITED,
     *,
+    levels: U64 | None = None,
     on_disk: bool = False,
 ) -> Sets:
     """Read every text once and make its set. Workers and memory change only the time.
 
-    Keys go to disk when they do not fit into memory, or at once where that is known.
+    `levels` are the classes of shingles (see `rarity`); without them they are those of the first texts. Keys go to disk
+    when they do not fit into memory, or at once where that is known.
     """
     collected = _Collected(texts.hint() // _BYTES_A_SHINGLE, memory)
     if on_disk:
         collected.spill()
     progress.start("read the words", None)
     with closing(collected), ThreadPoolExecutor(workers) as pool:
-        for made, made_counts in in_order(pool, workers, ((hashed, chunk, width) for chunk in texts.chunks())):
-            collected.append(made, made_counts)
-            progress.advance(len(made_counts))
+        chunks: Iterable[Chunk] = texts.chunks()
+        if levels is None:
+            levels, chunks = _peeked(chunks, width)
+        for made in in_order(pool, workers, ((_made, chunk, width, levels) for chunk in chunks)):
+            collected.append(made)
+            progress.advance(len(made.sizes_D))
         progress.finish()
-        counts_D = collected.counts()  # noqa: N806
-        if collected.spilled is not None and counts_D.any():
-            return _sorted_on_disk(collected.spilled, counts_D, memory, pool, progress)
-        return _sorted(collected.values(), counts_D, pool, progress)
+        return collected.sets(progress)
 
 
 def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
@@ -88,135 +89,107 @@ def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
     return hashes_S[: shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)], counts_D
 
 
-class _Spilling:
-    """Hashes that go to disk, of which a sample is counted as they pass."""
-
-    def __init__(self, memory: Memory) -> None:
-        self.hashes = Spilled(memory)
-        self._seen = np.zeros(1 << COUNTER_BITS, np.uint8)
-
-    def append(self, hashes_S: U64, counts_D: I64, first: int) -> None:  # noqa: N803
-        """The hashes of the rows from `first` on."""
-        sampled = -first % _STEP
-        starts = np.cumsum(counts_D) - counts_D
-        tally(hashes_S, starts[sampled:], counts_D[sampled:], _STEP, self._seen)
-        self.hashes.append(hashes_S, first)
-
-    def classes(self) -> U64:
-        """The classes of common shingles."""
-        return _levels(self._seen)
-
-
-def _sorted(hashes_S: U64, counts_D: I64, pool: ThreadPoolExecutor, progress: Progress) -> Sets:  # noqa: N803
-    starts = np.cumsum(counts_D) - counts_D
-    rows = len(counts_D)
-    progress.start("sort the shingles", rows)
-    made = Sets(hashes_S, starts, counts_D, np.empty((rows, SKETCH_WORDS), np.uint64), np.empty(rows, np.uint64))
-    _sort(made, _classes(hashes_S, starts, counts_D), pool, progress)
-    progress.finish()
-    return made
-
-
-def _sorted_on_disk(
-    spilled: _Spilling,
-    counts_D: I64,  # noqa: N803
-    memory: Memory,
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> Sets:
-    rows = len(counts_D)
-    progress.start("sort the shingles", rows)
-    levels = spilled.classes()
-    sketches, prints = np.empty((rows, SKETCH_WORDS), np.uint64), np.empty(rows, np.uint64)
-    with closing(Arranged(memory, counts_D)) as arranged:
-        for segment in spilled.hashes.segments(rows):
-            part = slice(segment.first, segment.last)
-            starts = np.cumsum(counts_D[part]) - counts_D[part]
-            _sort(Sets(segment.hashes_S, starts, counts_D[part], sketches[part], prints[part]), levels, pool, progress)
-            arranged.place(segment, starts)
-        shelf = arranged.shelf()
-    progress.finish()
-    return Sets(shelf.keys_S, arranged.starts_D, counts_D, sketches, prints, shelf)
-
-
-def _sort(sets: Sets, levels: U64, pool: ThreadPoolExecutor, progress: Progress) -> None:
-    """Turn hashes into sets, in place; their counts become sizes."""
-    rows = len(sets.sizes_D)
-    blocks = list(pairwise([*range(0, rows, _BLOCK_ROWS), rows]))
-    keys, starts, sizes, sketches, prints = sets[:5]
-    made = [
-        pool.submit(sort_rows, keys, starts, sizes, first, last, levels, sketches, prints) for first, last in blocks
-    ]
-    for (first, last), future in zip(blocks, made, strict=True):
-        future.result()
-        progress.advance(last - first)
-
-
-def _classes(hashes_S: U64, starts: I64, counts_D: I64) -> U64:  # noqa: N803
-    step = min(_STEP, len(counts_D) // _SAMPLED)
-    if step <= 1:  # fewer rows are joined sooner than sampled
-        return np.zeros((1 << CLASS_BITS) // 32, np.uint64)
+def rarity(sample: Iterable[U64]) -> U64:
+    """How common shingles are, from the hashes of some texts."""
     seen = np.zeros(1 << COUNTER_BITS, np.uint8)
-    tally(hashes_S, starts, counts_D, step, seen)
-    return _levels(seen)
-
-
-def _levels(seen: npt.NDArray[np.uint8]) -> U64:
-    levels = np.zeros((1 << CLASS_BITS) // 32, np.uint64)
+    for hashes in sample:
+        tally(hashes, seen)
+    levels = _alike_rare()
     classes(seen, np.array(_COMMON, np.int64), levels)
     return levels
 
 
+def _alike_rare() -> U64:
+    return np.zeros((1 << CLASS_BITS) // 32, np.uint64)
+
+
+def _peeked(chunks: Iterable[Chunk], width: int) -> tuple[U64, Iterable[Chunk]]:
+    """How common shingles are in the first chunks, and all chunks. Few texts are joined sooner than counted."""
+    rest = iter(chunks)
+    first = [chunk.read() for chunk in islice(rest, _PEEKED)]
+    levels = rarity(hashed(chunk, width)[0] for chunk in first) if len(first) == _PEEKED else _alike_rare()
+    return levels, chain(first, rest)
+
+
+class _Made(NamedTuple):
+    """The sets of some rows, one behind the other."""
+
+    keys_S: U64  # noqa: N815
+    sizes_D: I64  # noqa: N815
+    sketches_D8: U64  # noqa: N815
+    prints_D: U64  # noqa: N815
+
+
+def _made(chunk: Chunk, width: int, levels: U64) -> _Made:
+    hashes, sizes = hashed(chunk, width)
+    sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
+    return _Made(hashes[: sort_rows(hashes, sizes, levels, sketches, prints)], sizes, sketches, prints)
+
+
 class _Collected:
-    """The hashes of all rows so far: in an array that grows at its end, or on disk once that array would be too large.
+    """The sets of all rows so far: keys in an array that grows at its end, or on disk once that array would be too
+    large.
 
     Reserved memory costs nothing until it is written.
     """
 
     def __init__(self, expected: int, memory: Memory) -> None:
-        self._values = untouched(max(expected, 1 << 16), np.uint64)
+        self._keys = untouched(max(expected, 1 << 16), np.uint64)
         self._used, self._rows = 0, 0
-        self._counts: list[I64] = []
+        self._parts: list[_Made] = []  # without their keys
         self._memory = memory
-        self.spilled: _Spilling | None = None
+        self._spilled: Spilled | None = None
 
-    def append(self, hashes_S: U64, counts_D: I64) -> None:  # noqa: N803
-        """The hashes of the next rows."""
-        end, rows = self._used + len(hashes_S), self._rows + len(counts_D)
-        grows = end > len(self._values)
-        if self.spilled is None and self._memory.keys(rows, end + (end if grows else 0)) > self._memory.limit:
+    def append(self, made: _Made) -> None:
+        """The sets of the next rows."""
+        end, rows = self._used + len(made.keys_S), self._rows + len(made.sizes_D)
+        grows = end > len(self._keys)
+        if self._spilled is None and self._memory.keys(rows, end + (end if grows else 0)) > self._memory.limit:
             self.spill()
-        if self.spilled is not None:
+        if self._spilled is not None:
             check_rows(self._memory, rows)
-            self.spilled.append(hashes_S, counts_D, self._rows)
+            self._spilled.append(made.keys_S, self._rows)
         else:
             if grows:
-                grown = untouched(max(end, len(self._values) * 3 // 2), np.uint64)
-                grown[: self._used] = self._values[: self._used]
-                self._values = grown
-            self._values[self._used : end] = hashes_S
+                grown = untouched(max(end, len(self._keys) * 3 // 2), np.uint64)
+                grown[: self._used] = self._keys[: self._used]
+                self._keys = grown
+            self._keys[self._used : end] = made.keys_S
         self._used, self._rows = end, rows
-        self._counts.append(counts_D)
+        self._parts.append(made._replace(keys_S=made.keys_S[:0].copy()))
 
     def spill(self) -> None:
         """Move what was collected to disk; what follows goes there too."""
-        self.spilled = _Spilling(self._memory)
+        self._spilled = Spilled(self._memory)
         at, row = 0, 0
-        for counts in self._counts:
-            end = at + int(counts.sum())
-            self.spilled.append(self._values[at:end], counts, row)
-            at, row = end, row + len(counts)
-        self._values = np.empty(0, np.uint64)
+        for part in self._parts:
+            end = at + int(part.sizes_D.sum())
+            self._spilled.append(self._keys[at:end], row)
+            at, row = end, row + len(part.sizes_D)
+        self._keys = np.empty(0, np.uint64)
 
     def close(self) -> None:
-        """Give up what is on disk and was not sorted."""
-        if self.spilled is not None:
-            self.spilled.hashes.close()
+        """Give up what is on disk and was not laid out."""
+        if self._spilled is not None:
+            self._spilled.close()
 
-    def counts(self) -> I64:
-        """How many hashes each row has."""
-        return np.concatenate(self._counts) if self._counts else np.empty(0, np.int64)
+    def sets(self, progress: Progress) -> Sets:
+        """All of them."""
+        parts = self._parts or [_Made(*_none())]
+        sizes, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 4))
+        self._parts.clear()
+        if self._spilled is None or not self._used:
+            return Sets(self._keys[: self._used], np.cumsum(sizes) - sizes, sizes, sketches, prints)
+        progress.start("lay out the sets", len(sizes))
+        with closing(Arranged(self._memory, sizes)) as arranged:
+            for segment in self._spilled.segments(len(sizes)):
+                arranged.place(segment)
+                progress.advance(segment.last - segment.first)
+            shelf = arranged.shelf()
+        progress.finish()
+        return Sets(shelf.keys_S, arranged.starts_D, sizes, sketches, prints, shelf)
 
-    def values(self) -> U64:
-        """The hashes in memory."""
-        return self._values[: self._used]
+
+def _none() -> tuple[U64, I64, U64, U64]:
+    keys = np.empty(0, np.uint64)
+    return keys, np.empty(0, np.int64), np.empty((0, SKETCH_WORDS), np.uint64), keys

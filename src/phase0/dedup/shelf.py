@@ -1,4 +1,4 @@
-"""Keys on disk: hashes are written as they come, sorted segment by segment, and then read as if they were in memory.
+"""Keys on disk: sets are written as they come, laid out segment by segment, and then read as if they were in memory.
 
 Files are written by ordinary writes and without a name, so that a full disk is an error like any other and a killed
 process leaves nothing behind. Sets lie in order of their length: those that are compared, which are of similar size,
@@ -44,32 +44,32 @@ class Shelf:
 
 
 class Segment(NamedTuple):
-    """Hashes of the rows first to last - 1."""
+    """The sets of the rows first to last - 1, one behind the other."""
 
-    hashes_S: U64  # noqa: N815
+    keys_S: U64  # noqa: N815
     first: int
     last: int
 
 
 class Spilled:
-    """Hashes on their way to a shelf."""
+    """Sets on their way to a shelf."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._files: list[tuple[IO[bytes], int]] = []  # with the first row of each
         self._room = 0
 
-    def append(self, hashes_S: U64, first: int) -> None:  # noqa: N803
-        """Write the hashes of the rows from `first` on."""
+    def append(self, keys_S: U64, first: int) -> None:  # noqa: N803
+        """Write the sets of the rows from `first` on."""
         with self._writing():
-            if self._room < hashes_S.nbytes or not self._files:
+            if self._room < keys_S.nbytes or not self._files:
                 self._files.append((_nameless(self._memory), first))
                 self._room = self._memory.segment()
-            _write(self._files[-1][0], hashes_S)
-            self._room -= hashes_S.nbytes
+            _write(self._files[-1][0], keys_S)
+            self._room -= keys_S.nbytes
 
     def segments(self, rows: int) -> Iterator[Segment]:
-        """Every segment, to be changed at will. Its file is gone when it is read."""
+        """Every segment. Its file is gone when it is read."""
         bounds = [*(first for _, first in self._files), rows]
         for (file, _), (first, last) in zip(self._files, pairwise(bounds), strict=True):
             with file:
@@ -102,15 +102,15 @@ class Arranged:
         self._size = int(ends[-1]) * 8 if len(ends) else 0
         self._file = _nameless(memory)
 
-    def place(self, segment: Segment, starts: I64) -> None:
-        """Write the sets of a segment, which begin at `starts` in it, where they belong."""
+    def place(self, segment: Segment) -> None:
+        """Write the sets of a segment where they belong."""
         from phase0.dedup.kernels.arranging import arrange  # compiled where keys go to disk, and nowhere else
 
         rows = slice(segment.first, segment.last)
         lengths, places = self._lengths_D[rows], self.starts_D[rows]
         order = np.argsort(lengths, kind="stable")
-        out = np.empty_like(segment.hashes_S)
-        arrange(segment.hashes_S, starts, lengths, order, out)
+        out = np.empty_like(segment.keys_S)
+        arrange(segment.keys_S, np.cumsum(lengths) - lengths, lengths, order, out)
         lengths, places = lengths[order], places[order]
         apart = np.flatnonzero(places[1:] != places[:-1] + lengths[:-1]) + 1
         ends = np.cumsum(lengths)

@@ -29,6 +29,7 @@ _WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a c
 
 def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, keep: Keep, progress: Progress) -> dict[str, Any]:
     """Read the rows, choose, and send every one to where it belongs. What the manifest tells of it."""
+    files.lay_out(progress)
     known = read(files, how, progress, files.firsts)
     gone = decided(known, rank_of(files, keep), how, progress).removals
     progress.start("write kept rows", len(known.same) - known.fixed)

@@ -30,12 +30,13 @@ from phase0.dedup.flat import I64, Chunk, Flat, Part, joined
 from phase0.dedup.kernels.json import PADDING, newlines
 from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
 from phase0.errors import DataError, RowError
+from phase0.progress import Progress
 
 UNKNOWN = "unknown"  # the source of a row that names none
 
-_BLOCK = 1 << 20  # bytes of a file that are read together
-_PACKED = 4  # times as many bytes as in a compressed file, about
-_SAMPLES, _SAMPLE = 12, 1 << 17  # places, and bytes at each, from which it is told how much there will be
+_BLOCK = 1 << 21  # bytes of a file that are read together
+_BEHIND = 1 << 13  # bytes behind a block that are read with it: they end its last line, mostly
+_SAMPLES, _SAMPLE = 640, 1 << 15  # places, and bytes at each, that tell how much there will be, and what is common
 _PADDING = bytes(PADDING)
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
@@ -86,7 +87,6 @@ class RowFiles:
     def __init__(self, paths: Sequence[Path], on: On, folder: Path, others: Sequence[Path] = ()) -> None:
         self.others = list(others)
         self._paths = paths = [*others, *paths]
-        self._are_lines = [_are_lines(path) for path in paths]
         self._plain = list(paths)  # where the bytes of each file's rows are
         self._on, self._folder = on, folder
         self._chunks: list[_Lines] = []
@@ -94,35 +94,33 @@ class RowFiles:
         self._bad: list[tuple[int, BadRow]] = []
         self._rows: Rows | None = None
 
+    def lay_out(self, progress: Progress) -> None:
+        """Lay files that are not plain JSONL out as such. To be asked first, once."""
+        packed = [file for file, path in enumerate(self._paths) if not _are_lines(path)]
+        if packed:
+            progress.start("lay rows out", sum(self._paths[file].stat().st_size for file in packed), "bytes")
+            for file in packed:
+                self._plain[file] = self._laid_out(file, self._paths[file])
+                progress.advance(self._paths[file].stat().st_size)
+            progress.finish()
+
     def hint(self) -> int:
-        sizes = [path.stat().st_size for path in self._paths]
-        return sum(size if lines else _PACKED * size for size, lines in zip(sizes, self._are_lines, strict=True))
+        return sum(path.stat().st_size for path in self._plain)
 
     def sample(self) -> Part | None:
-        paths = [path for path, lines in zip(self._paths, self._are_lines, strict=True) if lines]
-        if not paths:
-            return None
-        ends = np.cumsum([path.stat().st_size for path in paths])
-        texts, used = [], 0
-        for at in range(0, int(ends[-1]), max(1, int(ends[-1]) // _SAMPLES)):
-            file = int(np.searchsorted(ends, at, side="right"))
-            with opened(paths[file]) as lines:
-                lines.seek(at - int(ends[file]) + paths[file].stat().st_size)
-                block = lines.read(_SAMPLE)
-            block = block[block.find(b"\n") + 1 : block.rfind(b"\n") + 1]
-            read = _read(block + _PADDING, len(block), self._on, is_first=False).texts
-            texts += [read.text_B[begin:end] for begin, end in pairwise(read.starts_D1.tolist())]
-            used += len(block)
-        return Part(joined(texts), self.hint() / used) if texts else None
+        sizes = [path.stat().st_size for path in self._plain]
+        step = max(_SAMPLE, sum(sizes) // _SAMPLES)
+        drawn = [
+            _Lines(file, path, begin, begin + _SAMPLE, self._on)
+            for file, (path, size) in enumerate(zip(self._plain, sizes, strict=True))
+            for begin in range(0, size, step)
+        ]
+        return Part(drawn, sum(sizes) / (_SAMPLE * len(drawn))) if drawn else None
 
     def chunks(self) -> Iterator[Chunk]:
-        for file, path in enumerate(self._paths):
-            if path.stat().st_size == 0:
-                continue
-            if not self._are_lines[file]:
-                self._plain[file] = self._laid_out(file, path)
-            for begin, block in _blocks(self._plain[file]):
-                chunk = _Lines(file, begin, block, self._on)
+        for file, path in enumerate(self._plain):
+            for begin in range(0, path.stat().st_size, _BLOCK):
+                chunk = _Lines(file, path, begin, begin + _BLOCK, self._on)
                 self._chunks.append(chunk)
                 yield chunk
 
@@ -214,36 +212,53 @@ def _are_lines(path: Path) -> bool:
 
 
 class _Lines:
-    """Whole lines of a file, to be read once by any thread."""
+    """The lines of a file that begin between two bytes of it, to be read once by any thread."""
 
-    def __init__(self, file: int, begin: int, block: bytes, on: On) -> None:
-        self.file, self.begin = file, begin  # the block's first byte in the file
-        self.newlines = 0
-        self._block, self._on = block, on
+    def __init__(self, file: int, path: Path, begin: int, end: int, on: On) -> None:
+        self.file = file
+        self._path, self._begin, self._end, self._on = path, begin, end, on
+        self.begin, self.newlines = 0, 0
         self.lines: Rows
 
     def read(self) -> Flat:
-        block, self._block = self._block, b""
-        made = _read(block, len(block) - len(_PADDING), self._on, is_first=self.begin == 0)
+        with opened(self._path) as file:
+            self.begin, block, size = _whole_lines(file.fileno(), self._begin, self._end)
+        made = _read(block, size, self._on, is_first=self.begin == 0)
         self.lines, self.newlines = made.rows, made.newlines
         return made.texts
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(first byte, whole lines and PADDING). Of a line that is too long only its begin."""
-    begin = 0
-    with opened(path) as file:
-        while block := file.read(_BLOCK):
-            rest = b"" if block.endswith(b"\n") else file.readline(MAX_ROW + 2)
-            used = len(block) + len(rest)
-            parts = [block, rest, _PADDING]
-            while rest and not rest.endswith(b"\n"):
-                rest = file.readline(_BLOCK)
-                used += len(rest)
-                if rest.endswith(b"\n"):
-                    parts[1] += b"\n"  # the line ends, whatever is not looked at
-            yield begin, b"".join(parts)
-            begin += used
+def _whole_lines(file: int, begin: int, end: int) -> tuple[int, memoryview, int]:
+    """The lines that begin at byte `begin` or behind it and before `end`: where the first begins, their bytes with as
+    many as PADDING behind them, and their length. Of a line that is too long only its begin."""
+    before = 1 if begin else 0  # the byte that tells whether a line begins at `begin`
+    block = os.pread(file, end - begin + before + _BEHIND, begin - before)
+    first = block.find(b"\n") + 1 if before else 0
+    if before and not 0 < first <= end - begin:
+        return end, memoryview(_PADDING), 0  # no line begins here
+    last = block.find(b"\n", end - begin + before - 1) + 1
+    if last == 0:
+        block, last = _to_the_end(file, block, begin - before)
+    if last + PADDING > len(block):
+        block = block[:last] + _PADDING
+    return begin - before + first, memoryview(block)[first:], last - first
+
+
+def _to_the_end(file: int, block: bytes, at: int) -> tuple[bytes, int]:
+    """A block that begins at byte `at`, with the rest of its last line; of that no more than makes it too long."""
+    parts, size, looked_at = [block], len(block), len(block)
+    while more := os.pread(file, _BLOCK, at + looked_at):
+        found = more.find(b"\n") + 1
+        looked_at += len(more)
+        kept = more[: min(found or len(more), max(0, MAX_ROW + 2 + len(block) - size))]
+        parts.append(kept)
+        size += len(kept)
+        if found:
+            if not kept.endswith(b"\n"):
+                parts.append(b"\n")  # the line ends, whatever is not looked at
+                size += 1
+            break
+    return b"".join(parts), size
 
 
 class _Read(NamedTuple):
@@ -252,8 +267,8 @@ class _Read(NamedTuple):
     newlines: int
 
 
-def _read(block: bytes, size: int, on: On, *, is_first: bool) -> _Read:
-    """The rows of whole lines, counted from the block's begin. `block` ends with PADDING behind its `size` bytes."""
+def _read(block: bytes | memoryview, size: int, on: On, *, is_first: bool) -> _Read:
+    """The rows of whole lines, counted from the block's begin. There are PADDING bytes or more behind its `size`."""
     text = np.frombuffer(block, np.uint8)
     ends_of_lines = newlines(text, size)
     room = ends_of_lines + 1
@@ -277,16 +292,16 @@ def _read(block: bytes, size: int, on: On, *, is_first: bool) -> _Read:
     return _with_doubtful(block, _Read(texts, made, ends_of_lines), doubtful, on, is_first=is_first)
 
 
-def _with_doubtful(block: bytes, made: _Read, doubtful: I64, on: On, *, is_first: bool) -> _Read:
+def _with_doubtful(block: bytes | memoryview, made: _Read, doubtful: I64, on: On, *, is_first: bool) -> _Read:
     """Read strictly what the kernel would not."""
     rows, texts = made.rows, made.texts
     parts = [texts.text_B[start:end] for start, end in pairwise(texts.starts_D1.tolist())]
     stays = np.ones(len(parts), np.bool_)
     for at in doubtful.tolist():
-        raw = block[rows.begin_R[at] : rows.end_R[at]]
+        raw = bytes(block[rows.begin_R[at] : rows.end_R[at]])
         if is_first and rows.begin_R[at] == 0 and raw.startswith(_BOM):
             rows.begin_R[at] += len(raw) - len(raw[len(_BOM) :].lstrip(_SPACE))
-            raw = block[rows.begin_R[at] : rows.end_R[at]]
+            raw = bytes(block[rows.begin_R[at] : rows.end_R[at]])
         if not raw:
             stays[at] = False
             continue
@@ -325,8 +340,8 @@ def _quality(value: Any) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _name(block: bytes, begin: int, end: int) -> str:
-    name: str = msgspec.json.decode(b'"' + block[begin:end] + b'"')
+def _name(block: bytes | memoryview, begin: int, end: int) -> str:
+    name: str = msgspec.json.decode(b'"' + bytes(block[begin:end]) + b'"')
     return name
 
 

@@ -24,13 +24,12 @@ _COUNTER_MASK, _CLASS_MASK = np.uint64((1 << COUNTER_BITS) - 1), np.uint64((1 <<
 _PLACES, _PLACE_MASK, _TWO, _FIVE = np.uint64(32), np.uint64(31), np.uint64(2), np.uint64(5)
 
 
-@kernel(nothing, U64, I64, I64, count, BYTES)
-def tally(hashes_S: Array, starts_D: Array, counts_D: Array, step: int, tally_T: Array) -> None:
-    """Count the keys of every `step`-th row by their lowest COUNTER_BITS bits, up to 255."""
-    for row in range(0, len(starts_D), step):
-        for i in range(starts_D[row], starts_D[row] + counts_D[row]):
-            counter = (hashes_S[i] >> _TWO) & _COUNTER_MASK
-            tally_T[counter] += tally_T[counter] < 255
+@kernel(nothing, U64, BYTES)
+def tally(hashes_S: Array, tally_T: Array) -> None:
+    """Count keys by their lowest COUNTER_BITS bits, up to 255."""
+    for i in range(len(hashes_S)):
+        counter = (hashes_S[i] >> _TWO) & _COUNTER_MASK
+        tally_T[counter] += tally_T[counter] < 255
 
 
 @kernel(nothing, BYTES, I64, U64)
@@ -120,6 +119,14 @@ def settle(keys_S: Array, length: int) -> None:
 @kernel(count, U64, count, U64, count)
 def distinct(sorted_S: Array, length: int, keys_S: Array, start: int) -> int:
     """Write ascending keys to `start` and behind, each once. Answers how many there are."""
+    repeated = 0
+    for i in range(length - 1):
+        repeated += np.int64(sorted_S[i] == sorted_S[i + 1])
+    if repeated == 0:  # as in three of four rows
+        copy = keys_S[start : start + length]
+        for i in range(length):
+            copy[i] = sorted_S[i]
+        return length
     size, before = 0, np.uint64(0)
     for i in range(length):
         key = sorted_S[i]
@@ -143,35 +150,31 @@ def sketched(keys_S: Array, start: int, size: int, sketch_8: Array) -> int:
     return fingerprint
 
 
-@kernel(nothing, U64, I64, I64, count, count, U64, SKETCHES, U64, allocates=True)
-def sort_rows(
-    hashes_S: Array,
-    starts_D: Array,
-    counts_D: Array,
-    first: int,
-    last: int,
-    classes_T: Array,
-    sketches_D8: Array,
-    prints_D: Array,
-) -> None:
-    """Turn the hashes of rows `first` to `last - 1` into ascending sets, in place; `counts_D` becomes their sizes.
+@kernel(count, U64, I64, U64, SKETCHES, U64, allocates=True)
+def sort_rows(hashes_S: Array, counts_D: Array, classes_T: Array, sketches_D8: Array, prints_D: Array) -> int:
+    """Turn the hashes of rows, which lie behind one another, into ascending sets, in place and without gaps; `counts_D`
+    becomes their sizes. Answers how many keys there are.
 
     Bit (key >> 32) % 512 of a sketch is the parity of how many keys of the set fall on it. A fingerprint is the sum of
     (key * MULTIPLIER) ^ (key >> 17) over the set.
     """
     longest = 0
-    for row in range(first, last):
+    for row in range(len(counts_D)):
         longest = max(longest, counts_D[row])
     keys_S, sorted_S = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
     buckets_S, fill_S = np.empty(longest, np.int32), np.empty(longest, np.int32)
     bases = np.zeros(5, np.int64)
-    for row in range(first, last):
-        start, length = starts_D[row], counts_D[row]
+    start, to = 0, 0
+    for row in range(len(counts_D)):
+        length = counts_D[row]
         keyed(hashes_S, start, length, classes_T, keys_S)
         for level in range(1, 4):
             bases[level] = below(keys_S, length, level)
         bases[4] = length
         bucketed(keys_S, length, bases, buckets_S, fill_S, sorted_S)
         settle(sorted_S, length)
-        counts_D[row] = distinct(sorted_S, length, hashes_S, start)
-        prints_D[row] = sketched(hashes_S, start, counts_D[row], sketches_D8[row])
+        counts_D[row] = distinct(sorted_S, length, hashes_S, to)
+        prints_D[row] = sketched(hashes_S, to, counts_D[row], sketches_D8[row])
+        start += length
+        to += counts_D[row]
+    return to
