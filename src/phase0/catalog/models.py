@@ -41,6 +41,7 @@ class BatchQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     files_path: str = "/files"  # where files are uploaded
     files_purpose: str = "batch"
+    names_files: bool = False  # whether an upload has its file's name as a field of its own
     wrapped: str | None = None  # the key under which the answer to `create` holds the batch
     window: str = "24h"
     tag: Literal["metadata", "file"] = "metadata"  # what carries our tag: the batch, or the name of its file

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from phase0.catalog.models import LimitHeaders
 from phase0.providers import Limits
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
-_PART = r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|μs|ns)"
+_PART = r"(\d{1,18}\.?\d{0,18}|\.\d{1,18})(h|ms|m|s|us|µs|μs|ns)"
 _DURATION = re.compile(rf"(?:{_PART})+", re.ASCII)
 _PARTS = re.compile(_PART, re.ASCII)
 _NUMBER = re.compile(r"-?(?:\d{1,18}\.?\d{0,18}|\.\d{1,18})", re.ASCII)
@@ -26,22 +27,31 @@ def seconds(text: str, now: float) -> float | None:
 
     `now` is the time since 1970 in seconds.
     """
+    span = _span(text)
+    if span is not None and span < _EPOCH:
+        return span
+    moment = _moment(text) if span is None else span if span < _EPOCH * 1000 else span / 1000
+    return None if moment is None else max(0.0, moment - now)
+
+
+@lru_cache(maxsize=4096)
+def _span(text: str) -> float | None:
+    """A number or a duration, in seconds. Kept: a server repeats its few values in every answer."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
-        number = float(text)
-        if number >= _EPOCH * 1000:
-            number = number / 1000 - now
-        elif number >= _EPOCH:
-            number -= now
-        return max(0.0, number)
+        return max(0.0, float(text))
     if _DURATION.fullmatch(text):
         return sum(float(count) * _UNITS[unit] for count, unit in _PARTS.findall(text))
+    return None
+
+
+def _moment(text: str) -> float | None:
+    """An HTTP date, in seconds since 1970."""
     try:
         moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -58,13 +68,13 @@ def limits_reader(names: LimitHeaders, clock: Callable[[], float]) -> Callable[[
 
     `clock` gives seconds since 1970. Read once for every answer, so what does not change is prepared here.
     """
-    counted = (names.requests, names.requests_left, names.tokens, names.tokens_left)
-    timed = (names.requests_reset, names.tokens_reset)
     windows = (names.requests_window, names.tokens_window)
 
     def read(headers: Mapping[str, str]) -> Limits | None:
-        requests, requests_left, tokens, tokens_left = [_count(headers, wanted) for wanted in counted]
-        requests_reset, tokens_reset = [_wait(headers, wanted, clock) for wanted in timed]
+        requests, requests_left = _count(headers, names.requests), _count(headers, names.requests_left)
+        tokens, tokens_left = _count(headers, names.tokens), _count(headers, names.tokens_left)
+        requests_reset = _wait(headers, names.requests_reset, clock)
+        tokens_reset = _wait(headers, names.tokens_reset, clock)
         if requests is requests_left is tokens is tokens_left is requests_reset is tokens_reset is None:
             return None
         return Limits(requests, requests_left, requests_reset, tokens, tokens_left, tokens_reset, *windows)
@@ -75,8 +85,8 @@ def limits_reader(names: LimitHeaders, clock: Callable[[], float]) -> Callable[[
 def _count(headers: Mapping[str, str], names: tuple[str, ...]) -> int | None:
     for name in names:
         said = headers.get(name)
-        if said is not None and _NUMBER.fullmatch(said.strip()):
-            return max(0, int(float(said)))
+        if said is not None:
+            return int(said) if said.isdecimal() and len(said) < 19 else _odd_count(said)
     return None
 
 
@@ -86,3 +96,8 @@ def _wait(headers: Mapping[str, str], names: tuple[str, ...], clock: Callable[[]
         if said is not None:
             return seconds(said, clock())
     return None
+
+
+def _odd_count(said: str) -> int | None:
+    """A count that is written as no plain whole number: with spaces, a sign or a fraction."""
+    return max(0, int(float(said))) if _NUMBER.fullmatch(said.strip()) else None

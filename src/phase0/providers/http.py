@@ -106,13 +106,15 @@ class Client:
         try:
             async with self._download(url) as got:
                 if 200 <= got.status < 300:
-                    rest = b""
+                    begun: list[bytes] = []  # pieces of a line whose end has not come yet
                     async for piece in got.content.iter_any():
-                        *whole, rest = (rest + piece).split(b"\n")
-                        for line in whole:
-                            yield line
-                    if rest:
-                        yield rest
+                        first, *others = piece.split(b"\n")
+                        begun.append(first)
+                        for other in others:
+                            yield b"".join(begun)
+                            begun = [other]
+                    if last := b"".join(begun):
+                        yield last
                 else:
                     failed = self._failed(got, await got.read(), asking=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

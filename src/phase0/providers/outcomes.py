@@ -139,9 +139,9 @@ def failure(
     limits: Limits | None = None,
 ) -> ProviderError:
     """The error to raise for an answer that is no 2xx. `asking` is false where no model was asked: files, batches."""
-    said = told(body)
+    said = told(body, peer.scrub)
     rule = next((rule for rule in RULES if _fits(rule, status, said, asking, retry_after)), _STRANGE)
-    message = f"{peer.server} answered {status}: {peer.scrub(said.message)}"
+    message = f"{peer.server} answered {status}: {said.message}"
     if rule.kind is Transient:
         return Transient(message, reason=rule.reason, retry_after=retry_after, limits=limits)
     if rule.kind is Refused:
@@ -158,22 +158,22 @@ def _fits(rule: Rule, status: int, said: Told, asking: bool, retry_after: float 
     return not rule.codes.isdisjoint(said.codes) or bool(rule.words and rule.words.search(said.message.lower()))
 
 
-def told(body: bytes) -> Told:
-    """Read the body of a failure, whatever it is."""
+def told(body: bytes, scrub: Callable[[str], str] = str) -> Told:
+    """Read the body of a failure, whatever it is. `scrub` sees the whole message, before it is cut."""
     try:
         value = msgspec.json.decode(body)
     except NOT_JSON:
-        return Told(_page(body), frozenset())
+        return Told(_page(scrub(body.decode("utf-8", "replace"))), frozenset())
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
-        return Told(_one_line(str(value or "no reason given")), frozenset())
+        return Told(_one_line(scrub(str(value or "no reason given"))), frozenset())
     error = value.get("error") or value.get("errors")
     if isinstance(error, list) and error:
         error = error[0]
     parts = [part for part in (error, value) if isinstance(part, dict)]
     message = error if isinstance(error, str) else next(_messages(parts), "no reason given")
-    return Told(_one_line(message), frozenset(_codes_in(parts)))
+    return Told(_one_line(scrub(message)), frozenset(_codes_in(parts)))
 
 
 def _messages(parts: list[dict[str, Any]]) -> Iterator[str]:
@@ -200,13 +200,10 @@ def _codes_in(parts: list[dict[str, Any]]) -> Iterator[str]:
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-def _page(body: bytes) -> str:
+def _page(text: str) -> str:
     """A body that is not JSON, in a few words."""
-    text = body[: _SHOWN * 10].decode("utf-8", "replace")
-    title = _TITLE.search(text)
-    if title:
-        return f"a web page called {_one_line(title[1])!r}"
-    return _one_line(text) or "nothing"
+    title = _TITLE.search(text[: _SHOWN * 10])
+    return f"a web page called {_one_line(title[1])!r}" if title else _one_line(text) or "nothing"
 
 
 def _one_line(text: str) -> str:
