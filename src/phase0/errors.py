@@ -72,8 +72,8 @@ class ProviderError(Phase0Error):
 class Transient(ProviderError):
     """Another try may help. `retry_after` is the provider's own wish in seconds, `limits` what its headers said.
 
-    `reason` is `rate_limit`, `overload`, `server`, `timeout`, `connection`, `malformed` (a body that is no reply) or
-    `incomplete` (a reply that broke off).
+    `reason` is `rate_limit`, `overload`, `server`, `timeout`, `connection`, `malformed` (a body that is no reply),
+    `incomplete` (a reply that broke off) or `unanswered` (its batch ended before its turn).
     """
 
     def __init__(
@@ -86,7 +86,10 @@ class Transient(ProviderError):
 
 
 class Refused(ProviderError):
-    """This request will never be answered; others may be. `reason` is `content_filter`, `too_long` or `bad_request`."""
+    """This request will never be answered; others may be.
+
+    `reason` is `content_filter`, `too_long`, `bad_request` or `not_found` (a file or batch that is not there).
+    """
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
