@@ -119,6 +119,11 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
+def canonical(value: Any) -> bytes:
+    """The one JSON of a value: what its digest is of."""
+    return _canonical.encode(value)
+
+
 def digest(value: Any) -> str:
     """The content address of a value: 128 bits of BLAKE2b over canonical JSON, as 32 hex digits."""
     return hashlib.blake2b(_canonical.encode(value), digest_size=16).hexdigest()

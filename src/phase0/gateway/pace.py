@@ -88,6 +88,10 @@ class Circuit:
     def open(self) -> bool:
         return self.down_since is not None
 
+    def down_for(self, now: float) -> float:
+        """Seconds since the server failed for good; 0 while it works."""
+        return 0.0 if self.down_since is None else now - self.down_since
+
     def wait(self, now: float) -> float:
         """Seconds; infinity while one request tries whether the server is back."""
         if not self.open:
@@ -146,6 +150,15 @@ class Pace:
             wait = max(wait, allowance.wait(tokens, now))
         return wait
 
+    @property
+    def load(self) -> float:
+        """How much of the width is used, from 0 to 1."""
+        return self.in_flight / self.width.now
+
+    @property
+    def has_room(self) -> bool:
+        return self.in_flight < int(self.width.now)
+
     def held(self, now: float) -> float:
         """Seconds for which this endpoint takes nothing, whatever is asked: it said so, or it is down."""
         return max(self.circuit.wait(now), self._held_until - now, 0.0)
@@ -164,7 +177,7 @@ class Pace:
 
     def leave(self, tokens: int, now: float) -> Ticket:
         """Count a request that leaves now, with the tokens it is expected to use."""
-        room = all([allowance.spare(now) for allowance in (*self._requests, *self._tokens)])
+        room = all(allowance.spare(now) for allowance in (*self._requests, *self._tokens))
         self.in_flight += 1
         if self.circuit.open:
             self.circuit.left()
@@ -233,23 +246,28 @@ class Pace:
         if limits is None:
             return
         if limits.requests:
-            _follow(self._requests, limits.requests, limits.requests_left, limits.requests_window, ticket, 0)
+            allowance = _of(self._requests, limits.requests, limits.requests_window)
+            _tell(allowance, limits.requests_left, ticket.at, ticket.gone[0])
         if limits.tokens:
-            _follow(self._tokens, limits.tokens, limits.tokens_left, limits.tokens_window, ticket, 1)
+            allowance = _of(self._tokens, limits.tokens, limits.tokens_window)
+            _tell(allowance, limits.tokens_left, ticket.at, ticket.gone[1])
 
 
-def _follow(
-    allowances: list[Allowance], limit: int, left: int | None, seconds: float, ticket: Ticket, kind: int
-) -> None:
-    """Bring the allowance of so many seconds in line with what headers said, or begin one."""
-    known = next((allowance for allowance in allowances if allowance.seconds == seconds), None)
-    if known is None:
-        allowances.append(Allowance(limit, seconds))
-        return
-    known.limit = limit
-    for allowance, gone in ticket.gone[kind]:
-        if allowance is known and left is not None:
-            known.told(left, ticket.at, gone)
+def _of(allowances: list[Allowance], limit: int, seconds: float) -> Allowance:
+    """The allowance of so many seconds, with the limit that headers named; a new one where there is none."""
+    for allowance in allowances:
+        if allowance.seconds == seconds:
+            allowance.limit = limit
+            return allowance
+    allowances.append(Allowance(limit, seconds))
+    return allowances[-1]
+
+
+def _tell(allowance: Allowance, left: int | None, at: float, gone: Gone) -> None:
+    """Let an allowance know what the provider had left, if it counted when that request left."""
+    for known, units in gone:
+        if known is allowance and left is not None:
+            allowance.told(left, at, units)
 
 
 def _reset(limits: Limits | None) -> float | None:

@@ -177,10 +177,10 @@ _BROKEN: tuple[tuple[tuple[type[Exception], ...], type[Fatal | Transient], str, 
         "its certificate is not trusted here. Is the base URL right?",
     ),
     ((aiohttp.InvalidURL,), Fatal, "no_access", "its base URL cannot be used"),
-    ((aiohttp.ConnectionTimeoutError,), Transient, "connection", "no connection in {connect:g} s"),
+    ((aiohttp.ConnectionTimeoutError,), Transient, "unreachable", "no connection in {connect:g} s"),
     ((TimeoutError,), Transient, "timeout", "no answer in {timeout:g} s"),
     ((aiohttp.ClientResponseError,), Transient, "malformed", "what it sent is not HTTP"),
-    ((aiohttp.ClientConnectorError,), Transient, "connection", "cannot be reached ({error})"),
+    ((aiohttp.ClientConnectorError,), Transient, "unreachable", "cannot be reached ({error})"),
     ((aiohttp.ClientPayloadError,), Transient, "connection", "its answer broke off, or cannot be unpacked"),
 )
 """The first that fits decides; aiohttp's errors are each other's parents, so the order matters."""
