@@ -17,6 +17,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phase0.providers import Limits
 
 
 class Phase0Error(Exception):
@@ -66,19 +70,43 @@ class ProviderError(Phase0Error):
 
 
 class Transient(ProviderError):
-    """Another try may help. `retry_after` is the provider's own wish, in seconds."""
+    """Another try may help. `retry_after` is the provider's own wish in seconds, `limits` what its headers said.
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    `reason` is `rate_limit`, `overload`, `server`, `timeout`, `unreachable` (nothing was sent), `connection` (it broke),
+    `malformed` (a body that is no reply), `incomplete` (a reply that broke off) or `unanswered` (its batch ended before
+    its turn).
+    """
+
+    def __init__(
+        self, message: str, *, reason: str, retry_after: float | None = None, limits: Limits | None = None
+    ) -> None:
         super().__init__(message)
+        self.reason = reason
         self.retry_after = retry_after
+        self.limits = limits
 
 
 class Refused(ProviderError):
-    """This request will never be answered; others may be."""
+    """This request will never be answered; others may be.
+
+    `reason` is `content_filter`, `too_long`, `bad_request` or `not_found` (a file or batch that is not there).
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Fatal(ProviderError):
-    """No request will be answered until a person changes something."""
+    """No request will be answered until a person changes something.
+
+    `reason` is `bad_key`, `no_access`, `no_quota`, `unknown_model` or `unsupported` (the server cannot do what every
+    request asks for).
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,9 @@ class Progress(Protocol):
     def advance(self, units: int) -> None:
         """So many more units of the current step are done."""
 
+    def state(self, text: str) -> None:
+        """What else there is to know about the step just now, in a few words: shown beside how far it is."""
+
     def finish(self, note: str = "") -> None:
         """The current step is over; `note` is one line worth keeping on the screen."""
 
@@ -30,6 +33,8 @@ class Silent:
     def start(self, step: str, total: int | None, unit: str = "rows") -> None: ...
 
     def advance(self, units: int) -> None: ...
+
+    def state(self, text: str) -> None: ...
 
     def finish(self, note: str = "") -> None: ...
 

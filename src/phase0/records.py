@@ -91,18 +91,37 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return digest(self)
 
 
+class TokenLogprobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One token of an answer, and the likeliest tokens that could have stood there, as (token, natural logarithm)."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model's answer, read from what the provider sent."""
+    """A model's answer, read from what the provider sent.
+
+    `finish_reason` is `stop`, `length` or `content_filter` however the provider spells it, else its own word. `refusal`
+    is the model's own refusal, where the provider tells it from an answer.
+    """
 
     text: str
     finish_reason: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    refusal: str | None = None
+    logprobs: tuple[TokenLogprobs, ...] | None = None  # None where none came, asked for or not
 
 
 _canonical = msgspec.json.Encoder(order="deterministic")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON of a value: what its digest is of."""
+    return _canonical.encode(value)
 
 
 def digest(value: Any) -> str:

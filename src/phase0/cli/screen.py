@@ -32,6 +32,7 @@ class Step:
 
     def __init__(self, name: str, total: int | None, unit: str) -> None:
         self.name, self.total, self.unit, self.done = name, total, unit, 0
+        self.state = ""
         self.began = time.monotonic()
 
     @property
@@ -43,7 +44,8 @@ class Step:
         rate = self.done / max(self.seconds, 1e-9)
         of = f" of {self._amount(self.total)}" if self.total else ""
         left = f", {_duration((self.total - self.done) / rate)} to go" if self.total and rate else ""
-        return f"{self._amount(self.done)}{of} {self._noun}, {self._amount(rate)}{self._per_second}{left}"
+        state = f"; {self.state}" if self.state else ""
+        return f"{self._amount(self.done)}{of} {self._noun}, {self._amount(rate)}{self._per_second}{left}{state}"
 
     def in_all(self) -> str:
         """`36,320 rows (32.7 s)`"""
@@ -86,6 +88,10 @@ class Lines:
         if now - self._told >= _EVERY:
             self._told = now
             self._print(f"{self._step.name}: {self._step.so_far()}")
+
+    def state(self, text: str) -> None:
+        self._step.state = text
+        self.advance(0)
 
     def finish(self, note: str = "") -> None:
         seconds = self._step.seconds
@@ -134,6 +140,10 @@ class Bars:
         if self._task is not None and now - self._drawn >= _FRAME:
             self._drawn = now
             self._bars.update(self._task, completed=self._step.done, so_far=self._step.so_far())
+
+    def state(self, text: str) -> None:
+        self._step.state = text
+        self.advance(0)
 
     def finish(self, note: str = "") -> None:
         if self._task is not None:

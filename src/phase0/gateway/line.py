@@ -1,0 +1,66 @@
+"""Where answers of one model are bought: its endpoints with their prices and limits, and what a request may cost there.
+
+The worst case of a request is what a budget sets aside for it, so it must never be less than the bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from phase0.catalog.prices import Price, cost
+from phase0.providers import Provider
+from phase0.records import Request
+
+_PER_MESSAGE, _PER_REPLY = 4, 3  # tokens of a chat's frame
+_OTHERS = 5, 4  # other vocabularies than the one counted with need up to a quarter more for most texts
+
+
+class Route(NamedTuple):
+    """One endpoint with one key."""
+
+    name: str  # of the server: what the ledger and messages call it
+    provider: Provider
+    price: Price
+    rank: int = 0  # the lowest that works is asked; routes of one rank share the work
+    requests: int | None = None  # per minute; None: nobody knows before the first answer
+    tokens: int | None = None  # per minute
+    most: int = 512  # in flight
+    enqueued: int | None = None  # tokens that may wait in batches
+
+
+class Line(NamedTuple):
+    """All routes to one model."""
+
+    model: str
+    routes: tuple[Route, ...]
+    max_output: int = 4096  # tokens of an answer, where the request does not say
+    tokens_of: Callable[[Sequence[Request]], Sequence[int]] | None = None  # of prompts; None: `input_tokens`
+
+
+def input_tokens(requests: Sequence[Request]) -> list[int]:
+    """Tokens of each prompt in o200k, the frame of the chat included. For other vocabularies it is an estimate."""
+    import toktok  # 60 MB of vocabulary
+
+    texts = [content for request in requests for _, content in request.messages]
+    counts = iter(toktok.batch_count(texts, "o200k_base", threads=1))
+    return [_PER_REPLY + sum(next(counts) + _PER_MESSAGE for _ in request.messages) for request in requests]
+
+
+def largest_reply(request: Request, max_output: int) -> int:
+    """The most tokens that its answer can have."""
+    params = request.params
+    cap = params.get("max_tokens") or params.get("max_completion_tokens") or max_output
+    return int(cap) * int(params.get("n") or 1)
+
+
+def worst_case(price: Price, tokens_in: int, largest: int, *, batch: bool = False) -> Decimal:
+    """The most that a request can cost, in US dollars."""
+    more, than = _OTHERS
+    return cost(price, -(-tokens_in * more // than), largest, batch=batch)
+
+
+def dollars(amount: Decimal) -> str:
+    """An amount for a person: cents where there are any to speak of, else as many digits as tell it from nothing."""
+    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.6f}".rstrip("0")

@@ -1,0 +1,451 @@
+"""Buy answers one request at a time: as fast as every endpoint allows, and stored before they count.
+
+One event loop owns the limits. A few hundred workers take orders from one stream, so memory does not grow with it; who
+has to wait waits in one line with one timer. A 429 slows everybody down and uses up nobody's tries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import random as randomness
+import time
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+import msgspec
+
+from phase0.catalog.prices import cost
+from phase0.errors import Fatal, Phase0Error, Refused, Transient
+from phase0.gateway.budget import Budget
+from phase0.gateway.forecast import Forecast
+from phase0.gateway.line import Line, Route, dollars, worst_case
+from phase0.gateway.orders import Order, Orders
+from phase0.gateway.pace import Pace, Ticket, backoff
+from phase0.gateway.policy import RETRIED, Again
+from phase0.gateway.summary import Ended, Summary, Tally
+from phase0.ledger import Bought, Ledger
+from phase0.progress import SILENT, Progress
+from phase0.providers import Sent
+from phase0.records import Reply, Request
+
+TRIES = 6  # at 20 % failures one request in 15,000 fails six times in a row
+PATIENCE = 1800.0  # seconds without any server before the run ends
+_ELSEWHERE = 10.0  # seconds of waiting for a preferred endpoint, after which the next one is asked
+_UNSTORED = 4096  # replies that wait for the disk, at most
+_WAITING = 10_000  # requests that wait for another try, before new ones have to wait too
+_TELL = 1.0  # seconds between words about how it goes
+_UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
+"""Failures after which nothing is owed: there was a status that says so, or no connection. After the others the work
+may have been done, and be on the bill."""
+
+
+class Lane:
+    """A route in use."""
+
+    def __init__(self, route: Route, random: Callable[[], float]) -> None:
+        self.route = route
+        self.pace = Pace(requests=route.requests, tokens=route.tokens, most=route.most, random=random)
+        self.shut: Fatal | None = None  # why nothing is asked here any more
+
+    def is_down(self, now: float) -> bool:
+        return self.pace.circuit.open or self.pace.held(now) > _ELSEWHERE
+
+
+class Errand:
+    """An order on its way: where it goes, and what was set aside for it."""
+
+    __slots__ = ("lane", "order", "ticket", "worst")
+
+    def __init__(self, order: Order, lane: Lane, ticket: Ticket, worst: Decimal) -> None:
+        self.order, self.lane, self.ticket, self.worst = order, lane, ticket, worst
+
+
+async def buy(
+    requests: Iterable[Request],
+    line: Line,
+    ledger: Ledger,
+    budget: Budget,
+    *,
+    run: str = "",
+    again: Again | None = None,
+    progress: Progress = SILENT,
+    stop: asyncio.Event | None = None,
+    tries: int = TRIES,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] | None = None,
+    random: Callable[[], float] = randomness.random,
+    date: Callable[[], float] = time.time,
+) -> Summary:
+    """Ask for everything that the ledger does not have. What came is in the ledger when this returns.
+
+    Once `stop` is set, or the budget cannot cover the worst case of the next request, nothing more is sent; what is
+    in flight is awaited and stored. `again` is pure: it gives the question that follows from a reply, if any. `clock`
+    is the event loop's by default. Raises what the ledger raises when it cannot store.
+    """
+    clock = clock or asyncio.get_running_loop().time
+    purchase = _Purchase(requests, line, ledger, budget, run, again, progress, tries, patience, clock, random, date)
+    return await purchase.carry_out(stop)
+
+
+class _Purchase:
+    """One call of `buy`."""
+
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        line: Line,
+        ledger: Ledger,
+        budget: Budget,
+        run: str,
+        again: Again | None,
+        progress: Progress,
+        tries: int,
+        patience: float,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        date: Callable[[], float],
+    ) -> None:
+        self._line, self._ledger, self._budget, self._run = line, ledger, budget, run
+        self._progress, self._tries, self._patience = progress, tries, patience
+        self._clock, self._random, self._date = clock, random, date
+        self._tally = Tally()
+        self._orders = Orders(requests, line, ledger, again, self._tally)
+        self._forecast = Forecast()
+        lanes = [Lane(route, random) for route in line.routes]
+        ranks = sorted({lane.route.rank for lane in lanes})
+        self._ranks = [[lane for lane in lanes if lane.route.rank == rank] for rank in ranks]
+        self._lanes = lanes
+        self._later: list[tuple[float, int, Order]] = []  # orders that wait for another try, by when it is due
+        self._serial = itertools.count()
+        self._idle: list[asyncio.Future[Errand | None]] = []  # workers without work
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight = 0
+        self._unstored = 0
+        self._ending = False  # nothing more is sent
+        self._broken: BaseException | None = None  # what kept the ledger from storing
+        self._told = -math.inf
+        self._waits_for = self._said = ""
+
+    async def carry_out(self, stop: asyncio.Event | None) -> Summary:
+        watch = asyncio.ensure_future(self._watch(stop)) if stop else None
+        self._progress.start(f"ask {self._line.model}", None, "replies")
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(sum(lane.route.most for lane in self._lanes)):
+                    workers.create_task(self._work())
+        except* Phase0Error as group:
+            raise group.exceptions[0] from None
+        finally:
+            if watch:
+                watch.cancel()
+            if self._timer:
+                self._timer.cancel()
+        if self._broken:
+            raise self._broken
+        return self._finish()
+
+    def _finish(self) -> Summary:
+        tally = self._tally
+        if tally.ended == "budget":
+            self._orders.count()
+            each = tally.cost / tally.replies if tally.replies else None
+            more = f", about {dollars(each * tally.open)} at the cost so far" if each is not None else ""
+            tally.detail += f" {tally.open:,} requests are left{more}."
+        self._progress.finish(f"{tally.replies:,} replies, {dollars(tally.cost)}")
+        return tally.summary()
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._end("stopped", "It was stopped; what was in flight is stored.")
+
+    def _end(self, how: Ended, detail: str) -> None:
+        """Send nothing more. The first reason counts."""
+        if not self._ending:
+            self._ending = True
+            self._tally.ended, self._tally.detail = how, detail
+        self._hand_out()
+
+    # Workers.
+
+    async def _work(self) -> None:
+        """Take what may be sent and send it, until there is nothing any more."""
+        while True:
+            errand = self._next()
+            if errand is None:
+                if self._is_over():
+                    self._hand_out()
+                    return
+                seat = asyncio.get_running_loop().create_future()
+                self._idle.append(seat)
+                errand = await seat
+                if errand is None:
+                    return
+            elif self._idle and any(lane.pace.has_room for lane in self._lanes):
+                self._hand_out()
+            await self._exchange(errand)
+
+    def _hand_out(self) -> None:
+        """Give idle workers what may be sent now, or send them home when all is over."""
+        while self._idle:
+            errand = self._next()
+            if errand is None and not self._is_over():
+                return
+            seat = self._idle.pop()
+            if not seat.done():  # cancelled with its worker
+                seat.set_result(errand)
+
+    def _is_over(self) -> bool:
+        if self._in_flight or self._unstored:
+            return False
+        return self._ending or (self._orders.exhausted and not self._orders.waiting and not self._later)
+
+    # What is next.
+
+    def _next(self) -> Errand | None:
+        """The next order, with all that it needs set aside; None where nothing may leave now."""
+        if self._ending or self._unstored >= _UNSTORED:
+            return None
+        now = self._clock()
+        order = self._peek(now)
+        if order is None:
+            return None
+        largest = self._forecast.expect(order.largest, self._in_flight)
+        tokens = order.tokens_in + largest
+        lane = self._lane(tokens, now)
+        if lane is None:
+            return None
+        worst = worst_case(lane.route.price, order.tokens_in, order.largest)
+        if not self._budget.reserve(worst):
+            if self._in_flight == 0:
+                self._end("budget", self._overdrawn(worst))
+            self._waits_for = "the budget"
+            return None  # what is in flight was reserved at its worst; it will cost less
+        self._pop(order)
+        self._in_flight += 1
+        self._tally.sent += 1
+        return Errand(order, lane, lane.pace.leave(tokens, now), worst)
+
+    def _peek(self, now: float) -> Order | None:
+        """The order that is next: another try that is due, else a new one."""
+        later, waiting = self._later, self._orders.waiting
+        if later and later[0][0] <= now:
+            return later[0][2]
+        if waiting and len(later) < _WAITING:
+            return waiting[0]
+        if not waiting and not self._orders.exhausted:
+            self._orders.fill()
+            if self._orders.waiting:
+                return self._orders.waiting[0]
+            if not self._orders.exhausted:
+                self._look_again(0.0)  # a part at a time: what is in flight wants the event loop too
+                return None
+        if later:
+            self._look_again(later[0][0] - now)
+        return None
+
+    def _pop(self, order: Order) -> None:
+        if self._later and self._later[0][2] is order:
+            heapq.heappop(self._later)
+        else:
+            self._orders.waiting.popleft()
+
+    def _lane(self, tokens: int, now: float) -> Lane | None:
+        """The endpoint to ask now: of the first rank that works the one with the most room. None: all have to wait."""
+        soonest, waiting = math.inf, None
+        for rank in self._ranks:
+            best, best_load = None, math.inf
+            for lane in rank:
+                if lane.shut:
+                    continue
+                wait = lane.pace.wait(tokens, now)
+                if wait <= 0:
+                    load = lane.pace.load
+                    if load < best_load:
+                        best, best_load = lane, load
+                elif wait < soonest:
+                    soonest, waiting = wait, lane
+                waiting = waiting or lane
+            if best:
+                self._waits_for = ""
+                return best
+            if not all(lane.shut or lane.is_down(now) for lane in rank):
+                break
+        if waiting is not None:
+            self._wait_for(waiting, tokens, now, soonest)
+        return None
+
+    def _wait_for(self, lane: Lane, tokens: int, now: float, seconds: float) -> None:
+        self._waits_for = f"{lane.route.name}: {lane.pace.why(tokens, now)}"
+        if all(lane.shut or lane.pace.circuit.down_for(now) > self._patience for lane in self._lanes):
+            self._end("unreachable", f"{lane.route.name} has not answered for {self._patience / 60:.0f} minutes.")
+        elif seconds < math.inf:
+            self._look_again(seconds)
+            self._tell(now, words=seconds >= _ELSEWHERE)
+
+    def _look_again(self, seconds: float) -> None:
+        """Have `_hand_out` called in so many seconds, or earlier."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._hand_out()
+
+    # What comes back.
+
+    async def _exchange(self, errand: Errand) -> None:
+        provider = errand.lane.route.provider
+        try:
+            sent = await provider.send(errand.order.request)
+            reply = provider.read(sent.body)
+        except Transient as error:
+            self._failed(errand, error)
+        except Refused as error:
+            self._refused(errand, error)
+        except Fatal as error:
+            self._shut(errand, error)
+        else:
+            self._answered(errand, sent, reply)
+        self._in_flight -= 1
+
+    def _answered(self, errand: Errand, sent: Sent, reply: Reply) -> None:
+        order, route = errand.order, errand.lane.route
+        known = reply.tokens_in is not None and reply.tokens_out is not None
+        tokens_in = order.tokens_in if reply.tokens_in is None else reply.tokens_in
+        tokens_out = order.largest if reply.tokens_out is None else reply.tokens_out
+        price = cost(route.price, tokens_in, tokens_out, batch=False)
+        if reply.tokens_out is not None:
+            self._forecast.learn(reply.tokens_out)
+        errand.lane.pace.answered(errand.ticket, self._clock(), tokens_in + tokens_out, sent.limits)
+        self._budget.settle(errand.worst, price)
+        tally = self._tally
+        tally.replies += 1
+        tally.tokens_in += tokens_in
+        tally.tokens_out += tokens_out
+        tally.cost += price
+        if known or not price:
+            self._store(errand, sent.body, None, reply.tokens_in, reply.tokens_out, price)
+        else:  # counted at its worst, but nobody knows
+            self._store(errand, sent.body, None, reply.tokens_in, reply.tokens_out, None)
+        self._orders.follow(order.request, reply)
+
+    def _refused(self, errand: Errand, error: Refused) -> None:
+        errand.lane.pace.answered(errand.ticket, self._clock(), 0, None)
+        self._budget.settle(errand.worst, Decimal(0))
+        self._tally.refused += 1
+        raw = msgspec.json.encode({"refused": error.reason, "message": str(error)})
+        self._store(errand, raw, error.reason, None, None, Decimal(0))
+
+    def _store(
+        self,
+        errand: Errand,
+        raw: bytes,
+        reason: str | None,
+        tokens_in: int | None,
+        tokens_out: int | None,
+        price: Decimal | None,
+    ) -> None:
+        order = errand.order
+        bought = Bought(
+            key=order.key,
+            request=order.body,
+            model=order.request.model,
+            server=errand.lane.route.name,
+            mode="online",
+            raw=raw,
+            status="refused" if reason else "reply",
+            reason=reason,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost=price,
+            run=self._run,
+            at=self._date(),
+        )
+        self._unstored += 1
+        later = asyncio.wrap_future(self._ledger.store(bought))
+        later.add_done_callback(lambda done: self._stored(order.key, done))
+
+    def _stored(self, key: str, done: asyncio.Future[bool]) -> None:
+        """An answer is on the disk, or cannot be brought there."""
+        self._unstored -= 1
+        self._orders.done(key)
+        failed = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if failed is not None:
+            self._broken = self._broken or failed
+            self._end("fatal", str(failed))
+            return
+        self._progress.advance(1)
+        now = self._clock()
+        if now - self._told >= _TELL:
+            self._tell(now)
+        if self._idle and (self._unstored == 0 or self._unstored == _UNSTORED - 1):
+            self._hand_out()
+
+    def _failed(self, errand: Errand, error: Transient) -> None:
+        """Send it again: at once after a 429, when everybody may; else after a while, a bounded number of times."""
+        order, pace, now = errand.order, errand.lane.pace, self._clock()
+        owed = Decimal(0) if error.reason in _UNSENT else errand.worst
+        self._budget.settle(errand.worst, owed)
+        self._tally.lost += owed
+        if error.reason == "rate_limit":
+            self._tally.limited += 1
+            pace.limited(errand.ticket, now, error.retry_after, error.limits)
+            heapq.heappush(self._later, (now, next(self._serial), order))
+            return
+        if error.reason in ("malformed", "incomplete"):
+            pace.answered(errand.ticket, now, errand.ticket.tokens, error.limits)
+            order.tries += 1
+        elif pace.failed(errand.ticket, now, error.retry_after):
+            order.tries += 1
+        if order.tries >= self._tries:
+            self._give_up(order, error)
+            return
+        self._tally.retried += 1
+        due = now + backoff(max(order.tries, 1), self._random)
+        heapq.heappush(self._later, (due, next(self._serial), order))
+
+    def _give_up(self, order: Order, error: Transient) -> None:
+        self._tally.failed += 1
+        self._unstored += 1
+        reason = RETRIED.get(error.reason, error.reason)
+        later = asyncio.wrap_future(self._ledger.fail(order.key, reason, str(error), self._run))
+        later.add_done_callback(lambda done: self._stored(order.key, done))
+
+    def _shut(self, errand: Errand, error: Fatal) -> None:
+        """Ask nothing more here; where that was the last endpoint, the run is over."""
+        errand.lane.pace.answered(errand.ticket, self._clock(), 0, None)
+        self._budget.settle(errand.worst, Decimal(0))
+        heapq.heappush(self._later, (self._clock(), next(self._serial), errand.order))
+        if errand.lane.shut is None:
+            errand.lane.shut = error
+            if all(lane.shut for lane in self._lanes):
+                self._end("fatal", str(error))
+            else:
+                self._progress.warn(f"{error} The other endpoints go on.")
+
+    # What a person is told.
+
+    def _overdrawn(self, worst: Decimal) -> str:
+        left = self._budget.left() or Decimal(0)
+        return (
+            f"The budget has {dollars(left)} left, and the next request may cost {dollars(worst)}. Raise the budget by "
+            f"at least {dollars(worst - left)} to go on."
+        )
+
+    def _tell(self, now: float, *, words: bool = False) -> None:
+        self._told = now
+        tally = self._tally
+        waits = f", waits for {self._waits_for}" if self._waits_for else ""
+        limited = f", {tally.limited:,} times 429" if tally.limited else ""
+        self._progress.state(f"{dollars(tally.cost)}, {self._in_flight} in flight{limited}{waits}")
+        if words and self._waits_for != self._said:
+            self._said = self._waits_for
+            self._progress.say(f"waits for {self._waits_for}")

@@ -1,0 +1,85 @@
+"""What the ledger holds: answers that were bought, questions that failed, batches, and what it all cost.
+
+Money is exact. In the file it is whole numbers of 10**-12 dollars, the price of a token at $0.000001 a million.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+_PER_DOLLAR = 10**12
+
+
+class Bought(NamedTuple):
+    """One answer, as the provider sent it. A refusal is an answer too: it is final, and asking again costs the same."""
+
+    key: str  # digest of the request, 32 hex digits
+    request: bytes  # canonical JSON
+    model: str
+    server: str
+    mode: Literal["online", "batch"]
+    raw: bytes  # the body, before anybody reads it
+    status: Literal["reply", "refused"]
+    reason: str | None  # of a refusal
+    tokens_in: int | None
+    tokens_out: int | None
+    cost: Decimal | None  # US dollars; None where nobody knows
+    run: str
+    at: float  # seconds since 1970
+
+
+class Failure(NamedTuple):
+    """A request that got no answer for as long as it was tried. It may be asked again."""
+
+    key: str
+    reason: str
+    detail: str
+    run: str
+
+
+class Batch(NamedTuple):
+    """A batch: `intent` before anything is sent, `sent` with the provider's id, `settled` when everything is stored."""
+
+    tag: str  # ours, also in the batch's metadata: by it a batch is found again
+    server: str
+    model: str
+    keys: tuple[str, ...]
+    state: Literal["intent", "sent", "settled"]
+    batch_id: str | None
+    status: str | None  # how it ended
+    at: float  # when it was intended, seconds since 1970
+
+
+class Spend(NamedTuple):
+    """What was spent under one name. `again`: paid for although an answer was there; `unpriced`: at unknown cost."""
+
+    name: str
+    requests: int
+    refused: int
+    again: int
+    unpriced: int
+    tokens_in: int
+    tokens_out: int
+    cost: Decimal  # US dollars, of what has a price
+
+
+class Imported(NamedTuple):
+    """What became of the replies in a file."""
+
+    replies: int
+    new: int
+
+
+def units(cost: Decimal) -> int:
+    """Dollars as whole units. Raises ValueError for what is no whole number of them."""
+    numerator, denominator = cost.as_integer_ratio()
+    whole, rest = divmod(numerator * _PER_DOLLAR, denominator)
+    if rest:
+        raise ValueError(f"{cost} dollars are no whole number of 10**-12 dollars; give prices with at most 6 decimals")
+    return whole
+
+
+def dollars(units: int) -> Decimal:
+    """Units as dollars, exactly: a 64-bit number has fewer than the 28 digits that Decimal keeps."""
+    return Decimal(units).scaleb(-12)
