@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from loopback import KEY, Asked, answer, completion, run, serving
 
 from phase0 import doctor as module
@@ -31,6 +30,7 @@ def examine(
     wanted: Plan, *answers: bytes, today: date = TODAY, free: int = 10**12, live: bool = False, **variables: str
 ) -> tuple[list[Finding], list[Asked]]:
     """What the doctor finds where OpenAI is on loopback and gives these answers."""
+
     async def whole() -> tuple[list[Finding], list[Asked]]:
         async with serving(*answers or (b"",)) as loopback:
             known = {"OPENAI_BASE_URL": loopback.url, **variables}
@@ -127,11 +127,13 @@ def test_the_end_that_an_endpoint_announces_counts_too() -> None:
 
 def test_one_endpoint_that_works_makes_the_others_a_warning() -> None:
     async def whole() -> list[Finding]:
-            model = answer({"data": [{"id": "Qwen/Qwen3-Coder-480B-A35B-Instruct"}]})
+        model = answer({"data": [{"id": "Qwen/Qwen3-Coder-480B-A35B-Instruct"}]})
         async with serving(model) as good, serving(answer({"data": []})) as bad:
             known = {
-                **{"HF_INFERENCE_BASE_URL": good.url, "HF_TOKEN": KEY},
-                **{"DEEPINFRA_BASE_URL": bad.url, "DEEPINFRA_TOKEN": KEY},
+                "HF_INFERENCE_BASE_URL": good.url,
+                "HF_TOKEN": KEY,
+                "DEEPINFRA_BASE_URL": bad.url,
+                "DEEPINFRA_TOKEN": KEY,
             }
             return await asyncio.to_thread(doctor, plan("qwen-coder-480b"), Here(known, TODAY, 10**12))
 
@@ -142,7 +144,7 @@ def test_one_endpoint_that_works_makes_the_others_a_warning() -> None:
 
 def test_an_unknown_price_fails_with_the_way_to_give_one() -> None:
     async def whole() -> list[Finding]:
-            async with serving(answer({})) as loopback:
+        async with serving(answer({})) as loopback:
             known = {"REPLICATE_BASE_URL": loopback.url, "REPLICATE_API_TOKEN": KEY}
             return await asyncio.to_thread(doctor, plan("llama-405b"), Here(known, TODAY, 10**12))
 
@@ -204,7 +206,7 @@ def test_any_price_may_stand_in_for_the_catalogue_s() -> None:
         return None
 
     async def whole() -> list[Finding]:
-            async with serving(listing(gpt_4o=None)) as loopback:
+        async with serving(listing(gpt_4o=None)) as loopback:
             known = {"OPENAI_BASE_URL": loopback.url, "OPENAI_API_KEY": KEY}
             here = Here(known, TODAY, 10**12)
             return await asyncio.to_thread(doctor, plan("gpt-4o"), here, price=nobody_knows)
