@@ -1,4 +1,4 @@
-"""The simulator as a process: settings on the standard input, one line when it is ready, the end when the input ends."""
+"""The simulator as a process: settings come on the standard input, a line says it is ready, the input's end ends it."""
 
 from __future__ import annotations
 

@@ -188,6 +188,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     journal: str | None = None  # file of everything that was asked and charged; None: in a temporary folder
 
 
+DEFAULT = Settings()
+
+
 def check(settings: Settings) -> None:
     """Raise UsageError for values that cannot all be true."""
     if settings.speed <= 0:
