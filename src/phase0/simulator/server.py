@@ -209,9 +209,10 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
     return web.BaseRequest(message, payload, protocol, writer, task, task.get_loop(), client_max_size=_LARGEST)
 
 
-async def run(settings: Settings, port: int, ready: Callable[[Simulation], None], done: asyncio.Event) -> None:
-    """Serve until `done`; `ready` is told once requests are taken."""
+async def run(settings: Settings, port: int, ready: Callable[[Simulation], None], done: asyncio.Event) -> Bill:
+    """Serve until `done`, and say what is owed. `ready` is told once requests are taken."""
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # clients that hang up are our daily bread
     async with serving(settings, port=port) as simulation:
         ready(simulation)
         await done.wait()
+        return await simulation.bill()

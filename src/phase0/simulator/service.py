@@ -6,8 +6,8 @@ process stands in for all of them. What only tests and rehearsals ask for is und
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -77,7 +77,7 @@ class Service:
 
     async def handle(self, call: Call) -> Sent:
         """The answer to one call."""
-        route = self._route(call.path)
+        route = _route(call.path, self.settings.dialect)
         if route is None:
             return wire.problem("not_found", "openai")
         if route.parts[0] == ADMIN:
@@ -85,7 +85,7 @@ class Service:
         if self.settings.keys and call.key not in self.settings.keys:
             return self._note(call, wire.problem("bad_key", route.tongue), None)
         prompted = call.method == "POST" and route.parts[-1] in {"completions", "predictions"}
-        fault = self._chance.on_the_road(_digest(call), prompted=prompted)
+        fault = self._chance.on_the_road(f"{call.method} {call.path}", call.body, prompted=prompted)
         if fault in BEFORE:
             return self._note(call, self._instead(fault, route.tongue), fault)
         if prompted:
@@ -253,16 +253,18 @@ class Service:
         self.settings = msgspec.structs.replace(self.settings, faults=faults)
         self._chance.change(faults)
 
-    def _route(self, path: str) -> _Route | None:
-        parts = tuple(filter(None, path.split("/")))
-        tongue: Tongue = self.settings.dialect
-        if parts and parts[0] == ADMIN:
-            return _Route(tongue, parts)
-        if parts and parts[0] in _TONGUES:
-            tongue, parts = parts[0], parts[1:]
-        if len(parts) < 2 or parts[0] != "v1":
-            return None
-        return _Route("replicate" if "predictions" in parts else tongue, parts[1:])
+
+@lru_cache(1024)
+def _route(path: str, tongue: Tongue) -> _Route | None:
+    """What an address means; `tongue` where it names none itself."""
+    parts = tuple(filter(None, path.split("/")))
+    if parts and parts[0] == ADMIN:
+        return _Route(tongue, parts)
+    if parts and parts[0] in _TONGUES:
+        tongue, parts = parts[0], parts[1:]
+    if len(parts) < 2 or parts[0] != "v1":
+        return None
+    return _Route("replicate" if "predictions" in parts else tongue, parts[1:])
 
 
 def models_of(settings: Settings) -> dict[str, Model]:
@@ -278,10 +280,6 @@ def _listed(model: Model, tongue: Tongue) -> dict[str, Any]:
     if tongue == "together":
         return {**listed, "type": "chat", "display_name": name, "organization": owner, "context_length": model.context}
     return {**listed, "shutdown_date": model.shutdown_date}
-
-
-def _digest(call: Call) -> bytes:
-    return hashlib.blake2b(f"{call.method} {call.path} ".encode() + call.body, digest_size=16).digest()
 
 
 def _root(call: Call) -> str:

@@ -208,9 +208,9 @@ def check(settings: Settings) -> None:
             )
 
 
-def fault_rates(given: str) -> dict[str, float]:
-    """The rates in `name=rate,name=rate`. Raises UsageError for a name that is no fault."""
-    rates = {}
+def parse_faults(given: str, *, retry_after: float = 1.0) -> Faults:
+    """Faults from `name=rate,name=rate`. Raises UsageError for a name that is no fault."""
+    rates: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in given.split(","))):
         name, _, rate = part.partition("=")
         if name not in NAMES:
@@ -219,4 +219,4 @@ def fault_rates(given: str) -> dict[str, float]:
             rates[name] = float(rate)
         except ValueError:
             raise UsageError(f"{part!r} should read {name}=RATE, such as {name}=0.05.") from None
-    return rates
+    return msgspec.convert({**rates, "retry_after": retry_after}, Faults)
