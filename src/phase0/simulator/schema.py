@@ -36,10 +36,8 @@ def _value(schema: Any, root: Mapping[str, Any], drawn: Drawn, depth: int) -> An
         return None
     if "$ref" in schema:
         return _value(_resolved(str(schema["$ref"]), root), root, drawn, depth + 1)
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][drawn.below(len(schema["enum"]))]
+    if fixed := [schema["const"]] if "const" in schema else schema.get("enum"):
+        return fixed[drawn.below(len(fixed))]
     if "allOf" in schema:
         return _value(_together(schema, root), root, drawn, depth + 1)
     for key in ("anyOf", "oneOf"):
