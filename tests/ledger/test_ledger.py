@@ -108,14 +108,26 @@ def test_a_loop_that_gave_up_waiting_does_not_stop_the_others(place: Path) -> No
         assert len(ledger.known([answer(number).key for number in range(50)])) == 50
 
 
-def test_an_answer_that_is_not_to_its_question_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(UsageError, match="is not the digest of its request"):
-        ledger.store(answer(1, key=answer(2).key))
-
-
-def test_a_cost_that_has_no_whole_number_of_units_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(ValueError, match="at most 6 decimals"):
-        ledger.store(answer(1, cost=Decimal("0.0000000000001")))
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"key": answer(2).key}, "is not the digest of its request"),
+        ({"request": b"{}"}, "is not the digest of its request"),
+        ({"cost": Decimal("0.0000000000001")}, "at most 6 decimals"),
+        ({"cost": Decimal("-0.01")}, "not a sum of dollars"),
+        ({"cost": Decimal("Infinity")}, "not a sum of dollars"),
+        ({"cost": Decimal("1e6")}, "more than the ledger counts"),
+        ({"run": "\udc80"}, "surrogates not allowed"),
+        ({"tokens_in": -1}, "tokens_in is -1"),
+        ({"tokens_out": 2**63}, "not a number of tokens"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused_before_others_wait_with_it(
+    ledger: Ledger, fields: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        ledger.store(answer(1, **fields))
+    assert store(ledger, answer(1)) == [True]
 
 
 def test_a_closed_ledger_takes_nothing(place: Path) -> None:
