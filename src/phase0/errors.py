@@ -7,6 +7,7 @@ Phase0Error
 ├── RowError              one row is not what it should be; the row is dropped, the run goes on
 ├── HubError              the dataset hub refused, or could not be reached
 ├── BusyError             somebody else holds the lock on this folder
+├── Unfinished            work ended before its end; what it bought is kept, and the same again goes on
 └── ProviderError         a model provider failed a request
     ├── Transient         another try may help (rate limit, overload, timeout)
     ├── Refused           this request will never be answered; others may be
@@ -63,6 +64,18 @@ class HubError(Phase0Error):
 
 class BusyError(Phase0Error):
     """Another process holds the lock on a folder."""
+
+
+class Unfinished(Phase0Error):
+    """Work that ended before its end, with all it had bought kept: the same again goes on.
+
+    `how` is `stopped` (by Ctrl-C), `budget` (the next request might exceed it), `submitted` (batches are on their way),
+    `fatal` (no endpoint will answer until a person changes something) or `unreachable`.
+    """
+
+    def __init__(self, message: str, *, how: str) -> None:
+        super().__init__(message)
+        self.how = how
 
 
 class ProviderError(Phase0Error):

@@ -75,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dedup: Dedup = Dedup()
     verify: Verify = Verify()
     categories: dict[str, float] = {}  # wanted shares in percent
+    prices: dict[str, str] = {}  # by teacher or judge: "IN,OUT" in dollars per million tokens, where nobody else knows
     datasets: dict[str, Dataset] = {}  # further datasets, in the form of the catalogue
     folder: str = "."  # where the plan lies: its relative paths start there. Not a key of the file.
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from phase0.catalog.datasets import find
+from phase0.catalog.prices import parse_price
 from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.rows import NOT_JSON
@@ -25,6 +26,7 @@ from phase0.dedup.memory import memory_size
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, PlanError
+from phase0.ledger import FILE as LEDGER
 from phase0.plan import Plan, load_plan, plan_from
 from phase0.progress import SILENT, Progress
 from phase0.report import write_report
@@ -32,11 +34,12 @@ from phase0.stages.acquire import COMBINED, combine, combine_settings
 from phase0.stages.deduplicate import dedup_settings, deduplicate
 from phase0.stages.distill import Parts, check_teacher, distill_parts, distill_settings
 from phase0.stages.download import PUBLIC_HUB, Hub, Source, acquire_source, files_of, local_files, on_disk, own_files
-from phase0.stages.output import recipe
+from phase0.stages.means import Asking, Means
+from phase0.stages.output import recipe, relative
 from phase0.stages.publish import publish
 from phase0.stages.score import check_model, score, score_settings
 from phase0.stages.verify import Verification, verify
-from phase0.workspace import MARK, hold
+from phase0.workspace import MARK, hold, workspace_of
 
 DATASET = "dataset.jsonl"
 _PLAN = "plan.json"
@@ -87,12 +90,16 @@ def run(
     settings: Sequence[str] = (),
     hub: Hub = PUBLIC_HUB,
     engine: Engine | None = None,
+    workspace: Path | None = None,
+    means: Means | None = None,
     progress: Progress = SILENT,
 ) -> Run:
     """Make a dataset from a plan, in the folder `output` (default: `runs/<name of the plan>`).
 
     `inputs` take the place of the plan's sources; `settings` are `key=value` in place of what the plan says. Finished
-    stages are not done again. Raises PlanError before anything is done, BusyError when another run holds the folder.
+    stages are not done again. Models are asked by the `means` that are given, and what they answer is kept in the
+    workspace, by default the folder that holds the run's. Raises PlanError before anything is done, BusyError when
+    another run holds the folder, Unfinished where a stage was stopped or the budget is spent: the same call goes on.
     """
     plan = plan if isinstance(plan, Plan) else load_plan(plan, settings)
     if inputs:
@@ -102,37 +109,53 @@ def run(
         plan = msgspec.structs.replace(plan, download=wanted)
     folder = Path(output) if output is not None else Path("runs") / plan.name
     engine = engine or Local(1)
-    sources = _checked(plan, folder, hub, progress)
+    place = workspace_of(folder, workspace)
+    asked = Asking(_means(plan, means or Means()), place, relative(folder.resolve(), place))
+    sources = _checked(plan, folder, asked, hub, progress)
     with hold(folder / MARK, str(folder)):
         _invalidate(folder, plan, progress)
         write_json(folder / _PLAN, plan)
-        done = tuple(_steps(plan, folder, sources, engine, progress))
+        done = tuple(_steps(plan, folder, sources, asked, engine, progress))
         checked = _verify(plan, folder, engine.threads, progress)
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
 
-def _checked(plan: Plan, folder: Path, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
+def _means(plan: Plan, given: Means) -> Means:
+    """What the caller gives goes before what the plan says."""
+    prices = {name: parse_price(price, f"prices.{name}") for name, price in plan.prices.items()}
+    budget = plan.budget_usd if given.budget_usd is None else given.budget_usd
+    return given._replace(prices=prices | dict(given.prices), budget_usd=budget)
+
+
+def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
     """The plan's sources. What can be known to fail is told before anything is done."""
+    has_answers = (asked.workspace / MARK / LEDGER).exists()
     for teacher in plan.distill.mix:
-        check_teacher(teacher)
+        # What is bought needs no key; whether that is everything will be seen when it is read.
+        check_teacher(teacher, asked.means, ready=not has_answers and manifest_of(_distilled(folder, teacher)) is None)
     check_model(plan.score.model)
     memory_size(plan.dedup.max_memory)
     _others(plan)
     return _sources(plan, folder / MARK / "hub", hub, progress)
 
 
-def _steps(
-    plan: Plan, folder: Path, sources: Mapping[str, Callable[[], Source]], engine: Engine, progress: Progress
+def _steps(  # noqa: PLR0917
+    plan: Plan,
+    folder: Path,
+    sources: Mapping[str, Callable[[], Source]],
+    asked: Asking,
+    engine: Engine,
+    progress: Progress,
 ) -> Iterator[Done]:
     """Do the steps of a plan in order."""
     raw = folder / "raw" / COMBINED
     yield from _acquire(sources, raw, plan.download.limit, engine, progress)
     answered = []
     for teacher, parts in shares(plan.distill.mix).items():
-        target = folder / "distilled" / f"{teacher}.jsonl"
+        target = _distilled(folder, teacher)
         answered.append(target)
-        work = partial(distill_parts, [raw], target, teacher=teacher, parts=parts, progress=progress)
-        yield _do(Step("distill", target, (raw,), distill_settings(teacher, parts), work), progress)
+        work = partial(distill_parts, [raw], target, teacher=teacher, parts=parts, asking=asked, progress=progress)
+        yield _do(Step("distill", target, (raw,), distill_settings(teacher, parts, asked.means), work), progress)
     scored, deduped, dataset = folder / "scored/all_scored.jsonl", folder / "deduped/deduped.jsonl", folder / DATASET
     rule: dict[str, Any] = {"model": plan.score.model, "threshold": plan.score.threshold}
     work = partial(score, answered, scored, **rule, engine=engine, progress=progress)
@@ -143,6 +166,10 @@ def _steps(
     yield _do(Step("dedup", deduped, (scored,), dedup_settings(deduped, **rule), work), progress)
     work = partial(publish, [deduped], dataset, progress=progress)
     yield _do(Step("publish", dataset, (deduped,), {}, work), progress)
+
+
+def _distilled(folder: Path, teacher: str) -> Path:
+    return folder / "distilled" / f"{teacher}.jsonl"
 
 
 def _acquire(

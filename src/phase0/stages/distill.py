@@ -1,26 +1,33 @@
 """Give every row an answer. Each call takes its own share of the rows; together the calls cover every row once.
 
 Rows are ranked by a hash of their content, and a call claims a range of ranks: shares are exact to one row, whatever
-the order of the calls, and the same call again gets the same rows.
+the order of the calls, and the same call again gets the same rows. A teacher that is a model is asked for what the
+ledger lacks; then the rows are written from the ledger alone, in input order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xxhash
 
+from phase0.catalog.models import Teacher, teachers
+from phase0.catalog.models import teacher as find_teacher
 from phase0.dataset import BadRow, Manifest, expand, file_digest, read_records
 from phase0.errors import UsageError, near_miss
 from phase0.exchanges import EXCHANGES, Exchange
+from phase0.exchanges.teach import Teach
 from phase0.progress import SILENT, Progress
-from phase0.records import digest, encode
+from phase0.records import digest
 from phase0.registry import load
-from phase0.stages.output import StageOutput, check_output, stage_output
+from phase0.stages.answered import ask_and_write, write_answered
+from phase0.stages.means import Asking, Means, places, wanted
+from phase0.stages.output import StageOutput, check_output, relative, stage_output
 from phase0.stages.parts import finished
 from phase0.workspace import claim, workspace_of
 
@@ -31,9 +38,6 @@ if TYPE_CHECKING:
 Parts = Sequence[tuple[Decimal, Decimal]]
 WHOLE: Parts = ((Decimal(0), Decimal(100)),)
 
-# Teachers of the recipe that can only be asked over the network: known names, so that a typing error is told from them.
-REMOTE = ("llama-405b", "gpt-4o", "qwen-coder-480b")
-
 
 def distill(
     inputs: Iterable[str | Path],
@@ -42,60 +46,83 @@ def distill(
     teacher: str = "original",
     percentage: str | float | Decimal = 100,
     workspace: Path | None = None,
+    means: Means | None = None,
     progress: Progress = SILENT,
 ) -> Manifest:
     """Answer `percentage` of the rows of the inputs with one teacher.
 
     The share is claimed in the workspace under (content of the inputs, output), so that other calls on the same inputs
-    take other rows. `original` keeps the dataset's own answer; a row that has none is dropped. Raises UsageError for
-    an unknown teacher, or when more than the whole is claimed.
+    take other rows. `original` keeps the dataset's own answer; a row that has none is dropped. Every other teacher is a
+    model of the catalogue, asked by the `means` that are given for what the workspace's ledger lacks.
+    Raises UsageError for an unknown teacher, without a key or a price, or when more than the whole is claimed, and
+    Unfinished when it was stopped or the budget is spent: the same call goes on.
     """
-    check_teacher(teacher)
+    asked = _checked(teacher, means or Means())
     paths, output = expand(inputs), Path(output)
     check_output(output, paths)  # before a share is claimed for a call that cannot go on
     share = _decimal(percentage)
+    place = workspace_of(output, workspace)
     parts = claim(
-        workspace_of(output, workspace),
+        place,
         input_digest=digest([file_digest(path) for path in paths]),
         output=output,
         teacher=teacher,
         percentage=share,
     )
-    return distill_parts(paths, output, teacher=teacher, parts=parts, progress=progress)
+    asking = Asking(asked.means, place, relative(output.resolve(), place))
+    return distill_parts(paths, output, teacher=teacher, parts=parts, asking=asking, progress=progress)
 
 
-def distill_parts(paths: Sequence[Path], output: Path, *, teacher: str, parts: Parts, progress: Progress) -> Manifest:
+def distill_parts(
+    paths: Sequence[Path], output: Path, *, teacher: str, parts: Parts, asking: Asking, progress: Progress
+) -> Manifest:
     """Answer the rows whose rank falls into `parts` of the line from 0 to 100."""
-    exchange: Exchange = load("teacher", EXCHANGES, teacher)()
-    settings = distill_settings(teacher, parts)
-    with stage_output("distill", output, paths, settings) as out:
+    asked = _checked(teacher, asking.means)
+    with stage_output("distill", output, paths, distill_settings(teacher, parts, asking.means)) as out:
         progress.start(f"rank rows for {teacher}", None)
-        keys = _keys(paths, progress)
-        mine = selected(keys, parts)
-        progress.start(f"distill {teacher}", len(keys))
-        for number in range(len(paths)):
-            mine = mine[_answer(out, number, mine, exchange, progress) :]
-        out.figures = {"teacher": teacher, "share": str(sum((b - a for a, b in parts), Decimal(0)))}
+        mine = selected(_keys(out, progress), parts)
         progress.finish()
+        out.figures = {"teacher": teacher, "share": str(sum((b - a for a, b in parts), Decimal(0)))}
+        if asked.model is None:
+            write_answered(out, mine, asked.exchange, None, progress)
+        else:
+            ask_and_write(out, mine, asked.exchange, asked.model, asking, progress)
     return finished(output)
 
 
-def distill_settings(teacher: str, parts: Parts) -> dict[str, Any]:
-    """What a manifest says of how rows were chosen and answered."""
-    return {"teacher": teacher, "parts": [[str(start), str(stop)] for start, stop in parts]}
+class _Asked(NamedTuple):
+    """By which exchange rows are answered, and who is asked. `model` is None for the dataset's own answers."""
+
+    exchange: Exchange
+    model: Teacher | None
+    means: Means
 
 
-def check_teacher(teacher: str) -> None:
-    """Raise UsageError for a teacher that this version cannot ask."""
+def distill_settings(teacher: str, parts: Parts, means: Means | None = None) -> dict[str, Any]:
+    """What a manifest says of how rows were chosen and answered: by which model, asked how, wherever it was."""
+    settings: dict[str, Any] = {"teacher": teacher, "parts": [[str(start), str(stop)] for start, stop in parts]}
+    model = _checked(teacher, means or Means()).model
+    if model is not None:
+        settings |= {"model": model.model, "style": digest((model.style, model.styles))}
+    return settings
+
+
+def check_teacher(teacher: str, means: Means, *, ready: bool) -> None:
+    """Raise UsageError for a teacher that nobody knows, and, if it must be `ready`, for one that cannot be asked."""
+    asked = _checked(teacher, means)
+    if asked.model is not None and ready:
+        places(asked.model, asked.means, datetime.now(UTC).date())
+
+
+def _checked(teacher: str, means: Means) -> _Asked:
     if teacher in EXCHANGES:
-        return
-    if teacher in REMOTE:
-        raise UsageError(
-            f"teacher {teacher!r} is asked over the network, which is not built yet. "
-            "`--teacher original` keeps the dataset's own answers."
-        )
-    known = (*EXCHANGES, *REMOTE)
-    raise UsageError(f"there is no teacher called {teacher!r}.{near_miss(teacher, known)} Known: {', '.join(known)}.")
+        return _Asked(load("teacher", EXCHANGES, teacher)(), None, means)
+    known = (*EXCHANGES, *teachers())
+    if teacher not in known and all(teacher != entry.model for entry in teachers().values()):
+        near = near_miss(teacher, known)
+        raise UsageError(f"there is no teacher called {teacher!r}.{near} Known: {', '.join(known)}.")
+    model = wanted(find_teacher(teacher), means)
+    return _Asked(Teach(model), model, means)
 
 
 def selected(keys: npt.NDArray[np.uint64], parts: Parts) -> npt.NDArray[np.bool_]:
@@ -115,43 +142,20 @@ def selected(keys: npt.NDArray[np.uint64], parts: Parts) -> npt.NDArray[np.bool_
     return chosen
 
 
-def _keys(paths: Sequence[Path], progress: Progress) -> npt.NDArray[np.uint64]:
+def _keys(out: StageOutput, progress: Progress) -> npt.NDArray[np.uint64]:
     """One 64-bit key per row, from what the row says; an unreadable row's key is that of its bytes."""
     from array import array
 
     import numpy as np
 
     keys = array("Q")
-    for path in paths:
+    for number, path in enumerate(out.inputs):
         for item in read_records(path):
+            out.sums[number].read += 1
             content = item.raw if isinstance(item, BadRow) else item[2].id.encode()
             keys.append(xxhash.xxh3_64_intdigest(content))
             progress.advance(1)
     return np.frombuffer(keys, dtype=np.uint64) if keys else np.empty(0, dtype=np.uint64)
-
-
-def _answer(out: StageOutput, number: int, mine: npt.NDArray[np.bool_], exchange: Exchange, progress: Progress) -> int:
-    """Answer this call's rows of one input; `mine` starts with that input's rows. Returns how many it holds."""
-    rows = 0
-    for item, is_mine in zip(read_records(out.inputs[number]), mine, strict=False):
-        rows += 1
-        progress.advance(1)
-        if not is_mine:
-            continue
-        if isinstance(item, BadRow):
-            out.drop_bad(item, number)
-            continue
-        line, raw, record = item
-        if exchange.ask(record):
-            raise UsageError("this teacher asks a model, and nothing sends requests yet; its answers cannot be had")
-        answered = exchange.read(record, ())
-        if isinstance(answered, str):
-            out.drop(raw, line=line, reason=answered, evidence={}, file=number)
-        else:
-            for made in answered:
-                out.keep(encode(made), number)
-    out.sums[number].read = rows
-    return rows
 
 
 def _decimal(value: str | float | Decimal) -> Decimal:

@@ -58,6 +58,7 @@ class StageOutput:
     def __init__(self, stage: str, path: Path, inputs: Sequence[Path], settings: dict[str, Any]) -> None:
         self.stage, self.path, self.inputs, self.settings = stage, path, list(inputs), settings
         self.figures: dict[str, Any] = {}
+        self.cost_usd: str | None = None
         self.rejected: list[Rejected] = []
         self.names = names(self.inputs, path.parent)  # what dropped rows call the file they came from
         self.sums = [Sums() for _ in inputs]
@@ -169,6 +170,7 @@ class StageOutput:
             ),
             rejected=tuple(self.rejected),
             figures=self.figures,
+            cost_usd=self.cost_usd,
             versions=versions(),
             started=self._started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self._clock, 3),

@@ -1,0 +1,106 @@
+"""What models answered, out of the ledger: nothing here asks anybody, so the same ledger gives the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import NamedTuple
+
+from phase0.catalog.models import Endpoint, servers
+from phase0.errors import ProviderError
+from phase0.gateway.policy import Again, reason_of
+from phase0.ledger import Bought, Failure, Ledger
+from phase0.providers import Provider, connect
+from phase0.records import Reply, Request
+
+_TOGETHER = 512  # questions whose answers are looked up together
+
+
+class Answer(NamedTuple):
+    """A whole reply, or the reason why there is none; and what all that led to it cost. `open`: a question that led to
+    it, or would, is still to be asked."""
+
+    reply: Reply | None
+    reason: str | None
+    detail: str
+    cost: Decimal
+    tokens_in: int
+    tokens_out: int
+    open: bool = False
+
+
+class Answers:
+    """A ledger as the answers to questions. `read` finds the reply in what a server sent."""
+
+    def __init__(self, ledger: Ledger, again: Again, read: Callable[[Bought], Reply]) -> None:
+        self._ledger, self._again, self._read = ledger, again, read
+
+    def of(self, requests: Sequence[Request]) -> list[Answer]:
+        """The answer to each, in their order. A question that led to another is answered by what the other one
+        brought, if that is a whole answer."""
+        open_ = list(enumerate(requests))
+        answers = [Answer(None, "not_asked", "", Decimal(0), 0, 0)] * len(requests)
+        while open_:
+            keys = [request.key for _, request in open_]
+            found = self._ledger.find(keys)
+            failed = self._ledger.failures([key for key in keys if key not in found])
+            following = []
+            for (place, request), key in zip(open_, keys, strict=True):
+                if key in found:
+                    answers[place], next_ = self._answered(answers[place], request, found[key])
+                    following += [(place, next_)] if next_ is not None else []
+                else:
+                    answers[place] = _without(answers[place], failed.get(key))
+            open_ = following
+        return answers
+
+    def each(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """The answers to a stream of questions."""
+        rest = iter(requests)
+        while part := list(islice(rest, _TOGETHER)):
+            yield from self.of(part)
+
+    def _answered(self, so_far: Answer, request: Request, bought: Bought) -> tuple[Answer, Request | None]:
+        answer = so_far._replace(
+            cost=so_far.cost + (bought.cost or 0),
+            tokens_in=so_far.tokens_in + (bought.tokens_in or 0),
+            tokens_out=so_far.tokens_out + (bought.tokens_out or 0),
+        )
+        if bought.status == "refused":
+            detail = bought.raw[:500].decode("utf-8", "replace")
+            return answer._replace(reason=bought.reason or "refused", detail=detail), None
+        try:
+            reply = self._read(bought)
+        except ProviderError as error:
+            return answer._replace(reason="malformed_reply", detail=str(error)), None
+        reason = reason_of(reply)
+        if reason is None:
+            return answer._replace(reply=reply, reason=None), None
+        detail = reply.refusal or ""
+        return answer._replace(reason=reason, detail=detail), self._again(request, reply)
+
+
+def _without(so_far: Answer, failure: Failure | None) -> Answer:
+    """A question that has no answer. One that only followed from another says nothing about why."""
+    if failure is None or so_far.reason != "not_asked":
+        return so_far._replace(open=True)
+    return so_far._replace(reason=failure.reason, detail=failure.detail, open=True)
+
+
+def reader() -> Callable[[Bought], Reply]:
+    """Reads what any server of the catalogue sent; a server that nobody knows is taken to speak OpenAI's API."""
+    known: dict[str, Provider] = {}
+
+    def read(bought: Bought) -> Reply:
+        if bought.server not in known:
+            known[bought.server] = _unconnected(bought.server)
+        return known[bought.server].read(bought.raw)
+
+    return read
+
+
+def _unconnected(name: str) -> Provider:
+    """A provider that only reads."""
+    server = servers().get(name) or servers()["compatible"]
+    return connect(Endpoint(server=server, url="http://localhost", model_id=""), None)

@@ -1,0 +1,118 @@
+"""How models are reached: their endpoints with keys, prices and limits, as a caller says. Nothing is asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from phase0.catalog.models import Endpoint, Teacher, located, moved
+from phase0.catalog.prices import Price, price_of
+from phase0.errors import UsageError
+from phase0.gateway.line import Line, Route
+from phase0.providers import connect
+
+Mode = Literal["auto", "online", "batch"]
+
+
+class Means(NamedTuple):
+    """What a caller gives for asking models. `variables` are those of the environment: keys, and URLs that move a
+    server. A variable may hold several keys with commas between them: they share the work."""
+
+    variables: Mapping[str, str] = {}
+    mode: Mode = "auto"
+    base_url: str | None = None  # ask there, and nowhere else
+    key_env: str | None = None  # the variable that holds the key of `base_url`
+    model_id: str | None = None  # what the endpoint calls the model
+    price: Price | None = None  # of whatever is asked
+    prices: Mapping[str, Price] = {}  # by teacher
+    budget_usd: Decimal | None = None
+    batch_size: int | None = None  # requests, at most
+    wait: bool = True  # for batches
+
+
+class Asking(NamedTuple):
+    """How models are asked, the workspace whose ledger keeps what they answer, and the name under which it counts what
+    that costs."""
+
+    means: Means
+    workspace: Path
+    run: str
+
+
+class Place(NamedTuple):
+    """An endpoint that can be asked: where it is, with which keys, for how much."""
+
+    endpoint: Endpoint
+    keys: tuple[str | None, ...]
+    price: Price
+
+
+def wanted(teacher: Teacher, means: Means) -> Teacher:
+    """The teacher as the caller wants it: elsewhere, or under another model id."""
+    if means.base_url is not None:
+        teacher = moved(teacher, means.base_url, model_id=means.model_id, key_env=means.key_env)
+    elif means.model_id is not None:
+        first = msgspec.structs.replace(teacher.endpoints[0], model_id=means.model_id)
+        teacher = msgspec.structs.replace(teacher, endpoints=(first,))
+    return msgspec.structs.replace(teacher, model=means.model_id) if means.model_id is not None else teacher
+
+
+def places(teacher: Teacher, means: Means, on: date) -> list[Place]:
+    """The endpoints of a teacher that can be asked, in order of preference.
+
+    Raises UsageError where there is none: it names the variable that is missing, or the price that nobody knows.
+    """
+    found: list[Place] = []
+    missing: list[str] = []
+    wrong: list[UsageError] = []
+    given = means.price or means.prices.get(teacher.name)
+    for endpoint in teacher.endpoints:
+        variable = endpoint.server.key_env
+        keys = [key.strip() for key in means.variables.get(variable or "", "").split(",") if key.strip()]
+        if variable is not None and not keys:
+            missing.append(variable)
+            continue
+        try:
+            place = located(endpoint, means.variables)
+            found.append(Place(place, tuple(keys) or (None,), price_of(teacher, place, given=given, on=on)))
+        except UsageError as error:
+            wrong.append(error)
+    if found:
+        return found
+    if wrong:
+        raise wrong[0]
+    raise UsageError(_no_key(teacher, missing))
+
+
+def _no_key(teacher: Teacher, variables: list[str]) -> str:
+    names = " or ".join(dict.fromkeys(variables))
+    where = ", ".join(dict.fromkeys(endpoint.server.name for endpoint in teacher.endpoints))
+    return (
+        f"{teacher.name} cannot be asked without a key: set {names} ({where}). Or keep the dataset's own answers with "
+        "the teacher `original`, or rehearse against `phase0 simulate`."
+    )
+
+
+def line_to(teacher: Teacher, found: list[Place]) -> Line:
+    """All routes to a teacher. Its providers are closed by whoever asks."""
+    return Line(
+        teacher.model, tuple(_route(rank, place, key) for rank, place in enumerate(found) for key in place.keys)
+    )
+
+
+def _route(rank: int, place: Place, key: str | None) -> Route:
+    server, limits = place.endpoint.server, place.endpoint.limits
+    return Route(
+        name=server.name,
+        provider=connect(place.endpoint, key),
+        price=place.price,
+        rank=rank,
+        requests=limits.requests_per_minute,
+        tokens=limits.tokens_per_minute,
+        enqueued=server.batch.max_tokens if server.batch else None,
+    )
