@@ -1,12 +1,13 @@
 """The command line: parse, call one library function, print what it made. It decides nothing.
 
-Exit status: 0 all is well, 1 a criterion of the verification fails, 2 bad input or usage, 3 a bug in phase0, 130
-stopped by Ctrl-C.
+Exit status: 0 all is well, 1 a criterion of the verification fails, 2 bad input or usage, 3 a bug in phase0, 4 not
+finished yet (the budget is spent, or batches are on their way: the same command goes on), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,9 +16,10 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
 from phase0.cli import checking, doctoring, making, running, simulating
-from phase0.errors import Phase0Error
+from phase0.errors import Phase0Error, Unfinished
 
-BAD_INPUT, BUG, STOPPED = 2, 3, 130
+BAD_INPUT, BUG, UNFINISHED, STOPPED = 2, 3, 4, 130
+_ENDED = {"stopped": STOPPED, "budget": UNFINISHED, "submitted": UNFINISHED}
 
 app = App(
     name="phase0",
@@ -73,7 +75,7 @@ def status_of(arguments: Sequence[str]) -> int:
             _tell(f"this is a bug in phase0 ({type(error).__name__}). Please report it with the lines above.")
             return BUG
         _tell(expected)
-        return BAD_INPUT
+        return _ENDED.get(error.how, BAD_INPUT) if isinstance(error, Unfinished) else BAD_INPUT
     return int(status or 0)
 
 
@@ -81,6 +83,9 @@ def _expected(arguments: Sequence[str], error: Exception) -> str | None:
     """What to tell of an error that is the caller's, the data's or the disk's; None of one that is ours."""
     if isinstance(error, CycloptsError):
         return _usage(arguments, error)
+    if isinstance(error, Unfinished):
+        again = " ".join(["phase0", *map(shlex.quote, arguments)])
+        return f"{error} To go on: {again}"
     if isinstance(error, Phase0Error):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:

@@ -8,6 +8,18 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from phase0.cli import settings
+from phase0.cli.asking import (
+    ApiKeyEnv,
+    Asked,
+    BaseUrl,
+    BatchSize,
+    Budget,
+    Mode,
+    ModelId,
+    NoWait,
+    PriceOption,
+    means,
+)
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Compared, Inputs, MaxMemory, Output, Shingle, Workers, Workspace
@@ -92,12 +104,20 @@ def distill(
     release: Annotated[
         bool, Parameter(help="Give up the share that --output holds, and do nothing else.", show_default=False)
     ] = False,
+    mode: Mode = "auto",
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    model_id: ModelId = None,
+    price: PriceOption = None,
+    budget_usd: Budget = None,
+    batch_size: BatchSize = None,
+    no_wait: NoWait = False,
     workspace: Workspace = None,
 ) -> int:
     """Answer rows with a teacher model.
 
     Calls on the same input share it: each takes its own rows, together every row once. The same call again gets its
-    own rows back.
+    own rows back. What a model has answered is kept in the workspace's ledger and never bought again.
     """
     import phase0
     from phase0.workspace import release as give_up
@@ -112,7 +132,13 @@ def distill(
         raise UsageError("--input is missing: the rows to answer, such as data/raw/combined.jsonl")
     with screen() as progress:
         manifest = phase0.distill(
-            input, output, teacher=teacher, percentage=percentage, workspace=place, progress=progress
+            input,
+            output,
+            teacher=teacher,
+            percentage=percentage,
+            workspace=place,
+            means=means(Asked(mode, base_url, api_key_env, model_id, price, budget_usd, batch_size, no_wait)),
+            progress=progress,
         )
     return _done(manifest, output)
 

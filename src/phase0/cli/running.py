@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from phase0.cli import settings
+from phase0.cli.asking import Asked, BatchSize, Budget, Mode, NoWait, means
 from phase0.cli.printing import print_rejected, story, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Workers
+from phase0.cli.settings import Workers, Workspace
 
 
 def run(
@@ -24,6 +25,11 @@ def run(
     set: Annotated[  # noqa: A002
         list[str], Parameter(help="key=value in place of what the plan says.", show_default=False)
     ] = [],  # noqa: B006
+    mode: Mode = "auto",
+    budget_usd: Budget = None,
+    batch_size: BatchSize = None,
+    no_wait: NoWait = False,
+    workspace: Workspace = None,
     workers: Workers = None,
 ) -> int:
     """Make a dataset from a plan: acquire, distil, score, de-duplicate, publish, verify, report.
@@ -42,6 +48,8 @@ def run(
             settings=set,
             hub=settings.hub(),
             engine=settings.engine(workers),
+            workspace=settings.workspace(workspace),
+            means=means(Asked(mode=mode, budget_usd=budget_usd, batch_size=batch_size, no_wait=no_wait)),
             progress=progress,
         )
     for step in made.steps:

@@ -52,7 +52,7 @@ class _Spent(NamedTuple):
 
 
 def ask_and_write(
-    out: StageOutput, mine: Mine, exchange: Exchange, model: Teacher, asking: Asking, progress: Progress
+    out: StageOutput, mine: Mine, exchange: Exchange, model: Teacher, asking: Asking, *, progress: Progress
 ) -> None:
     """Ask about the rows that are `mine` and write them. Without a key that works only where all is answered."""
     from phase0.gateway.policy import follow_up

@@ -22,6 +22,7 @@ from phase0.dataset import BadRow, Manifest, expand, file_digest, read_records
 from phase0.errors import UsageError, near_miss
 from phase0.exchanges import EXCHANGES, Exchange
 from phase0.exchanges.teach import Teach
+from phase0.ledger import FILE as LEDGER
 from phase0.progress import SILENT, Progress
 from phase0.records import digest
 from phase0.registry import load
@@ -29,7 +30,7 @@ from phase0.stages.answered import ask_and_write, write_answered
 from phase0.stages.means import Asking, Means, places, wanted
 from phase0.stages.output import StageOutput, check_output, relative, stage_output
 from phase0.stages.parts import finished
-from phase0.workspace import claim, workspace_of
+from phase0.workspace import MARK, claim, workspace_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +63,7 @@ def distill(
     check_output(output, paths)  # before a share is claimed for a call that cannot go on
     share = _decimal(percentage)
     place = workspace_of(output, workspace)
+    check_teacher(teacher, asked.means, ready=not (place / MARK / LEDGER).exists())
     parts = claim(
         place,
         input_digest=digest([file_digest(path) for path in paths]),
@@ -86,7 +88,7 @@ def distill_parts(
         if asked.model is None:
             write_answered(out, mine, asked.exchange, None, progress)
         else:
-            ask_and_write(out, mine, asked.exchange, asked.model, asking, progress)
+            ask_and_write(out, mine, asked.exchange, asked.model, asking, progress=progress)
     return finished(output)
 
 

@@ -1,0 +1,82 @@
+"""Options of commands that ask models, and the keys and URLs that the environment holds for them."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from cyclopts import Parameter
+
+from phase0.errors import UsageError
+
+if TYPE_CHECKING:
+    from phase0.stages.means import Means
+
+Mode = Annotated[
+    Literal["auto", "online", "batch"],
+    Parameter(help="How models are asked; `auto`: in batches where they are cheaper."),
+]
+BaseUrl = Annotated[
+    str | None, Parameter(help="Ask this server instead of the catalogue's, for the price of the catalogue.")
+]
+ApiKeyEnv = Annotated[str | None, Parameter(help="Variable that holds the key for --base-url.")]
+ModelId = Annotated[str | None, Parameter(help="What the server calls the model.")]
+PriceOption = Annotated[
+    str | None, Parameter(name="--price", help="IN,OUT in US dollars per million tokens, in place of the known price.")
+]
+Budget = Annotated[
+    str | None, Parameter(name="--budget-usd", help="What may be spent, in US dollars. It is never exceeded.")
+]
+BatchSize = Annotated[int | None, Parameter(help="Requests to a batch, at most.")]
+NoWait = Annotated[
+    bool, Parameter(help="End when batches are submitted; the same command picks them up.", show_default=False)
+]
+Yes = Annotated[bool, Parameter(help="Ask nothing before money is spent.", show_default=False)]
+
+
+class Asked(NamedTuple):
+    """What the options of a command say."""
+
+    mode: Literal["auto", "online", "batch"] = "auto"
+    base_url: str | None = None
+    api_key_env: str | None = None
+    model_id: str | None = None
+    price: str | None = None
+    budget_usd: str | None = None
+    batch_size: int | None = None
+    no_wait: bool = False
+
+
+def means(asked: Asked) -> Means:
+    """How models are asked, with the keys of the environment. Raises UsageError for a value that cannot be used."""
+    from phase0.catalog.prices import parse_price
+    from phase0.stages.means import Means
+
+    if asked.batch_size is not None and asked.batch_size < 1:
+        raise UsageError(f"--batch-size is {asked.batch_size}; a batch has at least 1 request")
+    if asked.api_key_env is not None and asked.base_url is None:
+        raise UsageError("--api-key-env is the variable of the key for --base-url, which is not given")
+    return Means(
+        variables=dict(os.environ),
+        mode=asked.mode,
+        base_url=asked.base_url,
+        key_env=asked.api_key_env,
+        model_id=asked.model_id,
+        price=parse_price(asked.price) if asked.price is not None else None,
+        budget_usd=_dollars(asked.budget_usd),
+        batch_size=asked.batch_size,
+        wait=not asked.no_wait,
+    )
+
+
+def _dollars(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"--budget-usd is {text!r}; it is a sum of US dollars, 0 or more")
+    return amount
