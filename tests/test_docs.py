@@ -27,6 +27,7 @@ import pytest
 
 import phase0
 from phase0.catalog.datasets import Dataset
+from phase0.catalog.models import Endpoint, Server, Teacher
 from phase0.cli import app
 from phase0.plan import Plan
 from phase0.sources import SOURCES
@@ -209,6 +210,15 @@ def test_every_key_of_a_plan_and_no_other_is_documented() -> None:
 def test_every_key_of_a_dataset_and_no_other_is_documented() -> None:
     documented = set(re.findall(r"^\| `([a-z_]+)`", sections("docs/extending.md")["A dataset"], re.MULTILINE))
     assert documented == set(keys_of(Dataset)) - {"name"}
+
+
+@pytest.mark.parametrize(("kind", "section"), [(Teacher, "A model"), (Endpoint, "A model"), (Server, "A server")])
+def test_every_key_of_a_model_and_of_a_server_is_documented(kind: type[msgspec.Struct], section: str) -> None:
+    documented = set(re.findall(r"^\| `([a-z_]+)`", sections("docs/extending.md")[section], re.MULTILINE))
+    keys = {field.encode_name for field in msgspec.structs.fields(kind)} - {"name"}
+    others = {field.encode_name for other in (Teacher, Endpoint) for field in msgspec.structs.fields(other)}
+    assert keys <= documented
+    assert documented <= keys | (others if kind is not Server else set())
 
 
 def test_every_layout_is_documented() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import HANG, KEY, QUESTION, answer, asking, completion, endpoint, run, serving
 
@@ -129,6 +129,34 @@ BROKEN = [
 @pytest.mark.parametrize(("said", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN])
 def test_what_is_no_reply_may_be_asked_for_again(said: bytes, reason: str) -> None:
     assert outcome(said) == (Transient, reason)
+
+
+ODD = [
+    b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+    b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Encoding: br\r\n\r\n{}",
+    b"HTTP/1.1 999 Odd\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+    b"HTTP/1.1 407 Proxy\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 301 Moved\r\nLocation: ::::\r\nContent-Length: 0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_the_oddest_http_is_still_one_of_the_outcomes(said: bytes) -> None:
+    got, _ = asking(send_and_read, said)
+    assert isinstance(got, Transient | Refused | Fatal)
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=80), st.booleans(), st.integers(0, 400))
+def test_any_bytes_at_all_are_a_reply_or_an_outcome(noise: bytes, http: bool, cut: int) -> None:
+    good = answer(completion())
+    got, _ = asking(send_and_read, b"HTTP/1.1 200 OK\r\n" + noise if http else good[:cut] + noise + good[cut:])
+    assert isinstance(got, Reply | Transient | Refused | Fatal)
 
 
 def test_a_missing_finish_reason_is_no_reply_even_with_text() -> None:
