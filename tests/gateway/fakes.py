@@ -28,7 +28,9 @@ def questions(count: int, **params: Any) -> list[Request]:
     return [question(number, **params) for number in range(count)]
 
 
-def body(text: str = "yes", finish: str | None = "stop", tokens_in: int | None = 5, tokens_out: int | None = 10) -> bytes:
+def body(
+    text: str = "yes", finish: str | None = "stop", tokens_in: int | None = 5, tokens_out: int | None = 10
+) -> bytes:
     return msgspec.json.encode(Reply(text=text, finish_reason=finish, tokens_in=tokens_in, tokens_out=tokens_out))
 
 
