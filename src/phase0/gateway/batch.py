@@ -159,6 +159,7 @@ class _Batching:
         self._progress.start(f"batches of {self._line.model}", None, "replies")
         try:
             await self._pick_up()
+            await self._look()
             await self._until_all_ended(clock, clock() + self._options.deadline)
         except _Stopped:
             self._end("stopped", "It was stopped; its batches go on, and the same command picks them up.")
@@ -429,7 +430,7 @@ class _Batching:
             while candidate := stream.next():
                 self._rest.append(candidate.question.body)
                 self._tally.asked -= 1
-        self._rest.flush()
+        self._rest.close()
 
     async def _sleep(self, seconds: float) -> None:
         """Wait. Raises _Stopped as soon as the run is."""

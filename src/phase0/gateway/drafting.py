@@ -6,6 +6,7 @@ A draft is written as it grows, so that memory does not grow with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +98,7 @@ def draw_up(
     kept, upload = Questions(folder / f"{tag}.jsonl"), folder / f"{tag}.upload"
     keys: list[str] = []
     size, tokens, worst, poor = 0, 0, Decimal(0), False
-    with upload.open("wb") as lines:
+    with upload.open("wb") as lines, closing(kept):
         while len(keys) < bounds.requests and (candidate := stream.next()):
             line = batches.line(candidate.question.key, candidate.question.request)
             if size + len(line) > bounds.size or tokens + candidate.tokens > bounds.tokens:
@@ -114,8 +115,7 @@ def draw_up(
             kept.append(candidate.question.body)
             keys.append(candidate.question.key)
             size, tokens, worst = size + len(line), tokens + candidate.tokens, worst + candidate.worst
-    kept.flush(sync=True)
-    kept.close()
+        kept.close(sync=True)
     if not keys:
         kept.remove()
         upload.unlink()

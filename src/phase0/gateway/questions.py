@@ -48,26 +48,23 @@ class Questions:
         self._file.write(body + b"\n")
         self.count += 1
 
-    def flush(self, *, sync: bool = False) -> None:
-        """Have everything in the file; on the disk where `sync`."""
+    def close(self, *, sync: bool = False) -> None:
+        """Have everything in the file; on the disk where `sync`. It may grow again afterwards."""
         if self._file is not None:
-            self._file.flush()
-            if sync:
-                os.fsync(self._file.fileno())
+            with self._file:
+                self._file.flush()
+                if sync:
+                    os.fsync(self._file.fileno())
+            self._file = None
 
     def __iter__(self) -> Iterator[Question]:
-        self.flush()
+        self.close()
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
             for line in file:
                 body = line.rstrip(b"\n")
                 yield Question(key_of(body), body)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def remove(self) -> None:
         self.close()
@@ -104,4 +101,5 @@ def copy(source: Path, keys: Container[str], target: Questions) -> int:
     for question in Questions(source):
         if question.key in keys:
             target.append(question.body)
+    target.close()
     return target.count - before
