@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import checking, making, running
+from phase0.cli import checking, doctoring, making, running
 from phase0.errors import Phase0Error
 
 BAD_INPUT, BUG, STOPPED = 2, 3, 130
@@ -37,6 +37,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.export,
     checking.verify,
     checking.report,
+    doctoring.doctor,
     running.run,
     running.status,
     running.explain,

@@ -90,7 +90,7 @@ _UNSUPPORTED_WORDS = re.compile(r"unsupported (?:parameter|value)|unrecognized r
 
 _NO_CREDIT = "The account at {server} is out of credit."
 _CHECK_KEY = "Check {key}."
-_OTHER_MODEL = "`phase0 doctor` says what {server} offers, and what may take the place of {model!r}."
+_OTHER_MODEL = "It was asked for {model!r}; `phase0 doctor` says what may take its place."
 _CHECK_URL = "Is the base URL right?"
 _BAD = range(400, 500)
 

@@ -33,7 +33,7 @@ _UNSAFE = ("nsfw", "safety", "sensitive", "content policy")
 _encode = msgspec.json.Encoder().encode
 
 
-class _Input(msgspec.Struct):
+class _Input(msgspec.Struct, frozen=True):
     max_tokens: int = _DEFAULT_CAP
 
 
