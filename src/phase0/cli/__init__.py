@@ -14,7 +14,11 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
+<<<<<<< HEAD
 from phase0.cli import checking, doctoring, making, running
+=======
+from phase0.cli import checking, making, running, simulating
+>>>>>>> d4-sim
 from phase0.errors import Phase0Error
 
 BAD_INPUT, BUG, STOPPED = 2, 3, 130
@@ -41,6 +45,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     running.run,
     running.status,
     running.explain,
+    simulating.simulate,
 )
 for _place, _command in enumerate(COMMANDS):
     app.command(_command, sort_key=_place)

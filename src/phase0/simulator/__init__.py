@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from phase0.simulator.process import Simulated, simulated
-from phase0.simulator.settings import BatchLife, Faults, Latency, Limits, Model, Replayed, Settings
+from phase0.simulator.settings import DEFAULT, BatchLife, Faults, Latency, Limits, Model, Replayed, Settings
 
 if TYPE_CHECKING:
     from phase0.simulator.clock import Clock
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def serving(
-    settings: Settings = Settings(), *, clock: Clock | None = None, port: int = 0
+    settings: Settings = DEFAULT, *, clock: Clock | None = None, port: int = 0
 ) -> AbstractAsyncContextManager[Simulation]:
     """Run a provider in the caller's event loop, on a free port of loopback (or `port`), until the block ends."""
     from phase0.simulator import server  # aiohttp

@@ -99,10 +99,8 @@ class Answers:
 
     def to(self, ask: Ask, digest: bytes, fault: str | None) -> list[Answer]:
         """As many answers as were asked for."""
-        answers = [self._one(ask, digest, fault)]
-        for place in range(1, ask.n or 1):
-            answers.append(self._one(ask, digest + b" choice %d" % place, fault))
-        return answers
+        others = (digest + b" choice %d" % place for place in range(1, ask.n or 1))
+        return [self._one(ask, which, fault) for which in (digest, *others)]
 
     def _one(self, ask: Ask, digest: bytes, fault: str | None) -> Answer:
         if fault == "empty":

@@ -14,15 +14,15 @@ from typing import Any
 from phase0.simulator import batch_output, wire
 from phase0.simulator.batch_input import Input, Line, Wrong, read
 from phase0.simulator.batch_output import Ended
-from phase0.simulator.chance import Chance
-from phase0.simulator.clock import Clock
 from phase0.simulator.completions import Completions, Wanted
+from phase0.simulator.context import Context
 from phase0.simulator.course import ENDS, Course, Status, cancelled, planned
 from phase0.simulator.files import PURPOSES, Files, Stored
-from phase0.simulator.settings import Dialect, Model, Settings
+from phase0.simulator.settings import BatchLife, Dialect
 from phase0.simulator.wire import Sent
 
 ENDPOINT = "/v1/chat/completions"
+_STAMPED: tuple[Status, ...] = ("finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 _TOGETHER: dict[Status, str] = {"finalizing": "IN_PROGRESS", "cancelling": "IN_PROGRESS"}
 _UNDELIVERED = {"line_missing", "line_wrong_id", "line_malformed"}
 
@@ -30,11 +30,9 @@ _UNDELIVERED = {"line_missing", "line_wrong_id", "line_malformed"}
 class Batch:
     """One batch. Everything but its course and its files is fixed when it is made."""
 
-    def __init__(
-        self, id: str, key: str, dialect: Dialect, source: Stored, read: Input, asked: Mapping[str, Any]
-    ) -> None:  # noqa: A002
-        self.id = id
-        self.key = key
+    def __init__(self, name: str, dialect: Dialect, source: Stored, read: Input, asked: Mapping[str, Any]) -> None:
+        self.id = name
+        self.key = source.key
         self.dialect = dialect
         self.source = source
         self.read = read
@@ -56,33 +54,27 @@ class Batch:
 class Batches:
     """All batches of one provider."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        models: Mapping[str, Model],
-        files: Files,
-        completions: Completions,
-        chance: Chance,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._models = models
+    def __init__(self, context: Context, files: Files, completions: Completions) -> None:
+        self._settings = context.settings
+        self._models = context.models
+        self._chance = context.chance
+        self._clock = context.clock
         self._files = files
         self._completions = completions
-        self._chance = chance
-        self._clock = clock
         self._batches: dict[str, Batch] = {}
 
     async def create(self, key: str, dialect: Dialect, asked: Mapping[str, Any]) -> Sent:
         """A new batch; what is wrong with its file is told later, when it has been validated."""
         source = self._files.find(str(asked.get("input_file_id")), key)
-        if wrong := self._wrong(asked, dialect, source):
+        if source is None:
+            told = f"Invalid 'input_file_id': there is no file {asked.get('input_file_id')!r}."
+            return wire.problem("bad_request", dialect, detail=told)
+        if wrong := _wrong(asked, dialect, source, self._settings.batches):
             return wire.problem("bad_request", dialect, detail=wrong)
-        assert source is not None  # noqa: S101 - _wrong has looked
         found = await read(source.body, ENDPOINT, dialect, self._settings.batches, self._tokens)
         number = len(self._batches) + 1
         name = f"batch_{number:012x}" if dialect == "openai" else f"00000000-0000-4000-8000-{number:012x}"
-        batch = Batch(name, key, dialect, source, found, asked)
+        batch = Batch(name, dialect, source, found, asked)
         if (short := self._over_limit(batch)) and not batch.errors:
             batch.errors.append(short)
         fate = self._chance.of_a_batch(batch.digest)
@@ -153,23 +145,6 @@ class Batches:
     def _tokens(self, body: bytes) -> int | Sent:
         found = self._completions.read(body)
         return found if isinstance(found, Sent) else found.tokens_in
-
-    def _wrong(self, asked: Mapping[str, Any], dialect: Dialect, source: Stored | None) -> str | None:
-        """What forbids making a batch at once."""
-        if source is None:
-            return f"Invalid 'input_file_id': there is no file {asked.get('input_file_id')!r}."
-        if source.purpose != PURPOSES[dialect]:
-            return f"The file's purpose is {source.purpose!r}; batches need {PURPOSES[dialect]!r}."
-        if asked.get("endpoint") != ENDPOINT:
-            return f"Invalid 'endpoint': {asked.get('endpoint')!r} is not {ENDPOINT}."
-        if len(source.body) > self._settings.batches.max_bytes:
-            return f"The file has {len(source.body)} bytes; {self._settings.batches.max_bytes} are allowed."
-        if dialect == "openai" and asked.get("completion_window") != "24h":
-            return f"Invalid 'completion_window': {asked.get('completion_window')!r} is not '24h'."
-        given = asked.get("metadata") or {}
-        if len(given) > 16 or any(len(name) > 64 or len(str(text)) > 512 for name, text in given.items()):
-            return "Invalid 'metadata': at most 16 pairs, keys of 64 and values of 512 characters."
-        return None
 
     def _over_limit(self, batch: Batch) -> Wrong | None:
         """Why there is no room for it in the queue, or no such batch at all."""
@@ -265,10 +240,7 @@ class Batches:
             "created_at": int(batch.stamp),
             "in_progress_at": stamp("in_progress"),
             "expires_at": int(batch.stamp + self._settings.batches.window / self._clock.speed),
-            **{
-                f"{name}_at": stamp(name)
-                for name in ("finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
-            },  # fmt: skip
+            **{f"{name}_at": stamp(name) for name in _STAMPED},
             "request_counts": {"total": 0 if status == "failed" else total, "completed": done, "failed": failed},
             "metadata": batch.metadata,
         }
@@ -296,6 +268,21 @@ class Batches:
             if status == "failed"
             else None,
         }
+
+
+def _wrong(asked: Mapping[str, Any], dialect: Dialect, source: Stored, life: BatchLife) -> str | None:
+    """What forbids making a batch at once."""
+    window, given = asked.get("completion_window"), asked.get("metadata") or {}
+    rules = (
+        (source.purpose == PURPOSES[dialect], f"The file's purpose is {source.purpose!r}, not {PURPOSES[dialect]!r}."),
+        (len(source.body) <= life.max_bytes, f"The file has {len(source.body)} bytes; {life.max_bytes} are allowed."),
+        (asked.get("endpoint") == ENDPOINT, f"Invalid 'endpoint': {asked.get('endpoint')!r} is not {ENDPOINT}."),
+        (dialect != "openai" or window == "24h", f"Invalid 'completion_window': {window!r} is not '24h'."),
+        (len(given) <= 16, f"Invalid 'metadata': {len(given)} pairs; 16 are allowed."),
+        (all(len(name) <= 64 for name in given), "Invalid 'metadata': a key has more than 64 characters."),
+        (all(len(str(text)) <= 512 for text in given.values()), "Invalid 'metadata': a value has more than 512."),
+    )
+    return next((told for holds, told in rules if not holds), None)
 
 
 def _iso(seconds: float) -> str:

@@ -44,13 +44,16 @@ class Chance:
         """The next requests for answers meet these faults, in order; None: no fault."""
         self._forced += names
 
-    def on_the_road(self, what: bytes, *, prompted: bool) -> str | None:
+    def on_the_road(self, call: str, body: bytes, *, prompted: bool) -> str | None:
         """The fault that this request meets, this time. `prompted`: it asks for an answer."""
         if prompted and self._forced:
             return self._forced.pop(0)
         steps = self._prompted if prompted else self._elsewhere
         if not steps:
             return None
+        what = hashlib.blake2b(
+            body, digest_size=16, key=hashlib.blake2b(call.encode(), digest_size=16).digest()
+        ).digest()
         times = self._seen.get(what, 0)
         self._seen[what] = times + 1
         return _pick(steps, fraction(self._seed, "road", what, times))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -49,6 +49,14 @@ class _Completion(msgspec.Struct, frozen=True):
     system_fingerprint: str = "fp_simulated"
 
 
+class Label(NamedTuple):
+    """What tells a reply from others: its id, its time (seconds since 1970), and whose words it uses."""
+
+    id: str
+    created: int
+    dialect: Dialect
+
+
 class WrongAskError(Exception):
     """A body that asks for nothing that can be answered; the message is for whoever sent it."""
 
@@ -74,34 +82,24 @@ def asked(body: bytes) -> Ask:
     return ask
 
 
-def finish(answer: Answer, dialect: Dialect) -> str:
-    """Together ends an answer with its own word."""
-    return "eos" if dialect == "together" and answer.finish == "stop" else answer.finish
-
-
 def usage(tokens_in: int, answers: Sequence[Answer]) -> Usage:
+    """Tokens of a reply with these choices."""
     tokens_out = sum(answer.tokens for answer in answers)
     return Usage(tokens_in, tokens_out, tokens_in + tokens_out)
 
 
-def completion(
-    ask: Ask,
-    digest: bytes,
-    answers: Sequence[Answer],
-    used: Usage,
-    *,
-    id: str,
-    created: int,
-    dialect: Dialect,  # noqa: A002
-) -> bytes:
+def completion(ask: Ask, digest: bytes, answers: Sequence[Answer], used: Usage, label: Label) -> bytes:
     """The body of a reply."""
     choices = [
         _Choice(
-            place, _Said(answer.text, refusal=answer.refusal), _logprobs(ask, digest, answer), finish(answer, dialect)
+            place,
+            _Said(answer.text, refusal=answer.refusal),
+            _logprobs(ask, digest, answer),
+            _finish(answer, label.dialect),
         )
         for place, answer in enumerate(answers)
     ]
-    return _encode(_Completion(id, created, ask.model, choices, used))
+    return _encode(_Completion(label.id, label.created, ask.model, choices, used))
 
 
 def unfinished(body: bytes) -> bytes:
@@ -114,18 +112,9 @@ def unfinished(body: bytes) -> bytes:
     return _encode(reply)
 
 
-def events(
-    ask: Ask,
-    answers: Sequence[Answer],
-    used: Usage,
-    *,
-    id: str,
-    created: int,
-    dialect: Dialect,
-    ends: bool,  # noqa: A002
-) -> list[bytes]:
+def events(ask: Ask, answers: Sequence[Answer], used: Usage, label: Label, *, ends: bool) -> list[bytes]:
     """The reply as server-sent events, the last of them `[DONE]`. Without `ends` it breaks off half way."""
-    frame = {"id": id, "object": "chat.completion.chunk", "created": created, "model": ask.model}
+    frame = {"id": label.id, "object": "chat.completion.chunk", "created": label.created, "model": ask.model}
 
     def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
         return b"data: " + _encode({**frame, "choices": choices, **more}) + b"\n\n"
@@ -140,10 +129,15 @@ def events(
         field = "refusal" if answer.refusal else "content"
         told += [delta(place, {field: part}) for part in (parts if ends else parts[: len(parts) // 2])]
         if ends:
-            told.append(delta(place, {}, finish(answer, dialect)))
+            told.append(delta(place, {}, _finish(answer, label.dialect)))
     if ask.stream_options is not None and ask.stream_options.include_usage and ends:
         told.append(event([], usage=used))
     return [*told, b"data: [DONE]\n\n"]
+
+
+def _finish(answer: Answer, dialect: Dialect) -> str:
+    """Together ends an answer with its own word."""
+    return "eos" if dialect == "together" and answer.finish == "stop" else answer.finish
 
 
 def _parts(text: str) -> list[str]:

@@ -1,20 +1,18 @@
-"""One chat completion, from the body that asks for it to the answer: checked, admitted, answered, charged, in that order.
+"""One chat completion, from the body that asks for it to the answer: checked, answered, admitted, charged.
 
 Online and in a batch this is the same code, so that the two can differ in price and place only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from phase0.simulator import chat, tokens, wire
 from phase0.simulator.answers import Answer, Answers, Ask, digest_of
-from phase0.simulator.chance import Chance
-from phase0.simulator.clock import Clock
-from phase0.simulator.journal import Entry, Journal, Mode
+from phase0.simulator.context import Context
+from phase0.simulator.journal import Entry, Mode
 from phase0.simulator.limits import Gate, Headers
-from phase0.simulator.settings import AFTER, Dialect, Model, Settings
+from phase0.simulator.settings import AFTER, Dialect, Model
 from phase0.simulator.wire import Sent
 
 
@@ -40,21 +38,13 @@ class _Read(NamedTuple):
 class Completions:
     """What answers prompts."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        models: Mapping[str, Model],
-        answers: Answers,
-        chance: Chance,
-        journal: Journal,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._models = models
+    def __init__(self, context: Context, answers: Answers) -> None:
+        self._settings = context.settings
+        self._models = context.models
+        self._chance = context.chance
+        self._journal = context.journal
+        self._clock = context.clock
         self._answers = answers
-        self._chance = chance
-        self._journal = journal
-        self._clock = clock
         self._gates: dict[tuple[str, str], Gate] = {}
         self._served = 0
 
@@ -137,11 +127,11 @@ class Completions:
             )
         )
         wait = self._chance.latency(digest, used.completion_tokens) if wanted.mode != "batch" else 0.0
-        stamp, ends = int(now), wanted.fault != "no_finish"
+        label, ends = chat.Label(name, int(now), wanted.dialect), wanted.fault != "no_finish"
         if ask.stream and wanted.mode == "online":
-            told = chat.events(ask, answers, used, id=name, created=stamp, dialect=wanted.dialect, ends=ends)
+            told = chat.events(ask, answers, used, label, ends=ends)
             return Sent(200, content_type="text/event-stream", events=tuple(told), wait=wait)
-        body = chat.completion(ask, digest, answers, used, id=name, created=stamp, dialect=wanted.dialect)
+        body = chat.completion(ask, digest, answers, used, label)
         return Sent(200, body if ends else chat.unfinished(body), wait=wait)
 
     def _refuse(self, wanted: Wanted, sent: Sent, read: _Read | None, fault: str | None) -> Sent:

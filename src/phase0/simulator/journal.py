@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -156,6 +157,7 @@ def entries(path: Path) -> Iterator[Entry]:
             yield decode(line)
 
 
+@lru_cache(1024)
 def fingerprint(key: str) -> str:
     """What stands for a key wherever something is written: enough to tell keys apart, too little to be one."""
     return hashlib.blake2b(key.encode(), digest_size=6).hexdigest() if key else ""

@@ -59,6 +59,7 @@ class Logprobs(msgspec.Struct, frozen=True):
 
 
 def of(text: str, digest: bytes, top: int) -> Logprobs:
+    """Those of a text, with the `top` likeliest tokens at every place."""
     return Logprobs([_token(piece, digest, place, top) for place, piece in enumerate(tokens.pieces(text))])
 
 

@@ -82,16 +82,18 @@ class Predictions:
         self, wanted: Wanted, model: str, asked: Mapping[str, Any], served: Sent, *, failed: bool
     ) -> Prediction:
         now, stamp = self._clock.now(), self._clock.unix()
+        made = Prediction("", wanted.key, model, asked, now, now + served.wait, stamp, None, None, (0, 0))
         if failed:
-            name, text, error, used = f"blocked-{len(self._made):012x}", None, wire.detail(served), (0, 0)
-        else:
-            reply = msgspec.json.decode(served.body)
-            choice, usage = reply["choices"][0], reply["usage"]
-            name, used = reply["id"], (usage["prompt_tokens"], usage["completion_tokens"])
-            text = choice["message"]["content"]
-            text = choice["message"]["refusal"] if text is None else text
-            error = None if choice["finish_reason"] else "Prediction interrupted; please retry (code: PA)"
-        return Prediction(name, wanted.key, model, asked, now, now + served.wait, stamp, text, error, used)
+            return made._replace(id=f"blocked-{len(self._made):012x}", error=wire.detail(served))
+        reply = msgspec.json.decode(served.body)
+        choice, usage = reply["choices"][0], reply["usage"]
+        said = choice["message"]
+        return made._replace(
+            id=reply["id"],
+            text=said["refusal"] if said["content"] is None else said["content"],
+            error=None if choice["finish_reason"] else "Prediction interrupted; please retry (code: PA)",
+            tokens=(usage["prompt_tokens"], usage["completion_tokens"]),
+        )
 
     def _described(self, made: Prediction, now: float, root: str) -> dict[str, Any]:
         status = _status(made, now)

@@ -15,7 +15,7 @@ import msgspec
 
 from phase0.errors import Phase0Error
 from phase0.simulator.journal import Bill, Entry, entries
-from phase0.simulator.settings import Faults, Settings, check
+from phase0.simulator.settings import DEFAULT, Faults, Settings, check
 from phase0.simulator.wire import Tongue
 
 _TIMEOUT = 60.0  # seconds for an answer of the simulator about itself
@@ -78,7 +78,7 @@ class Simulated(NamedTuple):
 
 
 @contextmanager
-def simulated(settings: Settings = Settings(), *, port: int = 0) -> Iterator[Simulated]:
+def simulated(settings: Settings = DEFAULT, *, port: int = 0) -> Iterator[Simulated]:
     """Run a provider in a process of its own, on a free port of loopback (or `port`), until the block ends.
 
     It ends with this process too, however that ends, and its journal is complete either way.
@@ -87,7 +87,7 @@ def simulated(settings: Settings = Settings(), *, port: int = 0) -> Iterator[Sim
     with tempfile.TemporaryDirectory(prefix="phase0-simulator-") as place:
         settings = msgspec.structs.replace(settings, journal=settings.journal or f"{place}/journal.jsonl")
         # Settings go over the standard input: they may hold keys, and the end of it tells the process to stop.
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
             [sys.executable, "-m", "phase0.simulator", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert process.stdin is not None  # noqa: S101 - pipes were asked for

@@ -6,7 +6,6 @@ Sentences come from a table of 256, so that one byte of a digest chooses one: an
 from __future__ import annotations
 
 import hashlib
-import re
 
 _OPENINGS = (
     "A good start",
@@ -50,14 +49,14 @@ REFUSAL = "I'm sorry, but I can't help with that request."
 # Sentences of an answer, by one byte: 2 to 56, half of them up to 14, skewed as lengths of real answers are.
 _LENGTHS = tuple(2 + int(9 * (1 / (1 - byte / 300) - 1) ** 0.9 + byte / 22) for byte in range(256))
 _PARAGRAPH = 5
-_WORD = re.compile(r"[^\W\d_]{5,}")
+_LENT = 200  # characters of the question that lend words
 
 
 def made_up(question: str, digest: bytes) -> str:
     """An answer to a question. `digest` decides it; the question lends it some of its words."""
     drawn = hashlib.blake2b(digest, digest_size=64).digest()
     sentences = [SENTENCES[byte] for byte in drawn[1 : 1 + _LENGTHS[drawn[0]]]]
-    words = _WORD.findall(question[:400])
+    words = [word for word in question[:_LENT].split() if len(word) > 4 and word.isalpha()]
     if words:
         sentences[0] = f"This is about {', '.join(dict.fromkeys(words[:6]))}. {sentences[0]}"
         for place in range(2, len(sentences), 3):

@@ -21,7 +21,7 @@ from phase0.simulator import wire
 from phase0.simulator.clock import Clock, RealClock
 from phase0.simulator.journal import Bill, Entry, Journal, entries
 from phase0.simulator.service import Call, Service, Upload, models_of
-from phase0.simulator.settings import Faults, Settings, check
+from phase0.simulator.settings import DEFAULT, Faults, Settings, check
 from phase0.simulator.wire import Sent
 
 _LARGEST = 300_000_000  # bytes of a request
@@ -130,7 +130,7 @@ class Simulation:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings = Settings(), *, clock: Clock | None = None, port: int = 0
+    settings: Settings = DEFAULT, *, clock: Clock | None = None, port: int = 0
 ) -> AsyncIterator[Simulation]:
     """Run a provider in the caller's event loop, on a free port of loopback (or `port`), until the block ends."""
     check(settings)
@@ -139,7 +139,7 @@ async def serving(
         journal = Journal(Path(settings.journal or f"{place}/journal.jsonl"), models_of(settings))
         try:
             service = Service(settings, clock, journal)
-            server = web.Server(_answerer(service, clock), request_factory=_request, access_log=None)  # type: ignore[arg-type]
+            server = web.Server(_answerer(service, clock), request_factory=_request, access_log=None)
             runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.2)
             await runner.setup()
             try:
@@ -209,9 +209,10 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
     return web.BaseRequest(message, payload, protocol, writer, task, task.get_loop(), client_max_size=_LARGEST)
 
 
-async def run(settings: Settings, port: int, ready: Callable[[Simulation], None], done: asyncio.Event) -> None:
-    """Serve until `done`; `ready` is told once requests are taken."""
+async def run(settings: Settings, port: int, ready: Callable[[Simulation], None], done: asyncio.Event) -> Bill:
+    """Serve until `done`, and say what is owed. `ready` is told once requests are taken."""
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # clients that hang up are our daily bread
     async with serving(settings, port=port) as simulation:
         ready(simulation)
         await done.wait()
+        return await simulation.bill()

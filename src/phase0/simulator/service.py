@@ -6,9 +6,9 @@ process stands in for all of them. What only tests and rehearsals ask for is und
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, cast
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from phase0.simulator.batches import Batches
 from phase0.simulator.chance import Chance
 from phase0.simulator.clock import Clock
 from phase0.simulator.completions import Completions, Wanted
+from phase0.simulator.context import Context
 from phase0.simulator.files import Files, described
 from phase0.simulator.journal import Entry, Journal, fingerprint
 from phase0.simulator.predictions import Predictions
@@ -69,14 +70,14 @@ class Service:
         self._chance = Chance(settings.seed, settings.faults, settings.latency)
         self._replay = Replay(settings.answers)
         self._files = Files()
-        answers = Answers(self._replay, self._chance)
-        self._completions = Completions(settings, self._models, answers, self._chance, journal, clock)
-        self._batches = Batches(settings, self._models, self._files, self._completions, self._chance, clock)
+        context = Context(settings, self._models, self._chance, journal, clock)
+        self._completions = Completions(context, Answers(self._replay, self._chance))
+        self._batches = Batches(context, self._files, self._completions)
         self._predictions = Predictions(self._completions, clock)
 
     async def handle(self, call: Call) -> Sent:
         """The answer to one call."""
-        route = self._route(call.path)
+        route = _route(call.path, self.settings.dialect)
         if route is None:
             return wire.problem("not_found", "openai")
         if route.parts[0] == ADMIN:
@@ -84,9 +85,9 @@ class Service:
         if self.settings.keys and call.key not in self.settings.keys:
             return self._note(call, wire.problem("bad_key", route.tongue), None)
         prompted = call.method == "POST" and route.parts[-1] in {"completions", "predictions"}
-        fault = self._chance.on_the_road(_digest(call), prompted=prompted)
+        fault = self._chance.on_the_road(f"{call.method} {call.path}", call.body, prompted=prompted)
         if fault in BEFORE:
-            return self._note(call, self._instead(cast(str, fault), route.tongue), fault)
+            return self._note(call, self._instead(fault, route.tongue), fault)
         if prompted:
             sent = self._prompted(call, route, fault)
         else:
@@ -120,30 +121,36 @@ class Service:
             case "batches":
                 return await self._batch(call, dialect, route.parts[1:])
             case "models":
-                return self._model(call, route.tongue, "/".join(route.parts[1:]))
+                return self._model(route.tongue, "/".join(route.parts[1:]))
             case "predictions":
                 return self._prediction(call, route.parts[1:])
         return wire.problem("not_found", route.tongue)
 
     def _file(self, call: Call, dialect: Dialect, parts: tuple[str, ...]) -> Sent:
         key = fingerprint(call.key or "")
-        if not parts or (dialect == "together" and parts == ("upload",)):
-            if call.method == "GET":
-                data = [described(file, dialect) for file in self._files.of(key)]
-                return wire.as_json({"object": "list", "data": data, "has_more": False})
-            if call.upload is None:
-                return wire.problem("bad_request", dialect, detail="'file' is a required property")
-            file = self._files.add(key, call.upload.name, call.upload.purpose, call.upload.body, self._clock.unix())
-            return wire.as_json(described(file, dialect))
-        file_or_none = self._files.find(parts[0], key)
-        if file_or_none is None:
+        if not parts or parts == ("upload",):
+            return self._uploaded(call, dialect) if call.method == "POST" else self._listed_files(key, dialect)
+        file = self._files.find(parts[0], key)
+        if file is None:
             return wire.problem("not_found", dialect, detail=f"No such File object: {parts[0]}")
         if parts[1:] == ("content",):
-            return Sent(200, file_or_none.body, content_type="application/octet-stream")
+            return Sent(200, file.body, content_type="application/octet-stream")
         if call.method == "DELETE":
-            self._files.remove(parts[0])
-            return wire.as_json({"id": parts[0], "object": "file", "deleted": True})
-        return wire.as_json(described(file_or_none, dialect))
+            self._files.remove(file.id)
+            return wire.as_json({"id": file.id, "object": "file", "deleted": True})
+        return wire.as_json(described(file, dialect))
+
+    def _uploaded(self, call: Call, dialect: Dialect) -> Sent:
+        if call.upload is None:
+            return wire.problem("bad_request", dialect, detail="'file' is a required property")
+        given, key = call.upload, fingerprint(call.key or "")
+        return wire.as_json(
+            described(self._files.add(key, given.name, given.purpose, given.body, self._clock.unix()), dialect)
+        )
+
+    def _listed_files(self, key: str, dialect: Dialect) -> Sent:
+        data = [described(file, dialect) for file in self._files.of(key)]
+        return wire.as_json({"object": "list", "data": data, "has_more": False})
 
     async def _batch(self, call: Call, dialect: Dialect, parts: tuple[str, ...]) -> Sent:
         key = fingerprint(call.key or "")
@@ -159,7 +166,7 @@ class Service:
             return await self._batches.cancel(parts[0], key, dialect)
         return await self._batches.get(parts[0], key, dialect)
 
-    def _model(self, call: Call, tongue: Tongue, name: str) -> Sent:
+    def _model(self, tongue: Tongue, name: str) -> Sent:
         if not name:
             listed = [_listed(model, tongue) for model in self._models.values()]
             return wire.as_json(listed if tongue == "together" else {"object": "list", "data": listed})
@@ -246,19 +253,22 @@ class Service:
         self.settings = msgspec.structs.replace(self.settings, faults=faults)
         self._chance.change(faults)
 
-    def _route(self, path: str) -> _Route | None:
-        parts = tuple(filter(None, path.split("/")))
-        tongue: Tongue = self.settings.dialect
-        if parts and parts[0] == ADMIN:
-            return _Route(tongue, parts)
-        if parts and parts[0] in _TONGUES:
-            tongue, parts = cast(Tongue, parts[0]), parts[1:]
-        if len(parts) < 2 or parts[0] != "v1":
-            return None
-        return _Route("replicate" if "predictions" in parts else tongue, parts[1:])
+
+@lru_cache(1024)
+def _route(path: str, tongue: Tongue) -> _Route | None:
+    """What an address means; `tongue` where it names none itself."""
+    parts = tuple(filter(None, path.split("/")))
+    if parts and parts[0] == ADMIN:
+        return _Route(tongue, parts)
+    if parts and parts[0] in _TONGUES:
+        tongue, parts = parts[0], parts[1:]
+    if len(parts) < 2 or parts[0] != "v1":
+        return None
+    return _Route("replicate" if "predictions" in parts else tongue, parts[1:])
 
 
 def models_of(settings: Settings) -> dict[str, Model]:
+    """The models on offer by name."""
     return {model.name: model for model in settings.models}
 
 
@@ -270,10 +280,6 @@ def _listed(model: Model, tongue: Tongue) -> dict[str, Any]:
     if tongue == "together":
         return {**listed, "type": "chat", "display_name": name, "organization": owner, "context_length": model.context}
     return {**listed, "shutdown_date": model.shutdown_date}
-
-
-def _digest(call: Call) -> bytes:
-    return hashlib.blake2b(f"{call.method} {call.path} ".encode() + call.body, digest_size=16).digest()
 
 
 def _root(call: Call) -> str:

@@ -188,6 +188,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     journal: str | None = None  # file of everything that was asked and charged; None: in a temporary folder
 
 
+DEFAULT = Settings()
+
+
 def check(settings: Settings) -> None:
     """Raise UsageError for values that cannot all be true."""
     if settings.speed <= 0:
@@ -205,9 +208,9 @@ def check(settings: Settings) -> None:
             )
 
 
-def fault_rates(given: str) -> dict[str, float]:
-    """The rates in `name=rate,name=rate`. Raises UsageError for a name that is no fault."""
-    rates = {}
+def parse_faults(given: str, *, retry_after: float = 1.0) -> Faults:
+    """Faults from `name=rate,name=rate`. Raises UsageError for a name that is no fault."""
+    rates: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in given.split(","))):
         name, _, rate = part.partition("=")
         if name not in NAMES:
@@ -216,4 +219,4 @@ def fault_rates(given: str) -> dict[str, float]:
             rates[name] = float(rate)
         except ValueError:
             raise UsageError(f"{part!r} should read {name}=RATE, such as {name}=0.05.") from None
-    return rates
+    return msgspec.convert({**rates, "retry_after": retry_after}, Faults)

@@ -19,6 +19,7 @@ class Cut(NamedTuple):
 
 
 def count(text: str) -> int:
+    """The tokens of a text."""
     return cut(text, _NO_CUT).whole
 
 

@@ -30,7 +30,7 @@ class Sent(NamedTuple):
 
 HANG_UP = Sent(0, ending="hang_up")
 SILENCE = Sent(0, ending="silence")
-_HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<h1>502 Bad Gateway</h1>\r\n</body>\r\n</html>\r\n"
+_HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>\r\n"
 
 # name: status, code, type, message. Codes and types as OpenAI documents them; one code may stand under many messages.
 _PROBLEMS: dict[str, tuple[int, str | None, str, str]] = {
@@ -105,6 +105,7 @@ def detail(sent: Sent) -> str:
 
 
 def as_json(value: Any, status: int = 200) -> Sent:
+    """A value as the body of an answer."""
     return Sent(status, _encode(value))
 
 
