@@ -14,11 +14,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-<<<<<<< HEAD
-from phase0.cli import checking, doctoring, making, running
-=======
-from phase0.cli import checking, making, running, simulating
->>>>>>> d4-sim
+from phase0.cli import checking, doctoring, making, running, simulating
 from phase0.errors import Phase0Error
 
 BAD_INPUT, BUG, STOPPED = 2, 3, 130

@@ -14,16 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
-from phase0.errors import UsageError
 from phase0.ledger import transfer
-from phase0.ledger.changes import Change, Fail, Intend, Sent, Settled, Store
-from phase0.ledger.entries import Batch, Bought, Failure, Imported, Spend, units
+from phase0.ledger.changes import Change, Fail, Intend, Sent, Settled, store_of
+from phase0.ledger.entries import Batch, Bought, Failure, Imported, Spend
 from phase0.ledger.reading import By, Reader
 from phase0.ledger.schema import prepare
 from phase0.ledger.writing import Later, Writer
-from phase0.records import digest
 
 __all__ = ["Batch", "Bought", "By", "Failure", "Imported", "Ledger", "Spend"]
 
@@ -70,12 +66,10 @@ class Ledger:
         answer already, which stands.
 
         On an event loop it is that loop's own future, elsewhere one of `concurrent.futures`; asyncio.wrap_future
-        takes both. It fails with DataError or BusyError where the answer could not be kept.
+        takes both. It fails with DataError or BusyError where the answer could not be kept. Raises ValueError for an
+        answer that is none: a key that is not the digest of its request, a cost or tokens that are no amount.
         """
-        if digest(msgspec.Raw(bought.request)) != bought.key:
-            raise UsageError(f"{bought.key} is not the digest of its request: {bought.request[:200]!r}")
-        cost = None if bought.cost is None else units(bought.cost)
-        return self._writer.put(Store(bought, bytes.fromhex(bought.key), cost))
+        return self._writer.put(store_of(bought))
 
     def fail(self, key: str, reason: str, detail: str, run: str) -> Later:
         """Note that a question got no answer. It is forgotten when the question is answered."""
@@ -128,9 +122,7 @@ class Ledger:
         transfer.check(path)
         replies = new = 0
         for part in transfer.read(path):
-            later = [
-                self._later(Store(bought, bytes.fromhex(bought.key), cost, imported=True)) for bought, cost in part
-            ]
+            later = [self._later(store) for store in part]
             replies += len(later)
             new += sum(each.result() for each in later)
         return Imported(replies, new)

@@ -9,9 +9,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from phase0.errors import UsageError
 from phase0.ledger import blocks
-from phase0.ledger.entries import Bought
+from phase0.ledger.entries import Bought, units
+from phase0.records import digest
 
 
 class Store(NamedTuple):
@@ -21,6 +24,20 @@ class Store(NamedTuple):
     key: bytes
     cost: int | None
     imported: bool = False
+
+
+def store_of(bought: Bought, *, imported: bool = False) -> Store:
+    """An answer as the file has it. Raises ValueError for what it cannot hold, before it waits among others."""
+    if digest(msgspec.Raw(bought.request)) != bought.key:
+        raise ValueError(f"its key {bought.key!r} is not the digest of its request, {bought.request[:200]!r}")
+    f"{bought.model}{bought.server}{bought.reason}{bought.run}".encode()  # half a surrogate pair is no text
+    for name in ("tokens_in", "tokens_out"):
+        count = getattr(bought, name)
+        if count is not None and not 0 <= count < 2**63:
+            raise ValueError(f"its {name} is {count}, not a number of tokens")
+    if bought.cost is not None and not (bought.cost.is_finite() and bought.cost >= 0):
+        raise ValueError(f"its cost is {bought.cost}, not a sum of dollars")
+    return Store(bought, bytes.fromhex(bought.key), None if bought.cost is None else units(bought.cost), imported)
 
 
 class Fail(NamedTuple):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 _PER_DOLLAR = 10**12
+_MOST = _PER_DOLLAR * 1_000_000  # a million dollars: nine times as much is all that SQLite can add up
 
 
 class Bought(NamedTuple):
@@ -72,11 +73,13 @@ class Imported(NamedTuple):
 
 
 def units(cost: Decimal) -> int:
-    """Dollars as whole units. Raises ValueError for what is no whole number of them."""
+    """Dollars as whole units. Raises ValueError for what is no whole number of them, or is no price of an answer."""
     numerator, denominator = cost.as_integer_ratio()
     whole, rest = divmod(numerator * _PER_DOLLAR, denominator)
     if rest:
         raise ValueError(f"{cost} dollars are no whole number of 10**-12 dollars; give prices with at most 6 decimals")
+    if whole >= _MOST:
+        raise ValueError(f"{cost} dollars for one answer are more than the ledger counts")
     return whole
 
 

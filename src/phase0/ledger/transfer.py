@@ -15,8 +15,9 @@ from phase0.dataset.containers import suffix
 from phase0.dataset.lines import lines
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, UsageError
-from phase0.ledger.entries import Bought, units
-from phase0.records import Request, digest
+from phase0.ledger.changes import Store, store_of
+from phase0.ledger.entries import Bought
+from phase0.records import Request
 
 _AT_ONCE = 1000  # answers to a commit
 
@@ -63,9 +64,9 @@ def check(path: Path) -> None:
         pass
 
 
-def read(path: Path) -> Iterator[list[tuple[Bought, int | None]]]:
-    """The answers of a file in parts, each with its cost in units."""
-    part: list[tuple[Bought, int | None]] = []
+def read(path: Path) -> Iterator[list[Store]]:
+    """The answers of a file in parts."""
+    part: list[Store] = []
     for answer in _lines(path):
         part.append(answer)
         if len(part) == _AT_ONCE:
@@ -86,7 +87,7 @@ def _line(bought: Bought) -> Line:
         return Line(body_base64=raw, **fields)
 
 
-def _lines(path: Path) -> Iterator[tuple[Bought, int | None]]:
+def _lines(path: Path) -> Iterator[Store]:
     for found in lines(Span(path)):
         if isinstance(found, BadRow):
             raise DataError(f"{path}:{found.line}: {found.error}. Nothing was imported.")
@@ -97,15 +98,10 @@ def _lines(path: Path) -> Iterator[tuple[Bought, int | None]]:
             raise DataError(f"{path}:{number}: is not an exported reply ({error}). Nothing was imported.") from None
 
 
-def _answer(line: Line) -> tuple[Bought, int | None]:
-    if digest(line.request) != line.key:
-        raise ValueError(f"its key {line.key!r} is not the digest of its request, {digest(line.request)}")
+def _answer(line: Line) -> Store:
     if (line.body is None) == (line.body_base64 is None):
         raise ValueError("it needs a body or a body_base64, and not both")
     body = line.body_base64 if line.body is None else line.body.encode()
-    cost = None if line.cost is None else Decimal(line.cost)
-    if cost is not None and not (cost.is_finite() and cost >= 0):
-        raise ValueError(f"its cost is {line.cost!r}, not a sum of dollars")
     bought = Bought(
         key=line.key,
         request=_canonical.encode(line.request),
@@ -117,8 +113,8 @@ def _answer(line: Line) -> tuple[Bought, int | None]:
         reason=line.reason,
         tokens_in=line.tokens_in,
         tokens_out=line.tokens_out,
-        cost=cost,
+        cost=None if line.cost is None else Decimal(line.cost),
         run=line.run,
         at=line.at,
     )
-    return bought, None if cost is None else units(cost)
+    return store_of(bought, imported=True)
