@@ -127,7 +127,8 @@ def run(
                                 tokens=_limit(provider, 1), tokens_left=remaining[1])  # fmt: skip
             delay = way() if refused is not None else way() + latency()
             heapq.heappush(
-                events, (now + delay, next(serial), "refused" if refused else "answered", job, ticket, (refused, limits))
+                events,
+                (now + delay, next(serial), "refused" if refused else "answered", job, ticket, (refused, limits)),
             )
         elif what == "answered":
             pace.answered(ticket, now, job.used, told[1])

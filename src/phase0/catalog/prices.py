@@ -52,15 +52,25 @@ class Price(NamedTuple):
     tiers: tuple[Tier, ...] = ()  # by `above`, lowest first
 
 
+def rates(price: Price, tokens_in: int) -> Rates:
+    """What holds for a request with a prompt of so many tokens."""
+    here = Rates(price.input, price.output, price.batch_input, price.batch_output)
+    for tier in price.tiers:
+        if tokens_in > tier.above:
+            here = tier.rates
+    return here
+
+
 def cost(price: Price, tokens_in: int, tokens_out: int, *, batch: bool) -> Decimal:
     """What one request costs, in dollars. For one request only: of a sum of prompts the tier would be a wrong one.
 
     Batches without a price of their own cost what the same requests cost online.
     """
-    rates: Price | Rates = price
-    for tier in price.tiers:
-        if tokens_in > tier.above:
-            rates = tier.rates
+    return amount(rates(price, tokens_in), tokens_in, tokens_out, batch=batch)
+
+
+def amount(rates: Rates, tokens_in: int, tokens_out: int, *, batch: bool) -> Decimal:
+    """Dollars for so many tokens at these rates, however many requests they belong to."""
     given, made = rates.input, rates.output
     if batch:
         given = given if rates.batch_input is None else rates.batch_input

@@ -1,27 +1,77 @@
-"""A hard limit on what may be spent: the worst case is set aside before anything is sent."""
+"""A hard limit on what may be spent: the worst case of a request is set aside before it is sent.
+
+So what is spent stays within the limit whatever the answers turn out to cost, as long as none costs more than its worst
+case.
+"""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
+
+_CENT = Decimal("0.01")
 
 
 class Budget:
-    """What may still be spent, in US dollars. `limit` None: no limit, but it is counted all the same."""
+    """What may still be spent, in US dollars. Without a limit everything may, and it is counted all the same."""
 
     def __init__(self, limit: Decimal | None, spent: Decimal = Decimal(0)) -> None:
-        self.limit = limit
-        self.spent = spent
-        self.reserved = Decimal(0)
+        if spent < 0 or (limit is not None and limit < 0):
+            raise ValueError(f"a budget of {limit} with {spent} spent; both are 0 or more")
+        self._limit, self._spent, self._reserved = limit, spent, Decimal(0)
+
+    @property
+    def limit(self) -> Decimal | None:
+        return self._limit
+
+    @property
+    def spent(self) -> Decimal:
+        return self._spent
+
+    @property
+    def reserved(self) -> Decimal:
+        return self._reserved
+
+    def left(self) -> Decimal | None:
+        """What nobody has spent or set aside; None without a limit. Below 0 where answers cost more than reserved."""
+        return None if self._limit is None else self._limit - self._spent - self._reserved
 
     def reserve(self, worst: Decimal) -> bool:
-        if self.limit is not None and self.spent + self.reserved + worst > self.limit:
+        """Set aside what a request may cost at most. False, and nothing changes, where the limit does not hold it."""
+        if worst < 0:
+            raise ValueError(f"a request cannot cost {worst}")
+        if self._limit is not None and self._spent + self._reserved + worst > self._limit:
             return False
-        self.reserved += worst
+        self._reserved += worst
         return True
 
     def settle(self, reserved: Decimal, real: Decimal) -> None:
-        self.reserved -= reserved
-        self.spent += real
+        """Give back what was set aside for a request, and count what it cost."""
+        if real < 0 or not 0 <= reserved <= self._reserved:
+            raise ValueError(f"{reserved} of {self._reserved} set aside, and a cost of {real}: one of them is wrong")
+        self._reserved -= reserved
+        self._spent += real
 
-    def left(self) -> Decimal | None:
-        return None if self.limit is None else self.limit - self.spent - self.reserved
+
+def way_on(budget: Budget, *, worst: Decimal, answers: int, cost: Decimal, waiting: int | None) -> str:
+    """What it takes to go on with a budget that is used up. `answers` came for `cost` so far, `waiting` are missing.
+
+    The new limit is enough if what is missing costs as much as what came, with one worst case on top.
+    """
+    spent, limit = budget.spent, budget.limit or Decimal(0)
+    told = f"{shown(spent)} of the budget of {shown(limit)} are spent, and the next request may cost {shown(worst)}."
+    if waiting is None or not answers:
+        needed = spent + budget.reserved + worst
+        return f"{told} To go on, raise the budget to {shown(_up(needed))} at least."
+    needed = spent + budget.reserved + cost * waiting / answers + worst
+    return f"{told} For the {waiting:,} that are missing, raise it to about {shown(_up(max(needed, limit)))}."
+
+
+def shown(amount: Decimal) -> str:
+    """Dollars for a person: cents, and more digits where cents would say nothing."""
+    if amount and abs(amount) < 1:
+        return f"${amount:.6f}".rstrip("0").rstrip(".") if abs(amount) >= Decimal("0.000001") else f"${amount:.2e}"
+    return f"${amount:,.2f}"
+
+
+def _up(amount: Decimal) -> Decimal:
+    return amount.quantize(_CENT, rounding=ROUND_UP)

@@ -5,23 +5,19 @@ Requests are read a few at a time, so that they may be a stream of millions.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import msgspec
-
 from phase0.errors import ProviderError
 from phase0.gateway.line import Line, input_tokens, largest_reply
 from phase0.gateway.policy import Again
+from phase0.gateway.questions import key_of
 from phase0.gateway.summary import Tally
 from phase0.ledger import Bought, Ledger
 from phase0.records import Reply, Request, canonical
 
 _PART = 256  # requests that are looked up together
-
-_request = msgspec.json.Decoder(Request).decode
 
 
 class Order:
@@ -63,8 +59,12 @@ class Orders:
         """Ask what follows from a reply, if anything does."""
         following = self._again(request, reply) if self._again else None
         if following is not None:
-            self._tally.follow_ups += 1
-            self._add([following])
+            self.ask(following)
+
+    def ask(self, following: Request) -> None:
+        """Ask a question that follows from an answer."""
+        self._tally.follow_ups += 1
+        self._add([following])
 
     def done(self, key: str) -> None:
         """This question is answered, refused or given up."""
@@ -82,7 +82,7 @@ class Orders:
         new: dict[str, tuple[Request, bytes]] = {}
         for request in requests:
             body = canonical(request)
-            key = hashlib.blake2b(body, digest_size=16).hexdigest()
+            key = key_of(body)
             if key in self._open or key in new:
                 self._tally.shared += 1
             else:

@@ -65,3 +65,13 @@ class Tally:
             cost=self.cost,
             lost=self.lost,
         )
+
+
+def joined(first: Summary, second: Summary) -> Summary:
+    """Both together; it ended as the second did."""
+    sums = {
+        name: getattr(first, name) + getattr(second, name)
+        for name in Summary._fields
+        if name not in ("ended", "detail")
+    }
+    return Summary(ended=second.ended, detail=second.detail, **sums)

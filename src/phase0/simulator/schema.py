@@ -9,7 +9,7 @@ from typing import Any
 
 from phase0.simulator.prose import SENTENCES
 
-_DEEPEST = 12  # a schema may contain itself; below this, what may be left out is
+_DEEPEST = 8  # a schema may contain itself; below this, what may be left out is
 
 
 class Drawn:
@@ -121,4 +121,7 @@ def _together(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, A
 
 
 def _plainest(options: list[Any]) -> Any:
-    return next((option for option in options if option.get("type") not in {"object", "array"}), options[0])
+    """An option that holds nothing further, where there is one."""
+    deep = ({"object", "array"}, {"$ref", "allOf", "anyOf", "oneOf"})
+    plain = (option for option in options if option.get("type") not in deep[0] and not deep[1] & set(option))
+    return next(plain, options[0])

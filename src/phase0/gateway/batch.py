@@ -1,0 +1,446 @@
+"""Buy answers in batches: hours later, for less, and never twice.
+
+The intent to send a batch is on the disk before anything is sent, and after a crash the provider is asked for our tag
+before anything is sent again. What a batch left out is sent in another, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from phase0.errors import DataError, Fatal, ProviderError, Refused, Transient, UsageError
+from phase0.gateway.budget import Budget
+from phase0.gateway.collecting import Collected, collect
+from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
+from phase0.gateway.line import Line, Route, dollars, worst_case
+from phase0.gateway.orders import Orders
+from phase0.gateway.policy import Again
+from phase0.gateway.questions import Question, Questions, copy
+from phase0.gateway.summary import Ended, Tally
+from phase0.ledger import Batch, Ledger
+from phase0.progress import SILENT, Progress
+from phase0.providers import ENDED, Batches, BatchState
+from phase0.records import Request, canonical
+from phase0.workspace import hold
+
+ROUNDS = 3  # batches that a question is put into before it is asked online
+GRACE = 30.0  # seconds until a batch that was being created when we died is in the provider's list
+_POLL = (10.0, 120.0)  # seconds between looks: at first, and at most
+_TOO_MANY_TOKENS = frozenset({"token_limit_exceeded"})
+_TOO_MANY_LINES = frozenset({"too_many_tasks"})
+_NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "credit_balance_exhausted"})
+
+
+class Sent(NamedTuple):
+    """A batch that the provider has."""
+
+    batch: Batch
+    round: int
+    tokens: int
+    worst: Decimal
+    kept: Path
+
+
+class Options(NamedTuple):
+    """How batches are bought."""
+
+    folder: Path  # for what is kept while a batch is away
+    run: str = ""
+    size: int | None = None  # requests in a batch, at most; None: what the provider allows
+    wait: bool = True  # until the batches have ended; else return once they are sent
+    deadline: float = math.inf  # seconds; what is not answered by then is left for online
+    rounds: int = ROUNDS
+    grace: float = GRACE
+    poll: tuple[float, float] = _POLL
+    name: Callable[[], str] = lambda: uuid4().hex
+    date: Callable[[], float] = time.time
+    follow_online: bool = False  # what follows from answers is left for online too
+
+
+class _Stopped(Exception):
+    """The run was stopped while it waited for the provider."""
+
+
+class Batched(NamedTuple):
+    """How far batches brought it: the counts, and what is left to be asked online."""
+
+    tally: Tally
+    rest: Questions
+
+
+def batch_route(line: Line) -> tuple[Route, Batches] | None:
+    """The first route that takes batches."""
+    for route in sorted(line.routes, key=lambda route: route.rank):
+        if route.provider.batches is not None:
+            return route, route.provider.batches
+    return None
+
+
+@asynccontextmanager
+async def buying_in_batches(
+    requests: Iterable[Request],
+    line: Line,
+    ledger: Ledger,
+    budget: Budget,
+    options: Options,
+    *,
+    again: Again | None = None,
+    progress: Progress = SILENT,
+    stop: asyncio.Event | None = None,
+) -> AsyncIterator[Batched]:
+    """Ask for everything that the ledger does not have and that no batch is out for.
+
+    Batches of an earlier run are picked up first. What comes back is stored; what batches cannot do is in `rest`, which
+    is there until the block ends. Raises BusyError where another process does this for the same model and server.
+    """
+    found = batch_route(line)
+    if found is None:
+        raise UsageError(f"No endpoint of {line.model} takes batches. --mode online asks one by one.")
+    route, batches = found
+    with locked(options.folder, route, line.model) as folder:
+        options = options._replace(folder=folder)
+        purchase = _Batching(requests, line, route, batches, ledger, budget, options, again, progress, stop)
+        yield await purchase.carry_out()
+
+
+@contextmanager
+def locked(folder: Path, route: Route, model: str) -> Iterator[Path]:
+    """The folder for the batches of one model at one server, kept from every other process."""
+    place = folder / re.sub(r"[^\w.]+", "-", f"{route.name}-{model}")
+    with hold(place, f"buying batches of {model} at {route.name}"):
+        yield place
+
+
+class _Batching:
+    """One call of `buying_in_batches`."""
+
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        line: Line,
+        route: Route,
+        batches: Batches,
+        ledger: Ledger,
+        budget: Budget,
+        options: Options,
+        again: Again | None,
+        progress: Progress,
+        stop: asyncio.Event | None,
+    ) -> None:
+        self._line, self._route, self._batches, self._ledger, self._budget = line, route, batches, ledger, budget
+        self._options, self._again, self._progress = options, again, progress
+        self._stop = stop or asyncio.Event()
+        self._tally = Tally()
+        self._orders = Orders(requests, line, ledger, again, self._tally)
+        self._out: set[str] = set()  # keys that are in a batch
+        self._sent: list[Sent] = []
+        folder, mark = options.folder, options.name()
+        self._rest = Questions(folder / f"rest-{mark}.jsonl")
+        self._again_in: deque[tuple[int, Questions, Stream]] = deque()  # what goes into another batch, by round
+        self._fresh = Stream(self._new)
+        self._cap = float(route.enqueued or math.inf)  # tokens that may wait at the provider
+        self._lines = min(batches.max_requests, options.size or batches.max_requests)
+        self._closed = False  # the provider takes no batches after all
+        self._ending = False
+
+    async def carry_out(self) -> Batched:
+        clock = asyncio.get_running_loop().time
+        self._sweep()
+        self._progress.start(f"batches of {self._line.model}", None, "replies")
+        try:
+            await self._pick_up()
+            await self._look()
+            await self._until_all_ended(clock, clock() + self._options.deadline)
+        except _Stopped:
+            self._end("stopped", "It was stopped; its batches go on, and the same command picks them up.")
+        if self._tally.ended == "done" and self._sent:
+            self._end("submitted", f"{len(self._sent)} batches are out; the same command picks them up.")
+        if not self._ending:
+            self._give_the_rest()
+        self._progress.finish(f"{self._tally.replies:,} replies, {dollars(self._tally.cost)}")
+        return Batched(self._tally, self._rest)
+
+    async def _until_all_ended(self, clock: Callable[[], float], deadline: float) -> None:
+        """Send and look, in turns."""
+        pause = self._options.poll[0]
+        while True:
+            await self._submit_what_fits()
+            if not self._sent or self._ending or not self._options.wait:
+                break
+            self._tell()
+            await self._sleep(min(pause, max(0.0, deadline - clock())))
+            if clock() >= deadline:
+                await self._call_back()
+                deadline = math.inf
+            ended = await self._look()
+            pause = self._options.poll[0] if ended else min(pause * 1.3, self._options.poll[1])
+
+    def _end(self, how: Ended, detail: str) -> None:
+        if not self._ending:
+            self._ending = True
+            self._tally.ended, self._tally.detail = how, detail
+
+    # Batches of before.
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left here: everything but the questions of batches that are out."""
+        kept = {batch.tag for batch in self._ledger.open_batches()}
+        for path in self._options.folder.iterdir():
+            if path.suffix in {".jsonl", ".upload"} and (path.suffix == ".upload" or path.stem not in kept):
+                path.unlink()
+
+    async def _pick_up(self) -> None:
+        """Take over the batches that an earlier run left, and settle those that never reached the provider."""
+        for batch in self._ledger.open_batches():
+            if (batch.server, batch.model) != (self._route.name, self._line.model):
+                continue
+            kept = self._options.folder / f"{batch.tag}.jsonl"
+            if batch.state == "intent":
+                batch_id = await self._found(batch)
+                if batch_id is None:
+                    self._ledger.settled(batch.tag, "never_sent")
+                    kept.unlink(missing_ok=True)
+                    continue
+                self._ledger.sent(batch.tag, batch_id)
+                batch = batch._replace(batch_id=batch_id, state="sent")
+            if not kept.exists():
+                raise DataError(f"{kept} is missing: it holds the questions of a batch that is out. Put it back.")
+            self._sent.append(self._taken_over(batch, kept))
+            self._out.update(batch.keys)
+            self._tally.asked += len(batch.keys)
+
+    async def _found(self, batch: Batch) -> str | None:
+        """The batch with our tag, once it is sure that it can be seen."""
+        await self._sleep(max(0.0, batch.at + self._options.grace - self._options.date()))
+        return await self._insist(lambda: self._batches.find(batch.tag))
+
+    def _taken_over(self, batch: Batch, kept: Path) -> Sent:
+        tokens, worst = 0, Decimal(0)
+        for candidate in counted(Questions(kept), self._line, self._route):
+            tokens += candidate.tokens
+            worst += candidate.worst
+        if not self._budget.reserve(worst):  # it was allowed when it was sent
+            worst = Decimal(0)
+        match = re.search(r"-r(\d+)$", batch.tag)
+        return Sent(batch, int(match[1]) if match else 0, tokens, worst, kept)
+
+    # Sending.
+
+    def _new(self) -> Candidate | None:
+        """The next question that no batch had yet; None while there is none."""
+        orders = self._orders
+        while orders.waiting or not orders.exhausted:
+            if not orders.waiting:
+                orders.fill()
+                continue
+            order = orders.waiting.popleft()
+            if order.key not in self._out:
+                worst = worst_case(self._route.price, order.tokens_in, order.largest, batch=True)
+                return Candidate(Question(order.key, order.body), order.tokens_in, worst)
+            self._tally.shared += 1
+        return None
+
+    async def _submit_what_fits(self) -> None:
+        """Send batches while there are questions, room at the provider, and money."""
+        while not (self._closed or self._ending or self._stop.is_set()):
+            waiting = sum(sent.tokens for sent in self._sent)
+            room = self._cap - waiting
+            if waiting and room < self._cap / 2:  # many small batches are no quicker than a few large ones
+                return
+            bounds = Bounds(self._lines, self._batches.max_bytes, room, alone=not waiting)
+            round_, source, stream = self._again_in[0] if self._again_in else (0, None, self._fresh)
+            tag = f"phase0-{self._options.name()}-r{round_}"
+            draft, poor = draw_up(tag, stream, bounds, batches=self._batches, budget=self._budget,
+                                  folder=self._options.folder, rest=self._rest)  # fmt: skip
+            if draft is not None:
+                await self._send(draft, round_)
+            elif poor and not self._sent:
+                self._end("budget", f"The budget has {dollars(self._budget.left() or Decimal(0))} left.")
+            elif source is not None and not poor and bounds.alone:
+                source.remove()
+                self._again_in.popleft()
+                continue
+            if draft is None or poor:
+                return
+
+    async def _send(self, draft: Draft, round_: int) -> None:
+        """Intent, submission, and the provider's id: each on the disk before the next."""
+        self._ledger.intend(draft.tag, self._route.name, self._line.model, draft.keys)
+        self._tally.sent += len(draft.keys)
+        batch = Batch(draft.tag, self._route.name, self._line.model, draft.keys, "sent", None, None, 0.0)
+        sent = Sent(batch, round_, draft.tokens, draft.worst, draft.kept)
+        try:
+            batch_id = await self._submitted(draft)
+        except (Refused, Fatal) as error:
+            self._ledger.settled(draft.tag, "refused")
+            self._budget.settle(draft.worst, Decimal(0))
+            self._leave(sent, set(draft.keys))
+            if isinstance(error, Fatal):
+                self._end("fatal", str(error))
+            else:
+                self._closed = True
+                self._progress.warn(f"no batches of {self._line.model}: {error}")
+        else:
+            self._ledger.sent(draft.tag, batch_id)
+            self._out.update(draft.keys)
+            self._sent.append(sent._replace(batch=batch._replace(batch_id=batch_id)))
+        finally:
+            draft.upload.unlink(missing_ok=True)
+
+    async def _submitted(self, draft: Draft) -> str:
+        """The provider's id. Where an answer was lost the batch may be there all the same: it is looked for first."""
+        pause = self._options.poll[0]
+        while True:
+            try:
+                return await self._batches.submit(draft.upload, draft.tag)
+            except Transient as error:
+                unclear = error.reason not in ("unreachable", "rate_limit")
+                self._progress.state(f"sends a batch again: {error}")
+                await self._sleep(max(error.retry_after or 0.0, self._options.grace if unclear else pause))
+                pause = min(pause * 2, self._options.poll[1])
+                found = await self._insist(lambda: self._batches.find(draft.tag)) if unclear else None
+                if found is not None:
+                    return found
+
+    async def _insist(self, ask: Callable[[], Awaitable[str | None]]) -> str | None:
+        """An answer of the provider's about batches, however often it takes."""
+        pause = self._options.poll[0]
+        while True:
+            try:
+                return await ask()
+            except Transient as error:
+                await self._sleep(max(error.retry_after or 0.0, pause))
+                pause = min(pause * 2, self._options.poll[1])
+
+    # Coming back.
+
+    async def _look(self) -> bool:
+        """Ask how every batch stands and take in those that have ended; whether there were any."""
+        before = len(self._sent)
+        for sent in list(self._sent):
+            try:
+                state = await self._batches.state(sent.batch.batch_id or "")
+                if state.status in ENDED:
+                    await self._take_in(sent, state)
+            except Transient as error:
+                self._progress.state(f"looks again later: {error}")
+                continue
+            except Refused as error:  # there is no such batch
+                self._progress.warn(f"{self._route.name} does not know batch {sent.batch.batch_id}: {error}")
+                self._settle(sent, "lost", Collected(sent.batch.keys))
+            except Fatal as error:
+                self._end("fatal", str(error))
+                return True
+        return len(self._sent) < before
+
+    async def _take_in(self, sent: Sent, state: BatchState) -> None:
+        got = await collect(
+            sent.batch,
+            state,
+            route=self._route,
+            line=self._line,
+            batches=self._batches,
+            ledger=self._ledger,
+            questions=sent.kept,
+            again=self._again,
+            run=self._options.run,
+            date=self._options.date,
+        )
+        codes = {code for code, _ in state.errors}
+        if state.status == "failed":
+            self._shrink(sent, codes, state)
+        elif state.status == "completed":
+            self._cap = min(self._cap * 1.25, self._route.enqueued or math.inf)
+        if told := got.told():
+            self._progress.warn(f"batch {state.id}: {told}")
+        over_limit = bool(codes & (_TOO_MANY_TOKENS | _TOO_MANY_LINES)) and len(sent.batch.keys) > 1
+        self._settle(sent._replace(round=sent.round - 1) if over_limit else sent, state.status, got)
+        if got.fatal is not None or codes & _NO_CREDIT:
+            self._end("fatal", str(got.fatal or "; ".join(message for _, message in state.errors)))
+
+    def _shrink(self, sent: Sent, codes: set[str], state: BatchState) -> None:
+        """A batch was refused as a whole: the next ones are smaller, where that was why."""
+        others = sum(other.tokens for other in self._sent if other is not sent)
+        if codes & _TOO_MANY_TOKENS:
+            self._cap = others + max(1, sent.tokens // 2)
+        elif codes & _TOO_MANY_LINES:
+            self._lines = max(1, len(sent.batch.keys) // 2)
+        told = "; ".join(f"{code}: {message}" for code, message in state.errors) or "no reason given"
+        self._progress.warn(f"batch {state.id} failed: {told}")
+
+    def _settle(self, sent: Sent, status: str, got: Collected) -> None:
+        """Everything of this batch is stored: book it, and see what it left out."""
+        self._budget.settle(sent.worst, got.cost + got.lost)
+        tally = self._tally
+        tally.replies += got.replies
+        tally.refused += got.refused
+        tally.tokens_in += got.tokens_in
+        tally.tokens_out += got.tokens_out
+        tally.cost += got.cost
+        tally.lost += got.lost
+        tally.retried += len(got.missing)
+        self._progress.advance(got.replies + got.refused)
+        self._leave(sent, got.missing)
+        for request in got.following:
+            if self._options.follow_online:
+                self._rest.append(canonical(request))
+            else:
+                self._orders.ask(request)
+        self._ledger.settled(sent.batch.tag, status)
+        self._sent = [other for other in self._sent if other.batch.tag != sent.batch.tag]
+        sent.kept.unlink(missing_ok=True)
+
+    def _leave(self, sent: Sent, missing: set[str]) -> None:
+        """Have what is missing asked again: in another batch, or online when it was in enough of them."""
+        if not missing:
+            return
+        self._out -= missing
+        if sent.round + 1 >= self._options.rounds or self._closed:
+            self._tally.asked -= copy(sent.kept, missing, self._rest)  # who asks them counts them
+            return
+        questions = Questions(self._options.folder / f"again-{self._options.name()}.jsonl")
+        copy(sent.kept, missing, questions)
+        self._again_in.append((sent.round + 1, questions, stream_of(questions, self._line, self._route)))
+
+    async def _call_back(self) -> None:
+        """The deadline has come: cancel what is out, and send nothing more."""
+        self._closed = True
+        self._progress.warn("the deadline for batches has come; they are cancelled")
+        for sent in self._sent:
+            batch_id = sent.batch.batch_id or ""
+            try:
+                await self._batches.cancel(batch_id)
+            except ProviderError as error:  # it may have ended a moment ago; `_look` will see
+                self._progress.state(f"{batch_id} cannot be cancelled: {error}")
+
+    def _give_the_rest(self) -> None:
+        """What no batch took any more is for online."""
+        streams = [stream for _, _, stream in self._again_in] + [self._fresh]
+        for stream in streams:
+            while candidate := stream.next():
+                self._rest.append(candidate.question.body)
+                self._tally.asked -= 1
+        self._rest.close()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait. Raises _Stopped as soon as the run is."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+        raise _Stopped
+
+    def _tell(self) -> None:
+        out = sum(len(sent.batch.keys) for sent in self._sent)
+        self._progress.state(f"{dollars(self._tally.cost)}, {out:,} questions in {len(self._sent)} batches")

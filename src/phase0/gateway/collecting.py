@@ -1,0 +1,169 @@
+"""Read what came of a batch: both files, in any order, joined by custom_id alone, every answer stored before it counts.
+
+What a batch did not answer is found by what is missing, never by what its provider counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from phase0.catalog.prices import cost
+from phase0.errors import Fatal, ProviderError, Refused, Transient
+from phase0.gateway.line import Line, Route, input_tokens, largest_reply, worst_case
+from phase0.gateway.policy import Again
+from phase0.gateway.questions import Index, Question
+from phase0.ledger import Batch, Bought, Ledger
+from phase0.providers import BatchLine, Batches, BatchState
+from phase0.records import Request
+
+_AT_ONCE = 1000  # replies on their way to the disk
+
+
+class Collected:
+    """What came of one batch."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.missing = set(keys)  # no answer yet
+        self.replies = self.refused = self.unknown = self.duplicates = self.unreadable = 0
+        self.tokens_in = self.tokens_out = 0
+        self.cost = self.lost = Decimal(0)
+        self.following: list[Request] = []  # questions that follow from its answers
+        self.fatal: Fatal | None = None
+
+    def told(self) -> str:
+        """What a person should know of lines that were not as they should be."""
+        odd = {
+            "with an unknown id": self.unknown,
+            "that came twice": self.duplicates,
+            "that cannot be read": self.unreadable,
+        }
+        return ", ".join(f"{count:,} lines {what}" for what, count in odd.items() if count)
+
+
+async def collect(
+    batch: Batch,
+    state: BatchState,
+    *,
+    route: Route,
+    line: Line,
+    batches: Batches,
+    ledger: Ledger,
+    questions: Path,
+    again: Again | None,
+    run: str,
+    date: Callable[[], float],
+) -> Collected:
+    """Store all answers of a batch that has ended. Raises Transient where the download broke off: it may be called
+    again, and the ledger keeps what it has."""
+    got = Collected(batch.keys)
+    index = Index(questions)
+    stored: list[asyncio.Future[bool]] = []
+    try:
+        async for each in batches.lines(state):
+            question = _asked(each, index, got)
+            bought = question and _read(question, each, got, route, line, again, run, date)
+            if bought:
+                stored.append(asyncio.wrap_future(ledger.store(bought)))
+            if len(stored) >= _AT_ONCE:
+                await _durable(stored)
+        await _durable(stored)
+    finally:
+        index.close()
+    return got
+
+
+async def _durable(stored: list[asyncio.Future[bool]]) -> None:
+    for each in stored:
+        await each
+    stored.clear()
+
+
+def _asked(each: BatchLine, index: Index, got: Collected) -> Question | None:
+    """The question that a line answers, where it is one of this batch that has no answer yet."""
+    if each.custom_id is None:
+        got.unreadable += 1
+    elif each.custom_id not in index:
+        got.unknown += 1
+    elif each.custom_id not in got.missing:
+        got.duplicates += 1
+    else:
+        return index[each.custom_id]
+    return None
+
+
+def _read(
+    question: Question,
+    each: BatchLine,
+    got: Collected,
+    route: Route,
+    line: Line,
+    again: Again | None,
+    run: str,
+    date: Callable[[], float],
+) -> Bought | None:
+    """The answer in a line; None where there is none, and the question stays missing."""
+    request = question.request
+    failure, raw = each.failure, each.raw
+    tokens_in = tokens_out = None
+    price: Decimal | None = Decimal(0)
+    if failure is None:
+        try:
+            reply = route.provider.read(raw or b"")
+        except ProviderError as error:
+            failure = error
+            if isinstance(error, Transient):  # it was answered, and billed, but cannot be read
+                got.lost += _worst(request, route, line)
+        else:
+            got.replies += 1
+            tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
+            price = _price(request, tokens_in, tokens_out, route, line, got)
+            following = again(request, reply) if again else None
+            if following is not None:
+                got.following.append(following)
+    if isinstance(failure, Fatal):
+        got.fatal = got.fatal or failure
+    if isinstance(failure, Refused):
+        got.refused += 1
+        raw = msgspec.json.encode({"refused": failure.reason, "message": str(failure)})
+    elif failure is not None:
+        return None
+    got.missing.discard(question.key)
+    return Bought(
+        key=question.key,
+        request=question.body,
+        model=request.model,
+        server=route.name,
+        mode="batch",
+        raw=raw or b"",
+        status="refused" if failure else "reply",
+        reason=failure.reason if isinstance(failure, Refused) else None,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost=price,
+        run=run,
+        at=date(),
+    )
+
+
+def _price(
+    request: Request, tokens_in: int | None, tokens_out: int | None, route: Route, line: Line, got: Collected
+) -> Decimal | None:
+    """What an answer cost, counted; None where its usage is not known, and then its worst case is counted."""
+    if tokens_in is None or tokens_out is None:
+        got.cost += _worst(request, route, line)
+        return None
+    price = cost(route.price, tokens_in, tokens_out, batch=True)
+    got.cost += price
+    got.tokens_in += tokens_in
+    got.tokens_out += tokens_out
+    return price
+
+
+def _worst(request: Request, route: Route, line: Line) -> Decimal:
+    (tokens_in,) = (line.tokens_of or input_tokens)([request])
+    return worst_case(route.price, tokens_in, largest_reply(request, line.max_output), batch=True)

@@ -1,0 +1,396 @@
+"""Buying in batches: whatever becomes of a batch, no question is lost and none is bought twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from fakes import FREE, PRICE, FakeBatches, FakeLedger, FakeProvider, body, line, question, questions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual import run
+
+from phase0.errors import Fatal, Refused, Transient, UsageError
+from phase0.gateway.batch import Options
+from phase0.gateway.budget import Budget
+from phase0.gateway.line import Line
+from phase0.gateway.modes import in_batches, purchase
+from phase0.gateway.policy import follow_up
+from phase0.gateway.summary import Summary
+from phase0.providers import BatchLine
+from phase0.records import Request
+
+
+class Case:
+    """A provider with batches, a ledger, and a folder."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.provider = FakeProvider()
+        self.batches = FakeBatches(self.provider, **options)
+        self.provider.batches = self.batches
+        self.ledger = FakeLedger()
+        self.folder = folder
+        self.number = 0
+
+    def options(self, **changes: Any) -> Options:
+        def name() -> str:
+            self.number += 1
+            return f"n{self.number}"
+
+        given: dict[str, Any] = {"folder": self.folder, "name": name, "date": lambda: 1e6} | changes
+        return Options(**given)
+
+    async def work(self, requests: Any, where: Line | None = None, **changes: Any) -> Summary:
+        extra = {key: changes.pop(key) for key in ("again", "stop", "budget", "mode") if key in changes}
+        return await purchase(
+            requests,
+            where or line(self.provider),
+            self.ledger,  # type: ignore[arg-type]
+            extra.pop("budget", Budget(None)),
+            mode=extra.pop("mode", "batch"),
+            batches=self.options(**changes),
+            **extra,
+        )
+
+    def buy(self, requests: Any, where: Line | None = None, **changes: Any) -> Summary:
+        summary = run(self.work(requests, where, **changes))
+        assert summary.asked == sum(summary[place] for place in (3, 4, 5, 6, 7, 8)), summary
+        assert not list(self.folder.rglob("*.upload"))
+        return summary
+
+    def all_answered(self, requests: list[Request]) -> bool:
+        return set(self.ledger.bought) == {request.key for request in requests}
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+def test_a_batch_answers_everything_at_the_price_of_batches(case: Case) -> None:
+    summary = case.buy(questions(1000))
+    assert (summary.ended, summary.replies, len(case.batches.made)) == ("done", 1000, 1)
+    assert summary.cost == 1000 * (5 * Decimal("0.5") + 10 * Decimal(1)) / 1_000_000
+    assert case.all_answered(questions(1000))
+    assert {bought.mode for bought in case.ledger.bought.values()} == {"batch"}
+    assert not case.ledger.open_batches()
+    assert not case.provider.came
+    assert not list(case.folder.rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "batches"), [({"size": 100}, 10), ({"size": 999}, 2), ({"size": 10**6}, 4), ({}, 4)]
+)
+def test_batches_hold_no_more_requests_than_the_provider_and_the_caller_allow(
+    tmp_path: Path, changes: dict[str, int], batches: int
+) -> None:
+    case = Case(tmp_path, max_requests=250 if batches == 4 else 50_000)
+    case.buy(questions(1000), **changes)
+    assert len(case.batches.made) == batches
+
+
+def test_batches_hold_no_more_bytes_than_the_provider_allows(case: Case) -> None:
+    case.batches.max_bytes = 5000
+    case.buy(questions(200))
+    for _, _, asked in case.batches.made:
+        assert sum(len(case.batches.line(key, request)) for key, request in asked.items()) <= 5000
+    assert case.all_answered(questions(200))
+
+
+def test_a_question_that_fits_into_no_batch_is_asked_online(case: Case) -> None:
+    long = Request(model="m", messages=(("user", "x" * 6000),), params={"max_tokens": 100})
+    case.batches.max_bytes = 5000
+    summary = case.buy([*questions(10), long, *questions(20)])
+    assert (summary.replies, len(case.provider.came)) == (21, 1)
+
+
+def test_no_more_tokens_wait_than_the_limit_allows(case: Case) -> None:
+    case.batches.enqueued = 1000
+    case.buy(questions(1000), line(case.provider, enqueued=1000))
+    assert not case.batches.errors
+    assert len(case.batches.made) == 5
+    assert case.all_answered(questions(1000))
+
+
+def test_a_batch_over_an_unknown_limit_is_halved_until_it_fits(case: Case) -> None:
+    case.batches.enqueued = 700
+    summary = case.buy(questions(1000))
+    sizes = [len(asked) for _, _, asked in case.batches.made]
+    assert sizes[:4] == [1000, 500, 250, 125]
+    assert case.all_answered(questions(1000))
+    assert summary.replies == 1000
+    assert not case.provider.came
+
+
+def test_a_question_that_no_limit_lets_through_is_asked_online(case: Case) -> None:
+    case.batches.enqueued = 3
+    summary = case.buy(questions(3))
+    assert (summary.replies, len(case.provider.came)) == (3, 3)
+
+
+@pytest.mark.parametrize("end", ["expired", "cancelled"])
+def test_what_a_batch_left_out_goes_into_another(case: Case, end: str) -> None:
+    case.batches.ends[0] = end
+    case.buy(questions(100))
+    assert [len(asked) for _, _, asked in case.batches.made] == [100, 50]
+    assert case.all_answered(questions(100))
+    assert not case.ledger.again
+
+
+def test_after_so_many_rounds_the_rest_is_asked_online(case: Case) -> None:
+    case.batches.ends = dict.fromkeys(range(10), "expired")
+    summary = case.buy(questions(80), rounds=3)
+    assert [len(asked) for _, _, asked in case.batches.made] == [80, 40, 20]
+    assert (len(case.provider.came), summary.replies) == (10, 80)
+    assert case.all_answered(questions(80))
+
+
+def test_a_completed_batch_may_have_no_answer_at_all(case: Case) -> None:
+    case.batches.spoil = lambda number, lines: [
+        each._replace(raw=None, failure=Transient("500", reason="server")) if number == 0 else each for each in lines
+    ]
+    case.buy(questions(30))
+    assert [len(asked) for _, _, asked in case.batches.made] == [30, 30]
+    assert case.all_answered(questions(30))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32), st.integers(1, 60))
+def test_lines_are_joined_by_their_ids_alone(tmp_path_factory: Any, seed: int, count: int) -> None:
+    random = Random(seed)
+    case = Case(tmp_path_factory.mktemp("batches"))
+    case.provider.script = lambda request, times: body(request.messages[0][1])
+
+    def spoil(number: int, lines: list[BatchLine]) -> list[BatchLine]:
+        spoilt: list[BatchLine] = []
+        for each in lines:
+            match random.choice(["well"] * 4 + ["missing", "twice", "strange", "malformed", "nobody's"]):
+                case "missing":
+                    continue
+                case "twice":
+                    spoilt += [each, each._replace(raw=body("another"))]
+                case "strange":
+                    spoilt.append(each._replace(custom_id="f" * 32))
+                case "malformed":
+                    spoilt.append(each._replace(raw=b"{"))
+                case "nobody's":
+                    spoilt.append(BatchLine(None, None, Transient("?", reason="malformed")))
+                case _:
+                    spoilt.append(each)
+        random.shuffle(spoilt)
+        return spoilt
+
+    case.batches.spoil = spoil
+    summary = case.buy(questions(count))
+    assert case.all_answered(questions(count))
+    assert summary.replies == count
+    for request in questions(count):
+        assert case.ledger.bought[request.key].raw in (body(request.messages[0][1]), body("another"))
+
+
+def test_a_refusal_in_a_batch_is_final(case: Case) -> None:
+    case.provider.script = lambda request, times: Refused("no", reason="content_filter")
+    summary = case.buy(questions(5))
+    assert (summary.refused, len(case.batches.made)) == (5, 1)
+    assert {bought.status for bought in case.ledger.bought.values()} == {"refused"}
+
+
+def test_a_fatal_failure_of_a_batch_ends_the_run(case: Case) -> None:
+    case.batches.ends[0] = "failed"
+    case.batches.errors[0] = (("insufficient_quota", "no credit"),)
+    summary = case.buy(questions(5))
+    assert (summary.ended, summary.detail, summary.left) == ("fatal", "no credit", 5)
+    assert not case.ledger.open_batches()
+
+
+def test_a_server_that_refuses_batches_is_asked_online(case: Case) -> None:
+    def refuse(number: int) -> None:
+        raise Refused("this model takes no batches", reason="bad_request")
+
+    case.batches.on_submit = refuse
+    summary = case.buy(questions(300))
+    assert (summary.ended, summary.replies, len(case.provider.came)) == ("done", 300, 300)
+
+
+def test_a_bad_key_ends_the_run_and_leaves_no_batch_open(case: Case) -> None:
+    def refuse(number: int) -> None:
+        raise Fatal("bad key", reason="bad_key")
+
+    case.batches.on_submit = refuse
+    assert case.buy(questions(3)).ended == "fatal"
+    assert not case.ledger.open_batches()
+
+
+def test_a_batch_whose_answer_was_lost_is_looked_for_before_it_is_sent_again(case: Case) -> None:
+    def lose(number: int) -> None:
+        if number == 1:
+            raise Transient("broke", reason="connection")
+
+    case.batches.after_submit = lose
+    case.buy(questions(10))
+    assert (len(case.batches.made), case.batches.submits) == (1, 1)
+    case.batches.after_submit = lambda number: None
+
+
+def test_a_batch_that_never_arrived_is_sent_again_under_its_tag(case: Case) -> None:
+    def fail(number: int) -> None:
+        if number < 3:
+            raise Transient("503", reason="overload")
+
+    case.batches.on_submit = fail
+    case.buy(questions(10))
+    assert (len(case.batches.made), case.batches.submits) == (1, 3)
+    assert len(case.ledger.batches) == 1
+
+
+# Runs that end and go on.
+
+
+def test_without_waiting_it_returns_once_the_batches_are_sent_and_the_next_call_picks_them_up(case: Case) -> None:
+    async def work() -> tuple[Summary, Summary]:
+        first = await case.work(questions(100), size=30, wait=False)
+        await asyncio.sleep(1000)
+        return first, await case.work(questions(100), size=30, wait=False)
+
+    first, second = run(work())
+    assert (first.ended, first.left, first.replies) == ("submitted", 100, 0)
+    assert "4 batches" in first.detail
+    assert len(case.batches.made) == 4
+    assert (second.ended, second.replies, second.shared) == ("done", 100, 100)
+    assert case.all_answered(questions(100))
+
+
+def test_stopping_leaves_batches_out_for_the_next_call(case: Case) -> None:
+    async def work() -> tuple[Summary, Summary]:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(30, stop.set)
+        return await case.work(questions(50), stop=stop), await case.work(questions(50))
+
+    first, second = run(work())
+    assert (first.ended, first.left) == ("stopped", 50)
+    assert second.replies == 50
+    assert len(case.batches.made) == 1
+
+
+def test_at_the_deadline_batches_are_cancelled_and_the_rest_is_asked_online(case: Case) -> None:
+    case.batches.seconds = 1e9
+    summary = case.buy(questions(60), deadline=3600.0)
+    assert (summary.ended, summary.replies, len(case.batches.cancelled)) == ("done", 60, 1)
+    assert len(case.provider.came) == 30
+    assert case.all_answered(questions(60))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nobody catches it."""
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32))
+def test_killed_at_any_step_no_batch_is_bought_twice(tmp_path_factory: Any, seed: int) -> None:
+    """Every call on the ledger and on the provider may be the last of its process, before or after its effect."""
+    random = Random(seed)
+    case = Case(tmp_path_factory.mktemp("batches"), max_requests=40)
+    case.batches.ends = {number: random.choice(["completed", "expired"]) for number in range(4)}
+    mortal = Mortal(random)
+    for name in ("intend", "sent", "settled", "store"):
+        setattr(case.ledger, name, mortal(getattr(case.ledger, name)))
+    for name in ("on_submit", "after_submit"):
+        setattr(case.batches, name, mortal(getattr(case.batches, name)))
+
+    async def lives() -> int:
+        for life in range(200):
+            mortal.chance = 0.05 if life < 100 else 0.0
+            try:
+                await case.work(questions(100))
+            except Killed:
+                continue
+            except BaseExceptionGroup:
+                continue
+            return life
+        raise AssertionError("it does not end")
+
+    kills = run(lives())
+    assert case.all_answered(questions(100))
+    asked = [key for _, _, asked in case.batches.made for key in asked]
+    answered_by = {number: set(asked) for number, (_, _, asked) in enumerate(case.batches.made)}
+    tags = [tag for tag, _, _ in case.batches.made]
+    assert len(tags) == len(set(tags))
+    # A question is in a second batch only where the first left it out: half of an expired one.
+    for number, (_, _, first) in enumerate(case.batches.made):
+        kept = list(first) if case.batches.ends.get(number, "completed") == "completed" else list(first)[: len(first) // 2]
+        for later in range(number + 1, len(case.batches.made)):
+            assert not answered_by[later] & set(kept), f"bought twice after {kills} kills, seed {seed}"
+    assert len(asked) >= 100
+
+
+class Mortal:
+    """Wraps calls so that the process may die right before or right after them."""
+
+    def __init__(self, random: Random) -> None:
+        self.random, self.chance = random, 0.0
+
+    def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def dies(*arguments: Any) -> Any:
+            if self.random.random() < self.chance:
+                raise Killed
+            result = call(*arguments)
+            if self.random.random() < self.chance:
+                raise Killed
+            return result
+
+        return dies
+
+
+# Modes, money, follow-ups.
+
+
+def test_a_batch_stays_within_the_budget(case: Case) -> None:
+    worst = Decimal(7) / 2 + 100  # 5 tokens in and a quarter more at half a dollar, 100 out at a dollar
+    budget = Budget(worst * 10 / 1_000_000)
+    summary = case.buy(questions(100), budget=budget)
+    assert summary.ended == "budget"
+    first = len(case.batches.made[0][2])
+    assert first == 10
+    assert summary.replies == 75  # 12.5 each, until the worst case of the next does not fit
+    assert budget.left() is not None
+    assert 0 <= (budget.left() or 0) < worst / 1_000_000
+
+
+def test_what_follows_goes_into_a_batch_or_online_as_the_mode_says(tmp_path: Path) -> None:
+    for mode, online, batches in (("batch", 0, 2), ("auto", 20, 1)):
+        case = Case(tmp_path / mode)
+        case.provider.script = lambda request, times: body(finish="length")
+        summary = case.buy(questions(20), again=follow_up(400), mode=mode)
+        assert (summary.replies, len(case.provider.came), len(case.batches.made)) == (40, online, batches)
+        assert question(3, max_tokens=400).key in case.ledger.bought
+
+
+def test_auto_takes_batches_only_where_they_cost_less(case: Case) -> None:
+    same = PRICE._replace(batch_input=PRICE.input, batch_output=PRICE.output)
+    assert in_batches(line(case.provider), "auto")
+    assert not in_batches(line(case.provider, price=same), "auto")
+    assert not in_batches(line(case.provider, price=FREE), "auto")
+    assert not in_batches(line(FakeProvider()), "auto")
+    assert in_batches(line(FakeProvider()), "batch")
+    with pytest.raises(UsageError, match="takes batches"):
+        case.buy(questions(1), line(FakeProvider()))
+
+
+def test_a_stream_of_many_is_not_held_in_memory(case: Case) -> None:
+    case.batches.max_requests = 500
+    case.batches.enqueued = None
+    read = 0
+
+    def stream() -> Iterator[Request]:
+        nonlocal read
+        for number in range(4000):
+            read += 1
+            assert read <= sum(len(asked) for _, _, asked in case.batches.made) + 1100
+            yield question(number)
+
+    assert case.buy(stream(), line(case.provider, enqueued=5000)).replies == 4000
