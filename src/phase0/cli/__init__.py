@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import checking, doctoring, making, running, simulating
+from phase0.cli import checking, doctoring, estimating, making, running, simulating
 from phase0.errors import Phase0Error, Unfinished
 
 BAD_INPUT, BUG, UNFINISHED, STOPPED = 2, 3, 4, 130
@@ -40,6 +40,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     checking.verify,
     checking.report,
     doctoring.doctor,
+    estimating.estimate,
     running.run,
     running.status,
     running.explain,

@@ -49,6 +49,7 @@ class Ask(NamedTuple):
     share: Decimal  # percent of the rows
     price: Price
     system: str = ""  # text that goes with every question
+    fixed: int = 0  # further tokens that go with every question
     draws: int = 1  # questions to a row
     sees_answer: bool = False  # whether the question holds the teacher's answer, as a judge's does
     tokens_out: int | None = None  # of an answer; None: as long as teachers' usually are
@@ -184,7 +185,7 @@ def duration(minutes: float) -> str:
 def _part(measured: Measured, ask: Ask, usual: int) -> Part:
     requests = round(Fraction(measured.rows) * Fraction(ask.share) / 100) * ask.draws
     mean = Fraction(measured.prompts, measured.rows) if measured.rows else Fraction(0)
-    fixed = _FRAME + (_tokens([Row(ask.system)])[0] + _MESSAGE if ask.system else 0)
+    fixed = _FRAME + ask.fixed + (_tokens([Row(ask.system)])[0] + _MESSAGE if ask.system else 0)
     each = mean + fixed + (usual if ask.sees_answer else 0)
     tokens_in = math.ceil(each * requests)
     tokens_out = requests * (usual if ask.tokens_out is None else ask.tokens_out)

@@ -27,6 +27,7 @@ class Route(NamedTuple):
     requests: int | None = None  # per minute; None: nobody knows before the first answer
     tokens: int | None = None  # per minute
     most: int = 512  # in flight
+    batch: bool = True  # whether the model is taken in batches there, if the server takes any
     enqueued: int | None = None  # tokens that may wait in batches
 
 

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from phase0.errors import Unfinished
+from phase0.gateway.batch import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
-from phase0.gateway.online import buy
+from phase0.gateway.modes import purchase
 from phase0.gateway.policy import Again
 from phase0.gateway.summary import Summary
 from phase0.ledger import FILE, Ledger
@@ -43,11 +44,14 @@ def ask_models(
     what is in flight come in, a second one does not. Raises Unfinished where there is more to be asked.
     """
 
+    means = asking.means
+
     async def asked() -> Summary:
         to = line()
         stop = asyncio.Event()
-        budget = Budget(asking.means.budget_usd, ledger.spent(asking.run))
-        work = partial(buy, run=asking.run, again=again, progress=progress, stop=stop)
+        budget = Budget(means.budget_usd, ledger.spent(asking.run))
+        batches = Options(ledger.path.parent / "batches", asking.run, size=means.batch_size, wait=means.wait)
+        work = partial(purchase, mode=means.mode, batches=batches, again=again, progress=progress, stop=stop)
         try:
             with _stopped_by_signal(stop, progress):
                 return await work(requests(), to, ledger, budget)

@@ -114,5 +114,6 @@ def _route(rank: int, place: Place, key: str | None) -> Route:
         rank=rank,
         requests=limits.requests_per_minute,
         tokens=limits.tokens_per_minute,
+        batch=place.endpoint.batch,
         enqueued=server.batch.max_tokens if server.batch else None,
     )

@@ -1,0 +1,100 @@
+"""What a plan will cost, before anything is spent: its rows as far as they are on this disk, else as its catalogue
+states them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from phase0.catalog.datasets import find
+from phase0.catalog.prices import parse_price, table_version
+from phase0.engine.local import Local
+from phase0.exchanges import EXCHANGES
+from phase0.gateway.estimate import Estimate, Measured, estimate, measure
+from phase0.plan import Plan, load_plan
+from phase0.progress import SILENT, Progress
+from phase0.stages.acquire import COMBINED
+from phase0.stages.download import PUBLIC_HUB, Source, acquire_source, files_of, local_files, own_files
+from phase0.stages.estimating import ask_of, rows_of
+from phase0.stages.means import Means
+from phase0.stages.score import SCORERS
+
+_PROMPT = 45  # tokens of an instruction in the recipe's datasets, where none was read
+
+
+def estimate_plan(
+    plan: Plan | str | Path,
+    folder: str | Path | None = None,
+    *,
+    inputs: Sequence[str | Path] = (),
+    rows: int | None = None,
+    settings: Sequence[str] = (),
+    means: Means | None = None,
+    progress: Progress = SILENT,
+) -> Estimate:
+    """What the plan's teachers and judge come to, online and in batches, against its budget.
+
+    Rows are those of `inputs`, else those that the run in `folder` (default: `runs/<name of the plan>`) has acquired,
+    else of the plan's own files; of datasets that are still to be downloaded the catalogue states how many there are.
+    `rows` takes their place in number, not in length. Nothing is asked and nothing is spent. Raises UsageError for a
+    model without a known price.
+    """
+    plan = plan if isinstance(plan, Plan) else load_plan(plan, settings)
+    means = means or Means()
+    given = {name: parse_price(price, f"prices.{name}") for name, price in plan.prices.items()}
+    means = means._replace(prices=given | dict(means.prices))
+    asks = [ask_of(name, means, share=share) for name, share in plan.distill.mix.items() if name not in EXCHANGES]
+    if plan.score.model not in SCORERS:
+        asks.append(ask_of(plan.score.model, means, share=Decimal(100), judges=True))
+    measured = _measured(plan, Path(folder) if folder is not None else Path("runs") / plan.name, inputs, progress)
+    budget = plan.budget_usd if means.budget_usd is None else means.budget_usd
+    found = estimate(_scaled(measured, rows), asks, budget=budget)
+    return found._replace(assumed=(*found.assumed, *_notes(measured, rows)))
+
+
+def _measured(plan: Plan, folder: Path, inputs: Sequence[str | Path], progress: Progress) -> Measured:
+    """The rows as far as they can be read without a download, and for the rest what the catalogue states."""
+    combined = folder / "raw" / COMBINED
+    if not inputs and combined.exists():
+        return measure(rows_of([combined]))
+    stated, sources = 0, []
+    for dataset in () if inputs else find(plan.download.datasets, plan.datasets):
+        if dataset.builtin:
+            sources.append(files_of(dataset, Path(), None, PUBLIC_HUB, progress))
+        elif dataset.hub is None:
+            sources.append(local_files(dataset, Path(plan.folder)))
+        else:
+            stated += min(dataset.rows or 0, plan.download.limit or dataset.rows or 0)
+    own = [Path(item) for item in inputs] or [Path(plan.folder) / item for item in plan.download.inputs]
+    sources += own_files(own, plan.download.layout)
+    there = _read(sources, plan.download.limit, progress)
+    return there._replace(rows=there.rows + stated, prompts=there.prompts + stated * _PROMPT)
+
+
+def _read(sources: Sequence[Source], limit: int | None, progress: Progress) -> Measured:
+    """Files of any layout, as standard rows that are thrown away again."""
+    with tempfile.TemporaryDirectory() as place:
+        made = [acquire_source(one, Path(place), limit=limit, engine=Local(1), progress=progress) for one in sources]
+        return measure(rows_of([Path(place) / manifest.output.path for manifest in made]))
+
+
+def _scaled(measured: Measured, rows: int | None) -> Measured:
+    """So many rows of the same length."""
+    if rows is None or not measured.rows:
+        return measured if rows is None else Measured(rows, 0, rows * _PROMPT, 0, 0)
+    return measured._replace(
+        rows=rows,
+        prompts=measured.prompts * rows // measured.rows,
+        answered=measured.answered * rows // measured.rows,
+        answers=measured.answers * rows // measured.rows,
+    )
+
+
+def _notes(measured: Measured, rows: int | None) -> Iterator[str]:
+    if not measured.counted:
+        yield f"{_PROMPT} tokens to a prompt, as nothing is downloaded yet; rows as the catalogue states them"
+    elif rows is not None and rows != measured.rows:
+        yield f"{rows:,} rows as long as the {measured.rows:,} that are there"
+    yield f"price table: {table_version()}"
