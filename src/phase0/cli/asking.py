@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
@@ -11,6 +13,8 @@ from cyclopts import Parameter
 from phase0.errors import UsageError
 
 if TYPE_CHECKING:
+    from phase0.cli.screen import Screen
+    from phase0.gateway.estimate import Estimate
     from phase0.stages.means import Means
 
 Mode = Annotated[
@@ -32,7 +36,9 @@ BatchSize = Annotated[int | None, Parameter(help="Requests to a batch, at most."
 NoWait = Annotated[
     bool, Parameter(help="End when batches are submitted; the same command picks them up.", show_default=False)
 ]
-Yes = Annotated[bool, Parameter(help="Ask nothing before money is spent.", show_default=False)]
+Yes = Annotated[
+    bool, Parameter(help="Spend more than $10 without asking, where no budget is given.", show_default=False)
+]
 
 
 class Asked(NamedTuple):
@@ -46,10 +52,12 @@ class Asked(NamedTuple):
     budget_usd: str | None = None
     batch_size: int | None = None
     no_wait: bool = False
+    yes: bool = False
 
 
-def means(asked: Asked) -> Means:
-    """How models are asked, with the keys of the environment. Raises UsageError for a value that cannot be used."""
+def means(asked: Asked, screen: Screen | None = None) -> Means:
+    """How models are asked, with the keys of the environment. With a `screen`, what it will cost is told there before
+    anything is spent without a budget. Raises UsageError for a value that cannot be used."""
     from phase0.catalog.prices import parse_price
     from phase0.stages.means import Means
 
@@ -67,7 +75,21 @@ def means(asked: Asked) -> Means:
         budget_usd=_dollars(asked.budget_usd),
         batch_size=asked.batch_size,
         wait=not asked.no_wait,
+        agree=partial(_agrees, screen, yes=asked.yes) if screen is not None else None,
     )
+
+
+def _agrees(screen: Screen, found: Estimate, *, yes: bool) -> bool:
+    """Tell an estimate; whether the person at the terminal, if there is one, agrees to a large one."""
+    from phase0.cli.printing import columns
+    from phase0.gateway.estimate import table, verdict
+    from phase0.stages.estimating import ASKS_ABOVE
+
+    for line in [*columns(table(found)).splitlines(), *found.assumed, verdict(found)]:
+        screen.say(line)
+    if yes or found.cheapest <= ASKS_ABOVE or not sys.stdin.isatty():
+        return True
+    return screen.ask("Spend that? [y/N]")
 
 
 def _dollars(text: str | None) -> Decimal | None:

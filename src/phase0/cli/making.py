@@ -18,6 +18,7 @@ from phase0.cli.asking import (
     ModelId,
     NoWait,
     PriceOption,
+    Yes,
     means,
 )
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
@@ -112,6 +113,7 @@ def distill(
     budget_usd: Budget = None,
     batch_size: BatchSize = None,
     no_wait: NoWait = False,
+    yes: Yes = False,
     workspace: Workspace = None,
 ) -> int:
     """Answer rows with a teacher model.
@@ -137,7 +139,9 @@ def distill(
             teacher=teacher,
             percentage=percentage,
             workspace=place,
-            means=means(Asked(mode, base_url, api_key_env, model_id, price, budget_usd, batch_size, no_wait)),
+            means=means(
+                Asked(mode, base_url, api_key_env, model_id, price, budget_usd, batch_size, no_wait, yes), progress
+            ),
             progress=progress,
         )
     return _done(manifest, output)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from phase0.cli import settings
-from phase0.cli.asking import Asked, BatchSize, Budget, Mode, NoWait, means
+from phase0.cli.asking import Asked, BatchSize, Budget, Mode, NoWait, Yes, means
 from phase0.cli.printing import print_rejected, story, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Workers, Workspace
@@ -29,6 +29,7 @@ def run(
     budget_usd: Budget = None,
     batch_size: BatchSize = None,
     no_wait: NoWait = False,
+    yes: Yes = False,
     workspace: Workspace = None,
     workers: Workers = None,
 ) -> int:
@@ -49,7 +50,9 @@ def run(
             hub=settings.hub(),
             engine=settings.engine(workers),
             workspace=settings.workspace(workspace),
-            means=means(Asked(mode=mode, budget_usd=budget_usd, batch_size=batch_size, no_wait=no_wait)),
+            means=means(
+                Asked(mode=mode, budget_usd=budget_usd, batch_size=batch_size, no_wait=no_wait, yes=yes), progress
+            ),
             progress=progress,
         )
     for step in made.steps:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from phase0.progress import Progress
 
@@ -14,8 +14,15 @@ _EVERY = 5.0  # seconds between plain lines
 _FRAME = 0.1  # seconds between changes of a bar: rows come far faster than anyone can read
 
 
+class Screen(Progress, Protocol):
+    """Progress that a person watches, who can be asked."""
+
+    def ask(self, question: str) -> bool:
+        """Whether the person says yes."""
+
+
 @contextmanager
-def screen() -> Iterator[Progress]:
+def screen() -> Iterator[Screen]:
     """Bars where the standard error is a terminal, else plain lines."""
     if not sys.stderr.isatty():
         yield Lines()
@@ -71,6 +78,10 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def _is_yes(answer: str) -> bool:
+    return answer.strip().lower() in {"y", "yes"}
+
+
 class Lines:
     """A line when a step begins to take long, every few seconds after that, and when it ends."""
 
@@ -103,6 +114,10 @@ class Lines:
 
     def warn(self, message: str) -> None:
         self._print(f"warning: {message}")
+
+    def ask(self, question: str) -> bool:
+        print(question, end=" ", file=sys.stderr, flush=True)
+        return _is_yes(sys.stdin.readline())
 
     def _print(self, message: str) -> None:
         print(message, file=sys.stderr, flush=True)
@@ -155,6 +170,14 @@ class Bars:
 
     def warn(self, message: str) -> None:
         self._line(f"  ! {message}", style="yellow")
+
+    def ask(self, question: str) -> bool:
+        self._bars.stop()  # what is typed would be drawn over
+        try:
+            self._bars.console.print(question, end=" ", markup=False, highlight=False)
+            return _is_yes(sys.stdin.readline())
+        finally:
+            self._bars.start()
 
     def _line(self, message: str, style: str | None = None) -> None:
         self._bars.console.print(message, style=style, markup=False, highlight=False, soft_wrap=True)

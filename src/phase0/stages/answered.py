@@ -70,10 +70,26 @@ def ask_and_write(
             if any(answer.open for answer in answers.each(requests())):
                 raise
         else:
+            _agree(out, mine, exchange, model, answers, asking)
             ask_models(requests, partial(line_to, model, found), ledger, asking, again=again, progress=progress)
         spent = write_answered(out, mine, exchange, answers, progress)
     out.cost_usd = f"{spent.cost.normalize():f}"
     out.figures |= {"model": model.model, "tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
+
+
+def _agree(out: StageOutput, mine: Mine, exchange: Exchange, model: Teacher, answers: Answers, asking: Asking) -> None:
+    """Tell what the questions that are open will cost. Raises UsageError where that is too much for the caller."""
+    means = asking.means
+    if means.agree is None or means.budget_usd is not None:
+        return
+    from phase0.gateway.estimate import estimate, measure
+    from phase0.stages.estimating import ask_of, rows_asked
+
+    records = (item[2] for _, item in _rows(out.inputs, mine) if not isinstance(item, BadRow))
+    open_ = answers.missing(records, exchange)
+    found = estimate(measure(rows_asked(open_)), [ask_of(model.name, means, share=Decimal(100))])
+    if found.measured.rows and not means.agree(found):
+        raise UsageError("nothing was asked and nothing spent. --budget-usd sets a limit that is never exceeded.")
 
 
 def write_answered(

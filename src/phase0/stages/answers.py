@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from phase0.catalog.models import Endpoint, servers
 from phase0.errors import ProviderError
+from phase0.exchanges import Exchange
 from phase0.gateway.policy import Again, reason_of
 from phase0.ledger import Bought, Failure, Ledger
 from phase0.providers import Provider, connect
-from phase0.records import Reply, Request
+from phase0.records import Record, Reply, Request
 
 _TOGETHER = 512  # questions whose answers are looked up together
 
@@ -60,6 +61,14 @@ class Answers:
         rest = iter(requests)
         while part := list(islice(rest, _TOGETHER)):
             yield from self.of(part)
+
+    def missing(self, records: Iterable[Record], exchange: Exchange) -> Iterator[Record]:
+        """Those records about which something is still to be asked."""
+        rest = iter(records)
+        while part := list(islice(rest, _TOGETHER)):
+            questions = [[request.key for request in exchange.ask(record)] for record in part]
+            known = self._ledger.known(key for keys in questions for key in keys)
+            yield from (record for record, keys in zip(part, questions, strict=True) if not known.issuperset(keys))
 
     def _answered(self, so_far: Answer, request: Request, bought: Bought) -> tuple[Answer, Request | None]:
         answer = so_far._replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import msgspec
 from phase0.catalog.models import Endpoint, Teacher, located, moved
 from phase0.catalog.prices import Price, price_of
 from phase0.errors import UsageError
+from phase0.gateway.estimate import Estimate
 from phase0.gateway.line import Line, Route
 from phase0.providers import connect
 
@@ -33,6 +34,7 @@ class Means(NamedTuple):
     budget_usd: Decimal | None = None
     batch_size: int | None = None  # requests, at most
     wait: bool = True  # for batches
+    agree: Callable[[Estimate], bool] | None = None  # asked before anything is spent without a budget
 
 
 class Asking(NamedTuple):
