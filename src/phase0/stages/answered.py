@@ -5,7 +5,7 @@ So the same ledger gives the same bytes, and answers never wait in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -19,7 +19,7 @@ from phase0.errors import UsageError
 from phase0.exchanges import Exchange
 from phase0.progress import Progress
 from phase0.records import Record, Request, encode
-from phase0.stages.means import Asking, line_to, places
+from phase0.stages.means import Asking, Means, line_to, places
 from phase0.stages.output import StageOutput
 
 if TYPE_CHECKING:
@@ -70,24 +70,21 @@ def ask_and_write(
             if any(answer.open for answer in answers.each(requests())):
                 raise
         else:
-            _agree(out, mine, exchange, model, answers, asking)
+            _agree(answers.missing(_records(out.inputs, mine), exchange), model, asking.means)
             ask_models(requests, partial(line_to, model, found), ledger, asking, again=again, progress=progress)
         spent = write_answered(out, mine, exchange, answers, progress)
     out.cost_usd = f"{spent.cost.normalize():f}"
     out.figures |= {"model": model.model, "tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
 
 
-def _agree(out: StageOutput, mine: Mine, exchange: Exchange, model: Teacher, answers: Answers, asking: Asking) -> None:
-    """Tell what the questions that are open will cost. Raises UsageError where that is too much for the caller."""
-    means = asking.means
+def _agree(records: Iterable[Record], model: Teacher, means: Means) -> None:
+    """Tell what it will cost to ask about some records. Raises UsageError where that is too much for the caller."""
     if means.agree is None or means.budget_usd is not None:
         return
     from phase0.gateway.estimate import estimate, measure
     from phase0.stages.estimating import ask_of, rows_asked
 
-    records = (item[2] for _, item in _rows(out.inputs, mine) if not isinstance(item, BadRow))
-    open_ = answers.missing(records, exchange)
-    found = estimate(measure(rows_asked(open_)), [ask_of(model.name, means, share=Decimal(100))])
+    found = estimate(measure(rows_asked(records)), [ask_of(model.name, means, share=Decimal(100))])
     if found.measured.rows and not means.agree(found):
         raise UsageError("nothing was asked and nothing spent. --budget-usd sets a limit that is never exceeded.")
 
@@ -150,8 +147,11 @@ def _rows(paths: Sequence[Path], mine: Mine) -> Iterator[tuple[int, Item]]:
             at += 1
 
 
+def _records(paths: Sequence[Path], mine: Mine) -> Iterator[Record]:
+    return (item[2] for _, item in _rows(paths, mine) if not isinstance(item, BadRow))
+
+
 def _requests(paths: Sequence[Path], mine: Mine, exchange: Exchange) -> Iterator[Request]:
     """Every question about these rows."""
-    for _, item in _rows(paths, mine):
-        if not isinstance(item, BadRow):
-            yield from exchange.ask(item[2])
+    for record in _records(paths, mine):
+        yield from exchange.ask(record)
