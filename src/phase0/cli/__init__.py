@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import checking, making, running
+from phase0.cli import accounting, checking, making, running
 from phase0.errors import Phase0Error
 
 BAD_INPUT, BUG, STOPPED = 2, 3, 130
@@ -43,6 +43,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
 )
 for _place, _command in enumerate(COMMANDS):
     app.command(_command, sort_key=_place)
+app.command(accounting.ledger)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
