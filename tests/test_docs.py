@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from cyclopts import App
 
 import phase0
 from phase0.catalog.datasets import Dataset
@@ -151,13 +152,22 @@ def test_matching_is_strict_about_everything_but_ellipses() -> None:
 # Everything that exists is described.
 
 
-def commands() -> list[str]:
-    return [name for name in app if not name.startswith("-")]
+def commands(group: App = app, prefix: str = "") -> list[str]:
+    """All commands, with those of a group behind the group's own: `ledger`, `ledger export`."""
+    names = [name for name in group if not name.startswith("-")]
+    return [each for name in names for each in (prefix + name, *commands(group[name], f"{prefix}{name} "))]
+
+
+def command_of(name: str) -> App:
+    found = app
+    for part in name.split():
+        found = found[part]
+    return found
 
 
 def options_of(command: str) -> set[str]:
     """The names of a command's options and arguments, as a person types them."""
-    arguments = app[command].assemble_argument_collection(default_parameter=app.default_parameter)
+    arguments = command_of(command).assemble_argument_collection(default_parameter=app.default_parameter)
     return {argument.names[0] for argument in arguments}
 
 
@@ -183,8 +193,8 @@ def test_every_option_and_no_other_is_documented(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_has_help(command: str) -> None:
-    assert app[command].help
-    assert all(argument.parameter.help for argument in app[command].assemble_argument_collection())
+    assert command_of(command).help
+    assert all(argument.parameter.help for argument in command_of(command).assemble_argument_collection())
 
 
 def test_every_public_name_is_documented() -> None:

@@ -28,7 +28,7 @@ def provider() -> Iterator[Simulated]:
 
 @pytest.fixture
 def client(provider: Simulated) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=provider.url, api_key="sk-1", max_retries=0, timeout=20) as made:
+    with openai.OpenAI(base_url=provider.url, api_key="sk-1", max_retries=0, timeout=100) as made:
         yield made
 
 
@@ -146,7 +146,7 @@ def test_a_wrong_key_an_unknown_model_and_a_bad_request_are_errors_without_any_f
 
 def test_the_client_s_own_retries_come_through_and_are_charged_once(provider: Simulated) -> None:
     before = provider.bill().requests
-    with openai.OpenAI(base_url=provider.url, api_key="sk-2", max_retries=2, timeout=20) as patient:
+    with openai.OpenAI(base_url=provider.url, api_key="sk-2", max_retries=2, timeout=100) as patient:
         provider.force("rate_limit", "rate_limit")
         raw = patient.chat.completions.with_raw_response.create(model="gpt-4o", messages=HELLO)
         assert raw.retries_taken == 2
@@ -248,7 +248,7 @@ def test_many_clients_at_once_get_their_own_answers_and_one_bill(provider: Simul
     before = provider.bill()
 
     async def ask() -> list[tuple[str | None, str | None]]:
-        async with openai.AsyncOpenAI(base_url=provider.url, api_key="sk-2", max_retries=0, timeout=60) as client:
+        async with openai.AsyncOpenAI(base_url=provider.url, api_key="sk-2", max_retries=0, timeout=100) as client:
 
             async def one(number: int) -> tuple[str | None, str | None]:
                 messages = [{"role": "user", "content": f"Question {number % 50}"}]

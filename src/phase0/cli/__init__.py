@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import checking, doctoring, estimating, making, running, simulating
+from phase0.cli import accounting, checking, doctoring, estimating, making, running, simulating
 from phase0.errors import Phase0Error, Unfinished
 
 BAD_INPUT, BUG, UNFINISHED, STOPPED = 2, 3, 4, 130
@@ -48,6 +48,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
 )
 for _place, _command in enumerate(COMMANDS):
     app.command(_command, sort_key=_place)
+app.command(accounting.ledger)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -64,6 +64,18 @@ def hint(manifest: Manifest) -> str:
     return ""
 
 
+def columns(lines: Sequence[Sequence[str]]) -> str:
+    """Cells in columns: the first to the left, figures to the right."""
+    widths = [max(len(line[place]) for line in lines if place < len(line)) for place in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=False))
+        ).rstrip()
+        for line in lines
+    )
+
+
 def print_rejected(reasons: Sequence[str]) -> int:
     """Say of every file that was not read to its end why; the exit status that follows from it."""
     for reason in reasons:

@@ -67,10 +67,10 @@ def way_on(budget: Budget, *, worst: Decimal, answers: int, cost: Decimal, waiti
 
 
 def shown(amount: Decimal) -> str:
-    """Dollars for a person: cents, and more digits where cents would say nothing."""
-    if amount and abs(amount) < 1:
-        return f"${amount:.6f}".rstrip("0").rstrip(".") if abs(amount) >= Decimal("0.000001") else f"${amount:.2e}"
-    return f"${amount:,.2f}"
+    """Dollars for a person: cents, and more digits where cents would not tell them from nothing."""
+    if abs(amount) >= 1 or not amount % _CENT:
+        return f"${amount:,.2f}"
+    return f"${amount:.6f}".rstrip("0") if abs(amount) >= Decimal("0.000001") else f"${amount:.2e}"
 
 
 def _up(amount: Decimal) -> Decimal:

@@ -17,7 +17,7 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, UsageError
 from phase0.ledger.changes import Store, store_of
 from phase0.ledger.entries import Bought
-from phase0.records import Request
+from phase0.records import Request, digest
 
 _AT_ONCE = 1000  # answers to a commit
 
@@ -26,7 +26,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     """One answer. Its body is text where it is UTF-8, as JSON is, and base64 where it is not."""
 
     key: str
-    request: Request
+    request: msgspec.Raw  # as it is kept; what it says is its asker's affair
     model: str
     server: str
     mode: Literal["online", "batch"]
@@ -44,7 +44,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 _decode = msgspec.json.Decoder(Line).decode
 _request = msgspec.json.Decoder(Request).decode
 _encode = msgspec.json.Encoder().encode
-_canonical = msgspec.json.Encoder(order="deterministic")
+_deterministic = msgspec.json.Encoder(order="deterministic").encode
 
 
 def write(path: Path, answers: Iterable[Bought]) -> int:
@@ -79,7 +79,7 @@ def read(path: Path) -> Iterator[list[Store]]:
 def _line(bought: Bought) -> Line:
     fields = bought._asdict()
     raw = fields.pop("raw")
-    fields["request"] = _request(bought.request)
+    fields["request"] = msgspec.Raw(bought.request)
     fields["cost"] = None if bought.cost is None else f"{bought.cost:f}"
     try:
         return Line(body=raw.decode(), **fields)
@@ -104,7 +104,7 @@ def _answer(line: Line) -> Store:
     body = line.body_base64 if line.body is None else line.body.encode()
     bought = Bought(
         key=line.key,
-        request=_canonical.encode(line.request),
+        request=_canonical(line),
         model=line.model,
         server=line.server,
         mode=line.mode,
@@ -118,3 +118,10 @@ def _answer(line: Line) -> Store:
         at=line.at,
     )
     return store_of(bought, imported=True)
+
+
+def _canonical(line: Line) -> bytes:
+    """The request as its digest was made, also where another program has laid the line out anew."""
+    if digest(line.request) == line.key:
+        return bytes(line.request)
+    return _deterministic(_request(line.request))

@@ -52,6 +52,11 @@ class Simulated(NamedTuple):
         self.bill()  # batches that have ended but were not looked at since
         return list(entries(self.journal))
 
+    def cpu_seconds(self) -> float:
+        """What the process has used of a processor."""
+        used: float = msgspec.json.decode(self._ask("state"))[0]
+        return used
+
     def skip(self, seconds: float) -> None:
         """Let so many of the provider's seconds have passed."""
         self._ask("skip", seconds)

@@ -6,6 +6,7 @@ process stands in for all of them. What only tests and rehearsals ask for is und
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -56,6 +57,14 @@ class Call(NamedTuple):
 class _Route(NamedTuple):
     tongue: Tongue
     parts: tuple[str, ...]
+
+
+class State(NamedTuple):
+    """How the simulator itself is doing."""
+
+    cpu_seconds: float
+    entries: int  # in the journal
+    replayed: int  # answers that files hold
 
 
 class Service:
@@ -225,7 +234,7 @@ class Service:
         return await self.bill()
 
     async def _say_state(self, _: bytes) -> Any:
-        return {"journal": str(self._journal.path), "entries": self._journal.entries, "replayed": len(self._replay)}
+        return State(time.process_time(), self._journal.entries, len(self._replay))
 
     async def _skip(self, body: bytes) -> Any:
         self.skip(msgspec.json.decode(body, type=float))
