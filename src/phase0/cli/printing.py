@@ -145,14 +145,3 @@ def _short(text: str) -> str:
     """Text from data on one line: control characters must not reach a terminal."""
     shown = "".join(char if char.isprintable() else " " for char in text[:200])
     return shown + ("…" if len(text) > len(shown) else "")
-
-
-def columns(table: Sequence[Sequence[str]]) -> str:
-    """Cells of text in columns: the first to the left, the others to the right."""
-    widths = [max(len(line[place]) for line in table) for place in range(len(table[0]))]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for line in table
-    )
