@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +19,7 @@ By = Literal["model", "day", "run", "server"]
 
 _AT_ONCE = 1000  # keys, or rows, to one query
 _COLUMNS = "key, block, start, middle, stop, model, server, mode, status, reason, tokens_in, tokens_out, cost, run, at"
-_GROUPS = {
-    "model": "(SELECT text FROM name WHERE name.id = reply.model)",
-    "server": "(SELECT text FROM name WHERE name.id = reply.server)",
-    "run": "(SELECT text FROM name WHERE name.id = reply.run)",
-    "day": "date(at, 'unixepoch')",
-}
+_DAY = "CAST(at / 86400 AS INTEGER)"  # days since 1970: grouping by dates as text takes twice the time
 
 
 class Reader:
@@ -94,14 +90,27 @@ class Reader:
 
     def spend(self, by: By) -> list[Spend]:
         """What this workspace paid, dearest first. What was imported costs nothing here."""
+        group = _DAY if by == "day" else by
         with self._open() as connection:
             rows = connection.execute(
-                f"SELECT {_GROUPS[by]} AS what, count(*),"  # noqa: S608 - one of four texts
-                " sum(status = (SELECT id FROM name WHERE text = 'refused')), sum(block IS NULL), sum(cost IS NULL),"
-                " coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0), coalesce(sum(cost), 0)"
-                " FROM reply WHERE NOT imported GROUP BY what ORDER BY sum(cost) DESC, what"
+                f"SELECT {group} AS what, count(*), sum(status = (SELECT id FROM name WHERE text = 'refused')),"  # noqa: S608 - one of four texts
+                " sum(block IS NULL), sum(cost IS NULL), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0),"
+                " coalesce(sum(cost), 0) FROM reply WHERE NOT imported GROUP BY what"
             ).fetchall()
-        return [Spend._make((*row[:2], row[2] or 0, *row[3:7], dollars(row[7]))) for row in rows]
+            found = [
+                Spend(
+                    name=_date(what) if by == "day" else self._name(connection, what),
+                    requests=requests,
+                    refused=refused or 0,  # nobody was ever refused: there is not even the word
+                    again=again,
+                    unpriced=unpriced,
+                    tokens_in=tokens_in,
+                    tokens_out=tokens_out,
+                    cost=dollars(cost),
+                )
+                for what, requests, refused, again, unpriced, tokens_in, tokens_out, cost in rows
+            ]
+        return sorted(found, key=lambda each: (-each.cost, each.name))
 
     def _bought(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> Iterator[Bought]:
         """The answers that these rows of `reply` speak of. A block is unpacked once, however many it holds."""
@@ -144,6 +153,10 @@ class Reader:
                 yield self._local.connection
             except blocks.DamagedBlock as error:
                 raise damaged(self._path, str(error)) from None
+
+
+def _date(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def _parts(keys: Iterable[str]) -> Iterator[tuple[bytes, ...]]:
