@@ -20,7 +20,7 @@ from phase0.dataset import lineage, manifest_of
 from phase0.errors import BusyError, DataError, PlanError, UsageError
 from phase0.plan import plan_from
 from phase0.progress import Silent
-from phase0.runs import shares
+from phase0.stages.allocation import shares
 from phase0.workspace import MARK, hold
 
 TOPICS = ["rivers", "bread", "bridges", "maps", "clocks", "tides", "seeds", "lamps", "paper", "wheels"]

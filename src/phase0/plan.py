@@ -28,10 +28,22 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limit: int | None = None  # rows to a dataset
 
 
+class Prompts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When two prompts are one, so that it is asked once."""
+
+    threshold: Decimal | None = None  # Jaccard; None: whatever is repeated is asked as often as it is there
+    shingle: int = 5
+
+
 class Distill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who answers, and how much of the data: shares in percent that sum to 100."""
+    """Who answers, and how much of the data: shares in percent that sum to 100.
+
+    `share`: rows go by the hash of what they say; `route`: to the teacher that is strong at their category first, the
+    shares as they are; `best-of`: every teacher answers every row, and the best answer stays.
+    """
 
     mix: dict[str, Decimal] = msgspec.field(default_factory=lambda: {"original": Decimal(100)})
+    allocation: Literal["share", "route", "best-of"] = "share"
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +81,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: str
     description: str = ""
     budget_usd: Decimal | None = None
+    rows: int | None = None  # finished rows that are wanted; None: whatever becomes of all prompts
     download: Download
+    prompts: Prompts = Prompts()
     distill: Distill = Distill()
     score: Score = Score()
     dedup: Dedup = Dedup()
@@ -184,13 +198,22 @@ def _faults(plan: Plan) -> list[str]:
         faults.append(
             f"score.threshold is {plan.score.threshold:g}; it is from 1 to below 10, and a row is kept above it"
         )
-    if not (plan.dedup.threshold.is_finite() and 0 < plan.dedup.threshold <= 1):
-        faults.append(f"dedup.threshold is {plan.dedup.threshold}; a Jaccard similarity is above 0 and at most 1")
-    if plan.dedup.shingle < 1:
-        faults.append(f"dedup.shingle is {plan.dedup.shingle}; it must be at least 1 word")
+    if plan.rows is not None and plan.rows < 1:
+        faults.append(f"rows is {plan.rows}; it must be at least 1")
+    faults += _likeness_faults("prompts", plan.prompts) + _likeness_faults("dedup", plan.dedup)
     if plan.budget_usd is not None and not (plan.budget_usd.is_finite() and plan.budget_usd >= 0):
         faults.append(f"budget_usd is {plan.budget_usd}; it is a sum of dollars, 0 or more")
     return [*faults, *_criteria_faults(plan.verify), *_category_faults(plan.categories)]
+
+
+def _likeness_faults(table: str, wanted: Prompts | Dedup) -> list[str]:
+    faults = []
+    threshold = wanted.threshold
+    if threshold is not None and not (threshold.is_finite() and 0 < threshold <= 1):
+        faults.append(f"{table}.threshold is {threshold}; a Jaccard similarity is above 0 and at most 1")
+    if wanted.shingle < 1:
+        faults.append(f"{table}.shingle is {wanted.shingle}; it must be at least 1 word")
+    return faults
 
 
 def _name_faults(plan: Plan) -> list[str]:

@@ -1,25 +1,25 @@
 """A run: the stages of one plan in order, over one folder. A stage whose manifest matches its recipe is done.
 
 raw/            what was acquired: a file per dataset, and combined.jsonl
-distilled/      answered rows, a file per teacher
+prompts/        prompts without repetitions, where the plan wants that
+distilled/      answered rows, a file per teacher; later rounds are in distilled.2/ and so on
 scored/         rows above the threshold
-deduped/        rows without near-duplicates
+chosen/         the best answer to each prompt, where several teachers gave one
+deduped/        rows without near-duplicates, those of all rounds until then
+mixed/          as many rows as were asked for, where the plan says how many
 dataset.jsonl   the finished dataset; verification.json, report.md and report.json beside it
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from phase0.catalog.datasets import find
 from phase0.catalog.prices import parse_price
-from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of, write_json
+from phase0.dataset import Manifest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.rows import NOT_JSON
 from phase0.dedup.memory import memory_size
@@ -30,41 +30,18 @@ from phase0.ledger import FILE as LEDGER
 from phase0.plan import Plan, load_plan, plan_from
 from phase0.progress import SILENT, Progress
 from phase0.report import write_report
-from phase0.stages.acquire import COMBINED, combine, combine_settings
-from phase0.stages.deduplicate import dedup_settings, deduplicate
-from phase0.stages.distill import Parts, check_teacher, distill_parts, distill_settings
-from phase0.stages.download import PUBLIC_HUB, Hub, Source, acquire_source, files_of, local_files, on_disk, own_files
+from phase0.stages.allocation import BEST_OF
+from phase0.stages.distill import check_teacher
+from phase0.stages.download import PUBLIC_HUB, Hub, Source
 from phase0.stages.means import Asking, Means
-from phase0.stages.output import recipe, relative
-from phase0.stages.publish import publish
-from phase0.stages.score import check_model, score, score_settings
+from phase0.stages.output import relative
+from phase0.stages.rounds import MOST, in_round
+from phase0.stages.score import check_model
 from phase0.stages.verify import Verification, verify
+from phase0.steps import DATASET, MIXED, PROMPTS, Done, Work, distilled, others_of, sources_of, steps
 from phase0.workspace import MARK, hold, workspace_of
 
-DATASET = "dataset.jsonl"
 _PLAN = "plan.json"
-
-
-class Step(NamedTuple):
-    """One stage of a run: what it reads, what it writes, and how."""
-
-    stage: str
-    output: Path
-    inputs: tuple[Path, ...]
-    settings: dict[str, Any]
-    work: Callable[[], Manifest]
-
-    def recipe(self) -> str:
-        return recipe(self.stage, self.settings, [file_digest(path) for path in self.inputs])
-
-
-class Done(NamedTuple):
-    """A finished step."""
-
-    stage: str
-    output: Path
-    manifest: Manifest
-    skipped: bool  # it was finished before this call
 
 
 class Run(NamedTuple):
@@ -108,15 +85,15 @@ def run(
         )
         plan = msgspec.structs.replace(plan, download=wanted)
     folder = Path(output) if output is not None else Path("runs") / plan.name
-    engine = engine or Local(1)
     place = workspace_of(folder, workspace)
     asked = Asking(_means(plan, means or Means()), place, relative(folder.resolve(), place))
     sources = _checked(plan, folder, asked, hub, progress)
+    work = Work(plan, folder, asked, engine or Local(1), progress)
     with hold(folder / MARK, str(folder)):
         _invalidate(folder, plan, progress)
         write_json(folder / _PLAN, plan)
-        done = tuple(_steps(plan, folder, sources, asked, engine, progress))
-        checked = _verify(plan, folder, engine.threads, progress)
+        done = tuple(steps(work, sources))
+        checked = _verify(plan, folder, work.engine.threads, progress)
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
 
@@ -132,110 +109,12 @@ def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progre
     has_answers = (asked.workspace / MARK / LEDGER).exists()
     for teacher in plan.distill.mix:
         # What is bought needs no key; whether that is everything will be seen when it is read.
-        check_teacher(teacher, asked.means, ready=not has_answers and manifest_of(_distilled(folder, teacher)) is None)
+        is_done = has_answers or manifest_of(folder / distilled(teacher)) is not None
+        check_teacher(teacher, asked.means, ready=not is_done)
     check_model(plan.score.model)
     memory_size(plan.dedup.max_memory)
-    _others(plan)
-    return _sources(plan, folder / MARK / "hub", hub, progress)
-
-
-def _steps(  # noqa: PLR0917
-    plan: Plan,
-    folder: Path,
-    sources: Mapping[str, Callable[[], Source]],
-    asked: Asking,
-    engine: Engine,
-    progress: Progress,
-) -> Iterator[Done]:
-    """Do the steps of a plan in order."""
-    raw = folder / "raw" / COMBINED
-    yield from _acquire(sources, raw, plan.download.limit, engine, progress)
-    answered = []
-    for teacher, parts in shares(plan.distill.mix).items():
-        target = _distilled(folder, teacher)
-        answered.append(target)
-        work = partial(distill_parts, [raw], target, teacher=teacher, parts=parts, asking=asked, progress=progress)
-        yield _do(Step("distill", target, (raw,), distill_settings(teacher, parts, asked.means), work), progress)
-    scored, deduped, dataset = folder / "scored/all_scored.jsonl", folder / "deduped/deduped.jsonl", folder / DATASET
-    rule: dict[str, Any] = {"model": plan.score.model, "threshold": plan.score.threshold}
-    work = partial(score, answered, scored, **rule, engine=engine, progress=progress)
-    yield _do(Step("score", scored, tuple(answered), score_settings(**rule), work), progress)
-    rule = msgspec.structs.asdict(plan.dedup) | {"against": _others(plan)}
-    most = {"max_memory": rule.pop("max_memory"), "workers": engine.threads}
-    work = partial(deduplicate, [scored], deduped, **rule, **most, progress=progress)
-    yield _do(Step("dedup", deduped, (scored,), dedup_settings(deduped, **rule), work), progress)
-    work = partial(publish, [deduped], dataset, progress=progress)
-    yield _do(Step("publish", dataset, (deduped,), {}, work), progress)
-
-
-def _distilled(folder: Path, teacher: str) -> Path:
-    return folder / "distilled" / f"{teacher}.jsonl"
-
-
-def _acquire(
-    sources: Mapping[str, Callable[[], Source]], raw: Path, limit: int | None, engine: Engine, progress: Progress
-) -> Iterator[Done]:
-    """A step for each dataset, then one that joins them. A dataset that cannot be read is named and left out."""
-    names: list[str] = []
-    rejected: list[Rejected] = []
-    partly: list[Rejected] = []
-    for name, obtain in sources.items():
-        try:
-            done = _do(_reading(obtain(), raw.parent, limit, engine, progress), progress)
-        except DataError as error:
-            rejected.append(Rejected(path=name, reason=str(error)))
-            continue
-        names.append(name)
-        partly += done.manifest.rejected
-        yield done
-    if not names:
-        raise DataError(rejected[0].reason)
-    inputs = tuple(raw.parent / f"{name}.jsonl" for name in names)
-    work = partial(combine, raw.parent, names, rejected=rejected, progress=progress)
-    yield _do(Step("combine", raw, inputs, combine_settings(names, [*rejected, *partly]), work), progress)
-
-
-def _reading(source: Source, folder: Path, limit: int | None, engine: Engine, progress: Progress) -> Step:
-    work = partial(acquire_source, source, folder, limit=limit, engine=engine, progress=progress)
-    files = tuple(file.path for file in source.files)
-    return Step("download", folder / f"{source.name}.jsonl", files, source.settings(limit), work)
-
-
-def _sources(plan: Plan, cache: Path, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
-    """The datasets of a plan by name, each with what it takes to have its files on this disk."""
-    wanted, folder = plan.download, Path(plan.folder)
-    sources: dict[str, Callable[[], Source]] = {}
-    for dataset in find(wanted.datasets, plan.datasets):
-        if dataset.hub is None and not dataset.builtin:
-            sources[dataset.name] = partial(local_files, dataset, folder)
-        else:
-            sources[dataset.name] = partial(files_of, dataset, cache, None, hub, progress)
-    own = own_files([folder / item for item in wanted.inputs], wanted.layout, taken=tuple(sources))
-    return sources | {source.name: partial(on_disk, source) for source in own}
-
-
-def _others(plan: Plan) -> list[Path]:
-    """The files that rows are de-duplicated against."""
-    wanted = plan.dedup.against
-    return expand([Path(plan.folder) / item for item in wanted]) if wanted else []
-
-
-def shares(mix: dict[str, Decimal]) -> dict[str, Parts]:
-    """Each teacher's part of the line from 0 to 100, one after the other."""
-    parts: dict[str, Parts] = {}
-    at = Decimal(0)
-    for teacher, share in mix.items():
-        parts[teacher] = ((at, at + share),)
-        at += share
-    return parts
-
-
-def _do(step: Step, progress: Progress) -> Done:
-    made = manifest_of(step.output)
-    if made is not None and made.recipe == step.recipe() and is_whole(step.output, made):
-        progress.say(f"{step.stage} {step.output.name}: done before ({made.counts.kept:,} rows)")
-        return Done(step.stage, step.output, made, skipped=True)
-    return Done(step.stage, step.output, step.work(), skipped=False)
+    others_of(plan)
+    return sources_of(plan, folder / MARK / "hub", hub, progress)
 
 
 def _verify(plan: Plan, folder: Path, threads: int, progress: Progress) -> Verification:
@@ -263,14 +142,19 @@ def _invalidate(folder: Path, plan: Plan, progress: Progress) -> None:
     before = plan_of(folder)
     if before is None:
         return
-    order = ("download", "distill", "score", "dedup")
-    changed = [part for part in order if getattr(before, part) != getattr(plan, part)]
+    first = {"download": "download", "prompts": "prompts", "distill": "distill", "rows": "distill"}
+    first |= {"score": "score", "dedup": "dedup"}
+    changed = [part for part in first if getattr(before, part) != getattr(plan, part)]
     if changed:
-        again = [
-            name for name in (*order, "publish", "verify", "report") if name not in order[: order.index(changed[0])]
-        ]
-        told = ", ".join(f"[{part}] {_difference(getattr(before, part), getattr(plan, part))}" for part in changed)
+        order = ("download", "prompts", "distill", "score", "dedup", "publish", "verify", "report")
+        begin = min(order.index(first[part]) for part in changed)
+        again = [name for name in order[begin:] if name != "prompts" or plan.prompts.threshold is not None]
+        told = ", ".join(_told(part, getattr(before, part), getattr(plan, part)) for part in changed)
         progress.say(f"the plan changed: {told}. Made again: {', '.join(again)}.")
+
+
+def _told(part: str, old: Any, new: Any) -> str:
+    return f"[{part}] {_difference(old, new)}" if isinstance(new, msgspec.Struct) else f"{part} {old} → {new}"
 
 
 def _difference(old: Any, new: Any) -> str:
@@ -314,10 +198,37 @@ def status(folder: str | Path) -> list[StageState]:
     plan = plan_of(folder)
     if plan is None:
         raise DataError(f"{folder}: is not the folder of a run (there is no {_PLAN} in it)")
-    places = [("download", "raw/combined.jsonl")]
-    places += [("distill", f"distilled/{teacher}.jsonl") for teacher in plan.distill.mix]
-    places += [("score", "scored/all_scored.jsonl"), ("dedup", "deduped/deduped.jsonl"), ("publish", DATASET)]
-    return [_state(folder, stage, place) for stage, place in places]
+    return [_state(folder, stage, place) for stage, place in _places(plan, folder)]
+
+
+def _places(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
+    """Every stage of a run with its output. Later rounds are known once they have begun."""
+    yield "download", "raw/combined.jsonl"
+    if plan.prompts.threshold is not None:
+        yield "prompts", PROMPTS
+    for number in range(1, _rounds(plan, folder) + 1):
+        outputs = [("distill", distilled(teacher)) for teacher in plan.distill.mix]
+        outputs.append(("score", "scored/all_scored.jsonl"))
+        outputs += [("choose", "chosen/chosen.jsonl")] if plan.distill.allocation == BEST_OF else []
+        for stage, output in (*outputs, ("dedup", "deduped/deduped.jsonl")):
+            place, _, name = output.rpartition("/")
+            path = f"{in_round(place, number)}/{name}"
+            if number == 1 or stage != "distill" or manifest_of(folder / path) is not None:
+                yield in_round(stage, number), path
+    if plan.rows is not None:
+        yield "mix", MIXED
+    yield "publish", DATASET
+
+
+def _rounds(plan: Plan, folder: Path) -> int:
+    """How many rounds a run has had: as its mix tells, or as many as have left answers until now."""
+    if plan.rows is None:
+        return 1
+    mixed = manifest_of(folder / MIXED)
+    if mixed is not None:
+        return len(mixed.settings.get("asked", ())) or 1
+    begun = (number for number in range(2, MOST + 1) if (folder / in_round("distilled", number)).is_dir())
+    return max(begun, default=1)
 
 
 def _state(folder: Path, stage: str, place: str) -> StageState:

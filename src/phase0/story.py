@@ -12,6 +12,7 @@ from phase0.dataset import BadRow, Made, lineage, meta_folder, raw_rows
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, UsageError
 from phase0.stages.publish import FULL
+from phase0.stages.rounds import MOST, in_round, round_of
 
 _SHORTEST = 6  # hex digits of an id that are enough to look for
 
@@ -29,7 +30,8 @@ class Event(NamedTuple):
 
 
 def explain(folder: str | Path, row_id: str) -> list[Event]:
-    """What happened to the rows with this id, stage by stage. Equal rows share an id: all of them are shown.
+    """What happened to the rows with this id, stage by stage, and to the answers that teachers gave to them. Equal rows
+    share an id: all of them are shown.
 
     `folder` is a run, or a file that phase0 wrote; the first six digits of an id suffice. Raises DataError when no row
     has it.
@@ -48,32 +50,54 @@ def _steps(target: Path) -> list[Made]:
     if not target.is_dir():
         ends = [target]
     else:
-        places = (".", "deduped", "scored", "distilled", "raw")
-        ends = [path for place in places for path in sorted((target / place).glob("*")) if path.is_file()]
+        ends = [path for place in _places(target) for path in sorted((target / place).glob("*")) if path.is_file()]
     found: dict[Path, Made] = {}
     for end in ends:
         if end.resolve() not in found:
             found.update({made.path: made for made in lineage(end) if made.path not in found})
     if not found:
         raise DataError(f"{target}: nothing here was made by phase0")
-    order = ("download", "combine", "distill", "score", "dedup", "publish")
-    return sorted(
-        found.values(), key=lambda made: order.index(made.manifest.stage) if made.manifest.stage in order else 99
-    )
+    return sorted(found.values(), key=_order)
+
+
+def _places(folder: Path) -> list[str]:
+    """Where the outputs of a run are, last ones first. De-duplication after an earlier round is told by the last."""
+    made = [step.path for step in lineage(folder / "dataset.jsonl")]
+    begun = [path for stage in ("distilled", "deduped") for path in folder.glob(f"{stage}.*/*")]
+    last = max(map(round_of, made or begun), default=1)
+    places = [".", "mixed", in_round("deduped", last)]
+    for number in range(last, 0, -1):
+        places += [in_round(stage, number) for stage in ("chosen", "scored", "distilled")]
+    return [*places, "prompts", "raw"]
+
+
+_BEFORE, _IN_ROUNDS = ("download", "combine", "prompts"), ("distill", "score", "choose")
+_AFTER = ("dedup", "mix", "publish")
+
+
+def _order(made: Made) -> tuple[int, int]:
+    """Stages as they follow each other, the rounds one after the other."""
+    stage = made.manifest.stage
+    if stage in _IN_ROUNDS:
+        return round_of(made.path), _IN_ROUNDS.index(stage)
+    if stage in _BEFORE:
+        return 0, _BEFORE.index(stage)
+    return MOST + 1, _AFTER.index(stage) if stage in _AFTER else len(_AFTER)
 
 
 def _events(step: Made, row_id: str) -> Iterator[Event]:
-    stage, path = step.manifest.stage, step.path
+    path = step.path
+    stage = in_round(step.manifest.stage, round_of(path))
     if stage == "combine":  # the same rows as the datasets it joins
         return
     full = meta_folder(path) / FULL
     mark = f'"{row_id}'.encode()
     for line, row in _holding(full if stage == "publish" and full.exists() else path, mark):
-        if _starts(row, "id", row_id):
+        if _is(row, row_id):
             yield Event(stage, "kept", path.name, line, None, {}, row)
     for _, lost in _holding(meta_folder(path) / "dropped.jsonl", mark):
         told = Event(stage, "dropped", lost["file"], lost["line"], lost["reason"], lost["evidence"], lost["row"])
-        if _starts(lost["row"], "id", row_id):
+        if _is(lost["row"], row_id):
             yield told
         elif _starts(lost["evidence"], "kept_id", row_id):
             yield told._replace(what="stands_for")
@@ -91,6 +115,11 @@ def _holding(path: Path, mark: bytes) -> Iterator[tuple[int, Any]]:
             except NOT_JSON:
                 continue
             yield item[0], row
+
+
+def _is(row: Any, row_id: str) -> bool:
+    """Whether this is the row, or the answer of a teacher to it."""
+    return _starts(row, "id", row_id) or (isinstance(row, dict) and _starts(row.get("meta"), "parent", row_id))
 
 
 def _starts(row: Any, field: str, row_id: str) -> bool:

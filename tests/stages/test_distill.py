@@ -20,7 +20,8 @@ from stagefiles import check_sums, dropped_of, rows_of
 
 from phase0.errors import UsageError
 from phase0.records import encode
-from phase0.stages.distill import distill, selected
+from phase0.stages.allocation import selected
+from phase0.stages.distill import distill
 from phase0.workspace import claims, release, workspace_of
 
 MIX = ("40", "35", "25")

@@ -6,7 +6,7 @@ A teacher names its endpoints in order of preference. What nobody has looked up 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -114,6 +114,7 @@ class Teacher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     shutdown: date | None = None
     replacement: str | None = None  # the teacher to take instead
     license_note: str | None = None
+    strengths: tuple[str, ...] = ()  # categories that are its own, the first before the others: they are routed to it
     style: Style = Style()
     styles: dict[str, Style] = {}  # by category; what one leaves out is as in `style`, then as in the shared styles
     note: str | None = None
@@ -237,10 +238,8 @@ def _teacher(
         raise DataError(f"{where}: [{name}] has no endpoints; a model that nobody serves is no teacher.")
     endpoints = [_endpoint(name, _table(endpoint, name, where), known, where) for endpoint in listed]
     entry = _convert({**table, "name": name, "endpoints": endpoints}, Teacher, name, where)
-    for category in (*entry.styles, *shared):
-        if category not in CATEGORIES:
-            near = near_miss(category, CATEGORIES)
-            raise DataError(f"{where}: [{name}] has a style for {category!r}, which is no category.{near}")
+    _check_categories((*entry.styles, *shared), f"[{name}] has a style for", where)
+    _check_categories(entry.strengths, f"[{name}] is strong at", where)
     styles = {**{category: Style() for category in shared}, **entry.styles}
     merged = {
         category: Style(
@@ -250,6 +249,13 @@ def _teacher(
         for category, style in styles.items()
     }
     return msgspec.structs.replace(entry, styles=merged)
+
+
+def _check_categories(names: Iterable[str], what: str, where: str) -> None:
+    for category in names:
+        if category not in CATEGORIES:
+            near = near_miss(category, CATEGORIES)
+            raise DataError(f"{where}: {what} {category!r}, which is no category.{near}")
 
 
 def _endpoint(name: str, table: Mapping[str, Any], known: Mapping[str, Server], where: str) -> Endpoint:

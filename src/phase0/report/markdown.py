@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from phase0.report.escape import code, prose
-from phase0.report.numbers import Balance, MixPart, Numbers, ScoreNumbers, StageNumbers
+from phase0.report.numbers import Balance, Goal, MixPart, Numbers, ScoreNumbers, StageNumbers
 from phase0.report.text import MOST_SOURCES, amount, read_from, remaining_duplicates
 from phase0.stages.statistics import share
 from phase0.stages.verification import SourceShare, Verification
@@ -35,6 +35,7 @@ def markdown(numbers: Numbers) -> str:
         _section("Upstream files", _upstream(numbers)),
         _section("Files that were rejected", _rejected(numbers)),
         _section("Who answered", _mix(numbers.mix)),
+        _section("Rows that were asked for", _goal(numbers.goal)),
         _section("Sources", _sources(checked.sources) if checked else []),
         _section("Quality", [*_buckets(checked), *(line for item in numbers.scores for line in _scores(item))]),
         _section("Categories", _categories(checked)),
@@ -107,10 +108,13 @@ def _balance(sums: Balance) -> str:
     parts = [f"{sums.published:,} kept to the end", f"{sums.dropped:,} dropped with a reason"]
     if sums.not_taken:
         parts.append(f"{sums.not_taken:,} in no teacher's share")
+    entered = f"{sums.entered:,} in"
+    if sums.asked_again:
+        entered += f" + {sums.asked_again:,} that further teachers answered too"
     if sums.closes:
-        return f"**The sums close**: {sums.entered:,} in = {' + '.join(parts)}."
+        return f"**The sums close**: {entered} = {' + '.join(parts)}."
     faults = "; ".join(prose(fault) for fault in sums.faults)
-    return f"**The sums do not close**: {sums.entered:,} in, {', '.join(parts)}. {faults}."
+    return f"**The sums do not close**: {entered}, {', '.join(parts)}. {faults}."
 
 
 def _reasons(stages: Sequence[StageNumbers]) -> Lines:
@@ -159,6 +163,31 @@ def _mix(mix: Sequence[MixPart]) -> Lines:
         for part in mix
     ]
     return _table("teacher | >wanted | >got | >rows taken | >answered", rows) if rows else []
+
+
+def _goal(goal: Goal | None) -> Lines:
+    """How many finished rows each share was to have, and which is short."""
+    if goal is None:
+        return []
+    total = sum(part.kept for part in goal.shares)
+    rows = [
+        (
+            code(part.name),
+            f"{float(part.percent):g}%",
+            f"{share(part.kept, total):.1%}",
+            f"{part.wanted:,}",
+            f"{part.asked:,}",
+            f"{part.finished:,}",
+            f"{part.kept:,}",
+        )
+        for part in goal.shares
+    ]
+    table = _table("share | >wanted | >got | >rows wanted | >asked | >finished | >kept", rows)
+    rounds = "one round" if goal.rounds == 1 else f"{goal.rounds} rounds"
+    left = f"{goal.reserve:,} prompts are left" if goal.reserve else "the reserve of prompts is empty"
+    short = [f"{code(part.name)} by {part.short:,} rows" for part in goal.shares if part.short]
+    end = f"**Short: {', '.join(short)}.**" if short else "No share is short."
+    return [*table, f"{total:,} of {goal.rows:,} rows in {rounds}; {left}. {end}"]
 
 
 def _sources(sources: Sequence[SourceShare]) -> Lines:

@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
-from phase0.dataset import Made
+from phase0.dataset import Made, Manifest
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
+from phase0.stages.allocation import BEST_OF
 from phase0.stages.output import relative
 from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, who
+from phase0.stages.rounds import in_round, round_of
 from phase0.stages.verification import Cost, DedupImpact, Verification
 
 PLAN, VERIFICATION = "plan.json", "verification.json"
@@ -70,6 +72,27 @@ class MixPart(msgspec.Struct, frozen=True, kw_only=True):
     answered: int
 
 
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """How many finished rows a plan asks for, and what became of that. `reserve`: prompts that nobody was asked."""
+
+    rows: int
+    rounds: int
+    reserve: int
+    shares: tuple[GoalShare, ...]
+
+
+class GoalShare(msgspec.Struct, frozen=True, kw_only=True):
+    """One teacher's part of a goal, in rows; of best-of that of all teachers."""
+
+    name: str
+    percent: str
+    wanted: int
+    asked: int
+    finished: int  # scored above the threshold, and no duplicates
+    kept: int
+    short: int
+
+
 class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
     """The scores that one stage gave, to kept rows and dropped ones."""
 
@@ -82,9 +105,13 @@ class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """Where all rows went: entered = published + dropped + not_taken. `not_taken` rows were no teacher's share."""
+    """Where all rows went: entered + asked_again = published + dropped + not_taken.
+
+    `not_taken` rows were no teacher's share. `asked_again` counts rows that one more teacher answered, of whose answers
+    the best stays."""
 
     entered: int
+    asked_again: int
     published: int
     dropped: int
     not_taken: int
@@ -105,6 +132,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     upstream: tuple[Upstream, ...]
     rejected: tuple[RejectedFile, ...]
     mix: tuple[MixPart, ...]
+    goal: Goal | None
     scores: tuple[ScoreNumbers, ...]
     dedup: tuple[DedupImpact, ...]
     cost: Cost
@@ -143,6 +171,7 @@ def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
         upstream=tuple(item for made in known.made for item in _upstream(made, known, root)),
         rejected=_rejected(known.made, root),
         mix=tuple(_mix(made, root) for made in known.made if made.manifest.stage == "distill"),
+        goal=next((_goal(made.manifest) for made in known.made if made.manifest.stage == "mix"), None),
         scores=tuple(_scores(made, root) for made in known.made if made.manifest.stage == "score"),
         dedup=dedup_impacts(known.made),
         cost=cost(known),
@@ -176,7 +205,7 @@ def _verification(path: Path, digest: str) -> tuple[Verification | None, tuple[s
 def _stage(made: Made, root: Path) -> StageNumbers:
     manifest, counts = made.manifest, made.manifest.counts
     return StageNumbers(
-        stage=manifest.stage,
+        stage=in_round(manifest.stage, round_of(made.path)),
         who=who(manifest),
         output=relative(made.path, root),
         read=counts.read,
@@ -231,6 +260,17 @@ def _mix(made: Made, root: Path) -> MixPart:
     )
 
 
+def _goal(mix: Manifest) -> Goal | None:
+    """None where the manifest is of a version that told it otherwise."""
+    rounds, reserve = mix.settings.get("asked"), mix.settings.get("reserve")
+    told = {"rounds": len(rounds) if isinstance(rounds, list) else None, "reserve": reserve} | mix.figures
+    try:
+        shares = msgspec.convert(told.get("shares"), tuple[GoalShare, ...])
+        return msgspec.convert(told | {"rows": sum(share.wanted for share in shares), "shares": shares}, Goal)
+    except msgspec.ValidationError:
+        return None
+
+
 def _scores(made: Made, root: Path) -> ScoreNumbers:
     manifest = made.manifest
     histogram = manifest.figures.get("histogram")
@@ -272,18 +312,36 @@ def balance(known: Chain) -> Balance:
             if source.read != maker.manifest.output.rows:
                 held = maker.manifest.output.rows
                 faults.append(f"{made.path.name} read {source.read} rows of {maker.path.name}, which holds {held}")
+    again = _asked_again(known)
+    taken -= again
     *steps, end = known.made
     left = {made.path: made.manifest.output.rows - taken[made.path] for made in steps}
     faults += [f"{path.name}: {-rows} rows were taken twice" for path, rows in left.items() if rows < 0]
     published, dropped = end.manifest.output.rows, sum(made.manifest.counts.dropped for made in known.made)
     not_taken = sum(left.values())
-    if entered != published + dropped + not_taken:
-        faults.append(f"{entered} rows entered, but {published + dropped + not_taken} are accounted for")
+    if entered + again.total() != published + dropped + not_taken:
+        faults.append(
+            f"{entered + again.total()} rows entered, but {published + dropped + not_taken} are accounted for"
+        )
     return Balance(
         entered=entered,
+        asked_again=again.total(),
         published=published,
         dropped=dropped,
         not_taken=not_taken,
         closes=not faults,
         faults=tuple(faults),
     )
+
+
+def _asked_again(known: Chain) -> Counter[Path]:
+    """How often rows of a file were taken by one more teacher than one, where the best of several answers stays."""
+    first, again = Counter[tuple[Path, int]](), Counter[Path]()
+    for made in known.made:
+        if made.manifest.settings.get("allocation") == BEST_OF:
+            for source in made.manifest.inputs:
+                path = (made.path.parent / source.path).resolve()
+                seen = first[path, round_of(made.path)]
+                first[path, round_of(made.path)] = max(seen, source.rows_in)
+                again[path] += min(seen, source.rows_in)
+    return again

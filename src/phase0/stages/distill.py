@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import xxhash
 
@@ -24,20 +23,16 @@ from phase0.exchanges import EXCHANGES, Exchange
 from phase0.exchanges.teach import Teach
 from phase0.ledger import FILE as LEDGER
 from phase0.progress import SILENT, Progress
-from phase0.records import digest
+from phase0.records import CATEGORIES, digest
 from phase0.registry import load
+from phase0.stages.allocation import Lines, Share, Taken
 from phase0.stages.answered import ask_and_write, write_answered
 from phase0.stages.means import Asking, Means, places, wanted
 from phase0.stages.output import StageOutput, check_output, relative, stage_output
 from phase0.stages.parts import finished
 from phase0.workspace import MARK, claim, workspace_of
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-Parts = Sequence[tuple[Decimal, Decimal]]
-WHOLE: Parts = ((Decimal(0), Decimal(100)),)
+_NUMBERS = {category: number for number, category in enumerate(CATEGORIES)}
 
 
 def distill(
@@ -72,19 +67,19 @@ def distill(
         percentage=share,
     )
     asking = Asking(asked.means, place, relative(output.resolve(), place))
-    return distill_parts(paths, output, teacher=teacher, parts=parts, asking=asking, progress=progress)
+    return distill_rows(paths, output, teacher=teacher, which=Share(parts), asking=asking, progress=progress)
 
 
-def distill_parts(
-    paths: Sequence[Path], output: Path, *, teacher: str, parts: Parts, asking: Asking, progress: Progress
+def distill_rows(
+    paths: Sequence[Path], output: Path, *, teacher: str, which: Share | Taken, asking: Asking, progress: Progress
 ) -> Manifest:
-    """Answer the rows whose rank falls into `parts` of the line from 0 to 100."""
+    """Answer some of the rows with one teacher."""
     asked = _checked(teacher, asking.means)
-    with stage_output("distill", output, paths, distill_settings(teacher, parts, asking.means)) as out:
+    with stage_output("distill", output, paths, distill_settings(teacher, which, asking.means)) as out:
         progress.start(f"rank rows for {teacher}", None)
-        mine = selected(_keys(out, progress), parts)
+        mine = which.rows(_lines(out, progress))
         progress.finish()
-        out.figures = {"teacher": teacher, "share": str(sum((b - a for a, b in parts), Decimal(0)))}
+        out.figures = {"teacher": teacher} | which.figures()
         if asked.model is None:
             write_answered(out, mine, asked.exchange, None, progress)
         else:
@@ -100,9 +95,9 @@ class _Asked(NamedTuple):
     means: Means
 
 
-def distill_settings(teacher: str, parts: Parts, means: Means | None = None) -> dict[str, Any]:
+def distill_settings(teacher: str, which: Share | Taken, means: Means | None = None) -> dict[str, Any]:
     """What a manifest says of how rows were chosen and answered: by which model, asked how, wherever it was."""
-    settings: dict[str, Any] = {"teacher": teacher, "parts": [[str(start), str(stop)] for start, stop in parts]}
+    settings: dict[str, Any] = {"teacher": teacher} | which.settings()
     model = _checked(teacher, means or Means()).model
     if model is not None:
         settings |= {"model": model.model, "style": digest((model.style, model.styles))}
@@ -127,37 +122,20 @@ def _checked(teacher: str, means: Means) -> _Asked:
     return _Asked(Teach(model), model, means)
 
 
-def selected(keys: npt.NDArray[np.uint64], parts: Parts) -> npt.NDArray[np.bool_]:
-    """Which rows fall into `parts` of the line from 0 to 100, by rank of their keys.
-
-    keys: (N,) one per row; equal keys rank in the order of the rows. Ranks from floor(N·start/100) up to
-    floor(N·stop/100) are taken: parts that cover the line cover every row once, whatever N is. A part's count is exact
-    to one row.
-    """
-    import numpy as np
-
-    order = np.argsort(keys, kind="stable")
-    chosen = np.zeros(len(keys), dtype=np.bool_)
-    for start, stop in parts:
-        first, last = (int(len(keys) * Fraction(edge) / 100) for edge in (start, stop))
-        chosen[order[first:last]] = True
-    return chosen
-
-
-def _keys(out: StageOutput, progress: Progress) -> npt.NDArray[np.uint64]:
-    """One 64-bit key per row, from what the row says; an unreadable row's key is that of its bytes."""
+def _lines(out: StageOutput, progress: Progress) -> Lines:
+    """What decides who answers a row: its id and its category; of an unreadable row its bytes."""
     from array import array
 
     import numpy as np
 
-    keys = array("Q")
+    keys, categories = array("Q"), array("b")
     for number, path in enumerate(out.inputs):
         for item in read_records(path):
             out.sums[number].read += 1
-            content = item.raw if isinstance(item, BadRow) else item[2].id.encode()
-            keys.append(xxhash.xxh3_64_intdigest(content))
+            keys.append(xxhash.xxh3_64_intdigest(item.raw if isinstance(item, BadRow) else item[2].id.encode()))
+            categories.append(-1 if isinstance(item, BadRow) else _NUMBERS.get(item[2].meta.category or "", -1))
             progress.advance(1)
-    return np.frombuffer(keys, dtype=np.uint64) if keys else np.empty(0, dtype=np.uint64)
+    return Lines(np.array(keys, np.uint64), np.array(categories, np.int8))
 
 
 def _decimal(value: str | float | Decimal) -> Decimal:

@@ -132,6 +132,13 @@ def finished(output: Path) -> Manifest:
     return manifest
 
 
+def numbered(paths: Sequence[Path]) -> Iterator[tuple[int, BadRow | tuple[int, bytes, Record]]]:
+    """The rows of all inputs, each with the number of its file."""
+    for number, path in enumerate(paths):
+        for item in read_records(path):
+            yield number, item
+
+
 def _work(stage: str, transform: Transform, item: tuple[Path, str, Span]) -> Part:
     place, name, span = item
     sums = Sums()

@@ -16,7 +16,7 @@ from phase0.dataset.manifest import is_whole
 from phase0.errors import DataError
 from phase0.stages.verification import Cost, DedupImpact, StageCost
 
-_FREE = {"download", "combine", "dedup", "publish"}
+_FREE = {"download", "combine", "prompts", "choose", "dedup", "mix", "publish"}
 _UPSTREAM = "download"  # the stage whose inputs nobody here made
 
 
@@ -112,7 +112,7 @@ def _usd(manifest: Manifest) -> str | None:
 
 def dedup_impacts(made: Sequence[Made]) -> tuple[DedupImpact, ...]:
     """What each de-duplication removed."""
-    return tuple(_impact(path, manifest) for path, manifest in made if manifest.stage == "dedup")
+    return tuple(_impact(path, manifest) for path, manifest in made if manifest.stage in {"prompts", "dedup"})
 
 
 def _impact(path: Path, manifest: Manifest) -> DedupImpact:
