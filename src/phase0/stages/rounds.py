@@ -38,17 +38,29 @@ def next_round(
     if len(asked) == MOST or reserve == 0 or all(100 * missing <= sum(wanted) for missing in short):
         return None
     before = [sum(rows) for rows in zip(*asked, strict=True)]
-    return _within(reserve, list(map(_to_ask, short, before, finished)))
+    return _least_first(reserve, list(map(_to_ask, short, before, finished)))
 
 
 def _to_ask(missing: int, asked: int, finished: int) -> int:
-    """Rows to ask for, for so many to be finished: as many to each as it took before."""
-    finished = max(finished, -(-asked // _MOST_A_ROW), 1)
-    return -(-missing * asked // finished) if asked else missing
+    """Rows to ask for, for so many to be finished: as many to each as it took before. Who has finished none so far is
+    asked for what is missing and no more: nobody knows whether it ever will."""
+    if not finished:
+        return missing
+    return -(-missing * asked // max(finished, -(-asked // _MOST_A_ROW)))
+
+
+def _least_first(reserve: int, rows: Sequence[int]) -> tuple[int, ...]:
+    """As many of these as the reserve has, alike for all until they have enough: who needs much starves nobody."""
+    given = [0] * len(rows)
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    for place, seat in enumerate(order):
+        given[seat] = min(rows[seat], reserve // (len(order) - place))
+        reserve -= given[seat]
+    return tuple(given)
 
 
 def _within(reserve: int, rows: Sequence[int]) -> tuple[int, ...]:
-    """As many of these as the reserve has, in proportion."""
+    """As many of these as there are prompts, in proportion."""
     total = sum(rows)
     if total <= reserve:
         return tuple(rows)
