@@ -92,17 +92,16 @@ def load_kernels(progress: Progress = SILENT) -> None:
 
     They are kept beside their source, or else where NUMBA_CACHE_DIR or the user's cache is.
     """
-    if "phase0.dedup.near" in sys.modules:
-        return
-    from phase0.dedup.kernels.compiling import cache_of
-    from phase0.dedup.kernels.hashing import stir  # the first kernel tells of all
-
-    is_cached, folder = cache_of(stir)
-    if folder is None:
-        progress.warn(
-            "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them in. "
-            "Let NUMBA_CACHE_DIR name one that can be written."
-        )
-    elif not is_cached:
-        progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
+    try:
+        from phase0.dedup.kernels import keeping
+    except OSError as error:
+        raise DataError(f"LLVM, which kernels are loaded by, cannot be loaded, likely for want of memory ({error})") from error
+    if not keeping.is_kept("phase0.dedup.kernels.hashing"):  # one file of kernels tells of all
+        if keeping.place() is None:
+            progress.warn(
+                "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them "
+                "in. Let NUMBA_CACHE_DIR name one that can be written."
+            )
+        else:
+            progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
     import phase0.dedup.near  # noqa: F401

@@ -1,0 +1,110 @@
+"""Where compiled kernels are kept between runs, and how they come into memory again.
+
+Several processes may read and write at once: a file is put into place whole, and is only used if it says that it was
+made from these sources for this processor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+_HERE = Path(__file__).parent
+_KEPT = __package__  # kernels of other modules, those of tests, are not kept
+_DIGEST = 32
+
+
+@cache
+def _made_for() -> str:
+    """The processor that code is compiled for."""
+    features = llvm.get_host_cpu_features().flatten()
+    return f"{llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
+
+
+@cache
+def _sources() -> bytes:
+    """A digest of all that the code is made from. numba's releases go with llvmlite's."""
+    made = blake2b(f"{llvmlite.__version__} {_made_for()}".encode(), digest_size=_DIGEST)
+    for path in sorted(_HERE.glob("*.py")):
+        made.update(path.read_bytes())
+    return made.digest()
+
+
+def folders() -> Iterator[Path]:
+    """Where kernels may be kept, the best place first."""
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(named)
+    yield _HERE / "__pycache__"
+    if sys.platform == "win32":
+        yield Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "phase0"
+    else:
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phase0"
+
+
+def _name(module: str) -> str:
+    processor = blake2b(_made_for().encode(), digest_size=4).hexdigest()
+    return f"{module.rpartition('.')[2]}.{processor}.kernels"
+
+
+def kept(module: str) -> bytes | None:
+    """The code of a module's kernels; None where it must be compiled."""
+    if not module.startswith(f"{_KEPT}."):
+        return None
+    for folder in folders():
+        with contextlib.suppress(OSError):
+            found = (folder / _name(module)).read_bytes()
+            code = found[2 * _DIGEST :]
+            if found[: 2 * _DIGEST] == _sources() + _digest(code):
+                return code
+    return None
+
+
+def keep(module: str, code: bytes) -> Path | None:
+    """Keep the code where it can be kept; the folder, or None where no folder can be written."""
+    if not module.startswith(f"{_KEPT}."):
+        return None
+    for folder in folders():
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".kernels-", delete=False) as file:
+                file.write(_sources() + _digest(code) + code)
+            try:
+                os.replace(file.name, folder / _name(module))
+            except OSError:
+                os.unlink(file.name)
+                raise
+            return folder
+    return None
+
+
+def _digest(code: bytes) -> bytes:
+    return blake2b(code, digest_size=_DIGEST).digest()
+
+
+@cache
+def _linker() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.create_lljit_compiler()
+
+
+def loaded(module: str, code: bytes, names: Sequence[str]) -> Any:
+    """The addresses of kernels by name, valid as long as what is answered lives."""
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    for name in names:
+        library.export_symbol(symbol(name))
+    return library.link(_linker(), module)
+
+
+def symbol(name: str) -> str:
+    return f"phase0_{name}"
