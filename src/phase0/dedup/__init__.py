@@ -6,13 +6,13 @@ words. Rows are compared by Jaccard similarity of their sets of word 5-grams (`s
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
 from phase0.dedup.definition import On, checked_width, ratio, text_of
+from phase0.errors import DataError
 from phase0.dedup.results import Deduplicated, Pair, Remaining, Removed
 from phase0.progress import SILENT, Progress
 
@@ -96,8 +96,8 @@ def load_kernels(progress: Progress = SILENT) -> None:
         from phase0.dedup.kernels import keeping
     except OSError as error:
         raise DataError(f"LLVM, which kernels are loaded by, cannot be loaded, likely for want of memory ({error})") from error
-    if not keeping.is_kept("phase0.dedup.kernels.hashing"):  # one file of kernels tells of all
-        if keeping.place() is None:
+    if keeping.kept("phase0.dedup.kernels.hashing") is None:  # one file of kernels tells of all
+        if not keeping.can_keep():
             progress.warn(
                 "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them "
                 "in. Let NUMBA_CACHE_DIR name one that can be written."

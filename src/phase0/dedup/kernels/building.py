@@ -16,7 +16,6 @@ import llvmlite.binding as llvm
 from numba.core import codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
-from numba.core.runtime.nrtdynmod import create_nrt_module
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
@@ -75,7 +74,7 @@ class _Front(NamedTuple):
     """A kernel in LLVM's language."""
 
     described: Any  # by numba, for its callers
-    text: str
+    text: str  # with what it calls that is part of numba
     calls: list[Kernel]
 
 
@@ -89,7 +88,6 @@ def built(kernels: Sequence[Kernel]) -> bytes:
     """An object file with these kernels, each under its `symbol`."""
     with global_compiler_lock:
         module = llvm.parse_assembly(_MEMORY)
-        module.link_in(llvm.parse_assembly(_runtime()))
         for one in _with_called(kernels):
             module.link_in(llvm.parse_assembly(_front(one).text))
         exported = {_front(one).described.llvm_func_name: symbol(one.__name__) for one in kernels}
@@ -125,12 +123,6 @@ def _machine() -> Any:
     )
 
 
-@cache
-def _runtime() -> str:
-    """How holders of an array are counted."""
-    return str(create_nrt_module(_contexts()[1])[0])
-
-
 def _with_called(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
     waiting, seen = list(kernels), set[Kernel]()
     while waiting:
@@ -161,6 +153,7 @@ def _front(kernel: Kernel) -> _Front:
     library = target.codegen().create_library(kernel.__name__)
     said = _signature(kernel)
     made = compiler.compile_extra(typing, target, function, said.args, said.return_type, flags, {}, library)
+    library.finalize()
     return _Front(made.fndesc, library.get_llvm_str(), calls)
 
 

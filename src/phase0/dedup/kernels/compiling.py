@@ -107,7 +107,7 @@ def _address(wanted: Kernel) -> int:
     with _loading:
         if module not in _loaded:
             _loaded[module] = _library(module)
-        return int(_loaded[module][wanted.__name__])
+        return int(_loaded[module][f"phase0_{wanted.__name__}"])
 
 
 def _library(module: str) -> Any:

@@ -69,22 +69,32 @@ def kept(module: str) -> bytes | None:
     return None
 
 
-def keep(module: str, code: bytes) -> Path | None:
-    """Keep the code where it can be kept; the folder, or None where no folder can be written."""
-    if not module.startswith(f"{_KEPT}."):
-        return None
-    for folder in folders():
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".kernels-", delete=False) as file:
-                file.write(_sources() + _digest(code) + code)
-            try:
-                os.replace(file.name, folder / _name(module))
-            except OSError:
-                os.unlink(file.name)
-                raise
-            return folder
-    return None
+def keep(module: str, code: bytes) -> bool:
+    """Keep the code in the first folder that can be written; False where none can."""
+    return module.startswith(f"{_KEPT}.") and any(
+        _placed(folder, _name(module), _sources() + _digest(code) + code) for folder in folders()
+    )
+
+
+def can_keep() -> bool:
+    """Whether a folder can be written."""
+    return any(_placed(folder, ".kernels", b"") for folder in folders())
+
+
+def _placed(folder: Path, name: str, content: bytes) -> bool:
+    """Write a file whole or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".kernels-", delete=False) as file:
+            file.write(content)
+    except OSError:
+        return False
+    try:
+        os.replace(file.name, folder / name)
+    except OSError:
+        os.unlink(file.name)
+        return False
+    return True
 
 
 def _digest(code: bytes) -> bytes:
