@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from phase0.dedup.definition import On, checked_width, ratio, text_of
-from phase0.errors import DataError
 from phase0.dedup.results import Deduplicated, Pair, Remaining, Removed
+from phase0.errors import DataError
 from phase0.progress import SILENT, Progress
 
 Method = Literal["auto", "exact", "minhash"]
@@ -94,14 +94,17 @@ def load_kernels(progress: Progress = SILENT) -> None:
     """
     try:
         from phase0.dedup.kernels import keeping
-    except OSError as error:
-        raise DataError(f"LLVM, which kernels are loaded by, cannot be loaded, likely for want of memory ({error})") from error
-    if keeping.kept("phase0.dedup.kernels.hashing") is None:  # one file of kernels tells of all
-        if not keeping.can_keep():
-            progress.warn(
-                "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them "
-                "in. Let NUMBA_CACHE_DIR name one that can be written."
-            )
-        else:
-            progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
+
+        is_kept = keeping.kept("phase0.dedup.kernels.hashing") is not None  # one file of kernels tells of all
+    except (OSError, MemoryError) as error:
+        raise DataError(
+            f"LLVM, by which kernels are loaded, does not load, likely for want of memory: {error}"
+        ) from error
+    if not is_kept and not keeping.can_keep():
+        progress.warn(
+            "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them in. "
+            "Let NUMBA_CACHE_DIR name one that can be written."
+        )
+    elif not is_kept:
+        progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
     import phase0.dedup.near  # noqa: F401

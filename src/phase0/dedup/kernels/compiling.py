@@ -68,9 +68,7 @@ class Kernel:
         return self._entrance(*arguments)
 
 
-def kernel(
-    result: Kind, *arguments: Kind, allocates: bool = False, inline: bool = False
-) -> Callable[[_Loop], _Loop]:
+def kernel(result: Kind, *arguments: Kind, allocates: bool = False, inline: bool = False) -> Callable[[_Loop], _Loop]:
     """Compile a function for exactly these types, when it or another kernel of its file is first called.
 
     What makes no arrays of its own need not count who holds those it is given: with a count before and after every call
@@ -124,7 +122,9 @@ def _library(module: str) -> Any:
             keeping.keep(module, code)
         return keeping.loaded(module, code, [kernel.__name__ for kernel in kernels])
     except (OSError, MemoryError) as error:
-        raise DataError(f"the compiler of de-duplication cannot be loaded, likely for want of memory ({error})") from error
+        raise DataError(
+            f"the compiler of de-duplication cannot be loaded, likely for want of memory ({error})"
+        ) from error
 
 
 def _entrance(kernel: Kernel, address: int) -> Callable[..., Any]:
