@@ -97,9 +97,7 @@ def load_kernels(progress: Progress = SILENT) -> None:
 
         is_kept = keeping.kept("phase0.dedup.kernels.hashing") is not None  # one file of kernels tells of all
     except (OSError, MemoryError) as error:
-        raise DataError(
-            f"LLVM, by which kernels are loaded, does not load, likely for want of memory: {error}"
-        ) from error
+        raise DataError(f"LLVM, which loads kernels, cannot be loaded, likely for want of memory: {error}") from error
     if not is_kept and not keeping.can_keep():
         progress.warn(
             "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them in. "

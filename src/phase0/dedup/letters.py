@@ -53,10 +53,8 @@ def learn(text: str) -> bool:
     if blocks <= _learnt.blocks:
         return False
     with _learning:
-        new = np.array(sorted(blocks - _learnt.blocks), np.uint32)
-        if len(new):
-            codes = (new[:, None] * _BLOCK + np.arange(_BLOCK, dtype=np.uint32)).reshape(-1)
-            plain, kinds = _kinds(codes)
+        if new := sorted(blocks - _learnt.blocks):
+            plain, kinds = _kinds(np.add.outer(np.array(new) * _BLOCK, np.arange(_BLOCK)).astype(np.uint32).reshape(-1))
             table = _learnt.table_C.copy()
             table[plain] = kinds
             _learnt = _Learnt(_learnt.blocks | blocks, table)

@@ -1,5 +1,4 @@
-"""Machine instructions that numba has no name for, by name: their code is in `instructions`, their twins in plain Python
-are in `slow`."""
+"""Machine instructions that numba has no name for. Their code is in `instructions`, their twins are in `slow`."""
 
 from __future__ import annotations
 
@@ -7,17 +6,17 @@ from phase0.dedup.kernels.compiling import Array, instruction
 
 
 @instruction
-def load64(text_B: Array, at: int) -> int:
+def load64(text_B: Array, at: int) -> int:  # type: ignore[empty-body]
     """Bytes `at` to `at + 7` as one little-endian number; all eight must be inside the array."""
 
 
 @instruction
-def equal64(text_B: Array, at: int, byte: int) -> int:
+def equal64(text_B: Array, at: int, byte: int) -> int:  # type: ignore[empty-body]
     """Which of the bytes `at` to `at + 63` equal a constant: bit i is about `at + i`. All must be inside the array."""
 
 
 @instruction
-def below64(text_B: Array, at: int, byte: int) -> int:
+def below64(text_B: Array, at: int, byte: int) -> int:  # type: ignore[empty-body]
     """Which of the bytes `at` to `at + 63` are less than a constant: bit i is about `at + i`. All must be inside."""
 
 
@@ -27,10 +26,10 @@ def copy64(text_B: Array, at: int, out_B: Array, to: int) -> None:
 
 
 @instruction
-def trailing_zeros(value: int) -> int:
+def trailing_zeros(value: int) -> int:  # type: ignore[empty-body]
     """How many zeros end a number that is not zero."""
 
 
 @instruction
-def ones(value: int) -> int:
+def ones(value: int) -> int:  # type: ignore[empty-body]
     """How many bits are set."""

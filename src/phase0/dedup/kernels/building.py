@@ -16,12 +16,11 @@ import llvmlite.binding as llvm
 from numba.core import codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
-from numba.core.typing import signature
+from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from phase0.dedup.kernels import instructions
 from phase0.dedup.kernels.compiling import Instruction, Kernel, Kind
-from phase0.dedup.kernels.keeping import symbol
 
 # What numba's runtime does for arrays that kernels make, without that runtime: its record of an array (how many hold
 # it, three words that are not used or say where the data is, the size), and behind it the data.
@@ -85,12 +84,12 @@ def _contexts() -> tuple[Any, Any]:
 
 
 def built(kernels: Sequence[Kernel]) -> bytes:
-    """An object file with these kernels, each under its `symbol`."""
+    """An object file with these kernels, each under its symbol."""
     with global_compiler_lock:
         module = llvm.parse_assembly(_MEMORY)
         for one in _with_called(kernels):
             module.link_in(llvm.parse_assembly(_front(one).text))
-        exported = {_front(one).described.llvm_func_name: symbol(one.__name__) for one in kernels}
+        exported = {_front(one).described.llvm_func_name: one.symbol for one in kernels}
         for function in module.functions:
             if function.name in exported:
                 function.name = exported[function.name]
@@ -134,6 +133,7 @@ def _with_called(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
 
 
 @cache
+@global_compiler_lock
 def _front(kernel: Kernel) -> _Front:
     calls, bound = [], dict[str, Any]()
     told = kernel.py_func.__globals__
@@ -143,14 +143,14 @@ def _front(kernel: Kernel) -> _Front:
             bound[name] = _callable(told[name])
         elif isinstance(told.get(name), Instruction):
             bound[name] = getattr(instructions, name)
-    function = FunctionType(kernel.py_func.__code__, told | bound, kernel.__name__)
+    function = FunctionType(kernel.py_func.__code__, told | bound, kernel.name)
     typing, target = _contexts()
     typing.refresh()
     target.refresh()
-    flags = compiler.Flags()
+    flags: Any = compiler.Flags()
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.error_model, flags.nrt, flags.forceinline = "numpy", kernel.allocates, kernel.inline
-    library = target.codegen().create_library(kernel.__name__)
+    library = target.codegen().create_library(kernel.name)
     said = _signature(kernel)
     made = compiler.compile_extra(typing, target, function, said.args, said.return_type, flags, {}, library)
     library.finalize()

@@ -41,7 +41,7 @@ word, point, count, flag, real = Kind("uint64"), Kind("uint32"), Kind("int64"), 
 nothing = Kind("void")
 two_counts = Kind("two int64")  # an answer that other kernels alone can take
 
-_NUMBERS = {
+_NUMBERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "uint64": (ctypes.c_uint64, index),
     "uint32": (ctypes.c_uint32, index),
     "int64": (ctypes.c_int64, index),
@@ -59,6 +59,7 @@ class Kernel:
     def __init__(self, loop: Callable[..., Any], result: Kind, arguments: Sequence[Kind], **how: bool) -> None:
         update_wrapper(self, loop)
         self.py_func, self.result, self.arguments = loop, result, tuple(arguments)
+        self.name, self.symbol = loop.__name__, f"phase0_{loop.__name__}"  # the latter in compiled code
         self.allocates, self.inline = how["allocates"], how["inline"]
         self._entrance: Callable[..., Any] | None = None
 
@@ -105,7 +106,7 @@ def _address(wanted: Kernel) -> int:
     with _loading:
         if module not in _loaded:
             _loaded[module] = _library(module)
-        return int(_loaded[module][f"phase0_{wanted.__name__}"])
+        return int(_loaded[module][wanted.symbol])
 
 
 def _library(module: str) -> Any:
@@ -120,17 +121,15 @@ def _library(module: str) -> Any:
 
             code = building.built(kernels)
             keeping.keep(module, code)
-        return keeping.loaded(module, code, [kernel.__name__ for kernel in kernels])
+        return keeping.loaded(module, code, [kernel.symbol for kernel in kernels])
     except (OSError, MemoryError) as error:
-        raise DataError(
-            f"the compiler of de-duplication cannot be loaded, likely for want of memory ({error})"
-        ) from error
+        raise DataError(f"{module} cannot be compiled or loaded, likely for want of memory: {error}") from error
 
 
 def _entrance(kernel: Kernel, address: int) -> Callable[..., Any]:
     """The kernel for Python. It is called as numba's functions call each other (`numba.core.callconv.CPUCallConv`): a
     place for the answer, one for an error, and the arguments, an array as seven or nine words."""
-    puts = [_taken(kernel.__name__, kind) for kind in kernel.arguments]
+    puts = [_taken(kernel.name, kind) for kind in kernel.arguments]
     words = [word for kind in kernel.arguments for word in _words(kind)]
     native = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *words)(address)
     made = _NUMBERS[kernel.result.element][0]
@@ -140,7 +139,7 @@ def _entrance(kernel: Kernel, address: int) -> Callable[..., Any]:
         answer, trouble = made(), ctypes.c_void_p()
         values = [word for put, argument in zip(puts, arguments, strict=True) for word in put(argument)]
         if native(ctypes.byref(answer), ctypes.byref(trouble), *values):
-            raise MemoryError(f"no room for what {kernel.__name__} needs")  # the one error that kernels have
+            raise MemoryError(f"no room for what {kernel.name} needs")  # the one error that kernels have
         return None if is_void else (bool(answer.value) if is_flag else answer.value)
 
     return entrance

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import llvmlite
@@ -82,17 +82,15 @@ def can_keep() -> bool:
 
 
 def _placed(folder: Path, name: str, content: bytes) -> bool:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all, for all to read who may read the folder."""
+    fresh = folder / f".{os.getpid()}-{get_ident()}.kernels"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".kernels-", delete=False) as file:
-            file.write(content)
+        fresh.write_bytes(content)
+        fresh.replace(folder / name)
     except OSError:
-        return False
-    try:
-        os.replace(file.name, folder / name)
-    except OSError:
-        os.unlink(file.name)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         return False
     return True
 
@@ -108,13 +106,9 @@ def _linker() -> Any:
     return llvm.create_lljit_compiler()
 
 
-def loaded(module: str, code: bytes, names: Sequence[str]) -> Any:
-    """The addresses of kernels by name, valid as long as what is answered lives."""
+def loaded(module: str, code: bytes, symbols: Sequence[str]) -> Any:
+    """The addresses of kernels by symbol, valid as long as what is answered lives."""
     library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-    for name in names:
-        library.export_symbol(symbol(name))
+    for symbol in symbols:
+        library.export_symbol(symbol)
     return library.link(_linker(), module)
-
-
-def symbol(name: str) -> str:
-    return f"phase0_{name}"
