@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phase0.dedup import load_kernels
 from phase0.dedup.kernels import building, compiling, keeping
@@ -69,6 +71,16 @@ def filled(size):
     return len(made)
 
 
+@kernel(count, count, count)
+def spanned(one, other):
+    return max(one, other) - min(one, other)
+
+
+@kernel(word, word, word)
+def spanned_unsigned(one, other):
+    return max(one, other) - min(one, other)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(keeping, "folders", lambda: iter([tmp_path / "kept"]))
@@ -97,6 +109,12 @@ def test_numbers_flags_and_nothing_come_and_go_as_they_are() -> None:
     changed = np.ones(3, np.uint8)
     assert cleared(changed) is None
     assert changed.tolist() == [0, 0, 0]
+
+
+@given(st.integers(-(2**61), 2**61), st.integers(-(2**61), 2**61))
+def test_the_least_and_greatest_are_those_of_python(one: int, other: int) -> None:
+    assert spanned(one, other) == abs(one - other)
+    assert spanned_unsigned(2 * abs(one), 2 * abs(other) + 1) == abs(2 * abs(one) - 2 * abs(other) - 1)
 
 
 @pytest.mark.parametrize(
