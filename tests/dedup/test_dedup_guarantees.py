@@ -183,8 +183,9 @@ def test_threads_that_meet_a_script_together_look_it_up_once(monkeypatch: pytest
     monkeypatch.setattr(letters, "_plain", lambda codes: made.append(len(codes)) or plain(codes))
     with ThreadPoolExecutor(8) as pool:
         assert any(pool.map(letters.learn, ["Был бы ёж"] * 8))
-    assert made == [2 * 256]
+    assert made == [letters._BLOCK]
     assert not letters.learn("ЖЖ")
+    assert not letters.learn("")
 
 
 @pytest.mark.usefixtures("nothing_learnt")
@@ -193,7 +194,7 @@ def test_the_table_is_the_same_in_whatever_order_scripts_are_met(order: int) -> 
     whole = np.full(letters.LIMIT, letters.ODD, np.uint32)
     plain, kinds = letters._kinds(np.arange(letters.LIMIT, dtype=np.uint32))
     whole[plain] = kinds
-    for at in range(0, letters.LIMIT, 256)[::order]:
+    for at in range(0, letters.LIMIT, letters._BLOCK)[::order]:
         letters.learn(chr(at) if not 0xD800 <= at < 0xE000 else "")
     halves = slice(0xD800, 0xE000)
     assert (whole[halves] == letters.ODD).all()

@@ -42,9 +42,10 @@ def _sources() -> bytes:
 
 
 def folders() -> Iterator[Path]:
-    """Where kernels may be kept, the best place first."""
+    """Where kernels may be kept, the best place first; where numba is told to keep what it compiles, nowhere else."""
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(named)
+        return
     yield _HERE / "__pycache__"
     if sys.platform == "win32":
         yield Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "phase0"
