@@ -21,7 +21,7 @@ from phase0.dedup.kernels import building, compiling, keeping
 from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, count, flag, kernel, nothing, real, word
 from phase0.errors import DataError
 
-MODULE = "phase0.dedup.kernels.arranging"
+FILE = "arranging"
 
 TOLD = """
 import sys
@@ -144,27 +144,27 @@ def test_an_array_that_a_kernel_has_no_room_for_is_a_memory_error() -> None:
 
 
 def test_code_is_taken_from_where_it_was_kept(folder: Path) -> None:
-    assert keeping.kept(MODULE) is None
-    assert keeping.keep(MODULE, b"code")
-    assert keeping.kept(MODULE) == b"code"
+    assert keeping.kept(FILE) is None
+    assert keeping.keep(FILE, b"code")
+    assert keeping.kept(FILE) == b"code"
     assert [path.name.partition(".")[0] for path in folder.iterdir()] == ["arranging"]
 
 
 @pytest.mark.parametrize("spoil", [lambda raw: raw[:-1], lambda raw: b"", lambda raw: b"x" + raw[1:]])
 def test_code_that_is_cut_off_or_of_other_sources_is_not_used(spoil: Any, folder: Path) -> None:
-    keeping.keep(MODULE, b"code")
+    keeping.keep(FILE, b"code")
     (path,) = folder.iterdir()
     path.write_bytes(spoil(path.read_bytes()))
-    assert keeping.kept(MODULE) is None
-    keeping.keep(MODULE, b"better")
-    assert keeping.kept(MODULE) == b"better"
+    assert keeping.kept(FILE) is None
+    keeping.keep(FILE, b"better")
+    assert keeping.kept(FILE) == b"better"
 
 
 def test_many_may_keep_at_once_and_what_is_read_is_whole(folder: Path) -> None:
     code = bytes(1 << 20)
     with ThreadPoolExecutor(8) as pool:
-        done = [pool.submit(keeping.keep, MODULE, code) for _ in range(32)]
-        seen = {keeping.kept(MODULE) for _ in range(50)}
+        done = [pool.submit(keeping.keep, FILE, code) for _ in range(32)]
+        seen = {keeping.kept(FILE) for _ in range(50)}
         assert all(each.result() for each in done)
     assert seen <= {None, code}
     assert len(list(folder.iterdir())) == 1
@@ -175,7 +175,7 @@ def test_where_no_folder_can_be_written_nothing_is_kept_and_nothing_fails(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setattr(keeping, "folders", lambda: iter([tmp_path / "file" / "kept"]))
-    assert not keeping.keep(MODULE, b"code")
+    assert not keeping.keep(FILE, b"code")
     assert not keeping.can_keep()
 
 
@@ -191,17 +191,20 @@ def test_compiling_is_told_of_where_nothing_was_kept(
     code: bytes | None, can_keep: bool, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(keeping, "kept", lambda module: code)
+    monkeypatch.setattr(keeping, "kept", lambda file: code)
     monkeypatch.setattr(keeping, "can_keep", lambda: can_keep)
+    monkeypatch.setattr(compiling, "_loaded", {})
+    monkeypatch.setattr(compiling, "load", lambda file: None)
     load_kernels(SimpleNamespace(say=said.append, warn=said.append))  # type: ignore[arg-type]
     assert [message.partition(":")[0] for message in said] == told
 
 
 def test_too_little_memory_for_llvm_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unloadable(module: str) -> None:
+    def unloadable(file: str) -> None:
         raise OSError("libllvmlite.so: failed to map segment from shared object")
 
     monkeypatch.setattr(keeping, "kept", unloadable)
+    monkeypatch.setattr(compiling, "_loaded", {})
     with pytest.raises(DataError, match="want of memory"):
         load_kernels()
 

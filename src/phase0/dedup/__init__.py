@@ -20,7 +20,11 @@ Method = Literal["auto", "exact", "minhash"]
 Clusters = Literal["greedy", "transitive"]
 Keep = Literal["best", "first", "longest"]
 
+REMOVER = ("canonical", "hashing", "sorting", "joining", "confirming", "choosing")  # files of kernels, of the remover
+_COUNTER = ("canonical", "recounting")
+
 __all__ = [
+    "REMOVER",
     "Clusters",
     "Deduplicated",
     "Keep",
@@ -80,29 +84,30 @@ def remaining(
     progress: Progress = SILENT,
 ) -> Remaining:
     """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes."""
-    load_kernels(progress)
+    load_kernels(progress, _COUNTER)
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
     return recount(texts_of(texts), ratio(threshold), checked_width(shingle), workers=workers, progress=progress)
 
 
-def load_kernels(progress: Progress = SILENT) -> None:
-    """Load the compiler and the kernels; where they must be compiled first, say so.
+def load_kernels(progress: Progress = SILENT, files: Sequence[str] = REMOVER) -> None:
+    """Load the kernels of these files of `kernels`; where they must be compiled first, say so.
 
     They are kept beside their source, or else where NUMBA_CACHE_DIR or the user's cache is.
     """
     try:
-        from phase0.dedup.kernels import keeping
+        from phase0.dedup.kernels import compiling, keeping
 
-        is_kept = keeping.kept("phase0.dedup.kernels.hashing") is not None  # one file of kernels tells of all
+        missing = [file for file in files if not compiling.is_loaded(file) and keeping.kept(file) is None]
     except (OSError, MemoryError) as error:
         raise DataError(f"LLVM, which loads kernels, cannot be loaded, likely for want of memory: {error}") from error
-    if not is_kept and not keeping.can_keep():
+    if missing and not keeping.can_keep():
         progress.warn(
             "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them in. "
             "Let NUMBA_CACHE_DIR name one that can be written."
         )
-    elif not is_kept:
+    elif missing:
         progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
-    import phase0.dedup.near  # noqa: F401
+    for file in files:
+        compiling.load(file)

@@ -13,6 +13,7 @@ import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from importlib import import_module
 from operator import index
 from threading import RLock
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
@@ -65,7 +66,7 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> Any:
         if self._entrance is None:
-            self._entrance = _entrance(self, _address(self))
+            self._entrance = _entrance(self, _loaded_library(self.py_func.__module__)[self.symbol])
         return self._entrance(*arguments)
 
 
@@ -101,26 +102,39 @@ _loaded: dict[str, Any] = {}  # libraries by module; while one is held its code 
 _loading = RLock()
 
 
-def _address(wanted: Kernel) -> int:
-    module = wanted.py_func.__module__
+def is_loaded(file: str) -> bool:
+    """Whether the kernels of a file beside this one can be called at once."""
+    return f"{__package__}.{file}" in _loaded
+
+
+def load(file: str) -> None:
+    """Load the kernels of a file beside this one; compile them first where they were not kept."""
+    module = f"{__package__}.{file}"
+    import_module(module)
+    _loaded_library(module)
+
+
+def _loaded_library(module: str) -> Any:
     with _loading:
         if module not in _loaded:
             _loaded[module] = _library(module)
-        return int(_loaded[module][wanted.symbol])
+        return _loaded[module]
 
 
 def _library(module: str) -> Any:
-    """The kernels of a file, loaded; compiled first where they were not kept."""
+    """The kernels of a module. Only those beside this one are kept; others are of tests."""
+    kernels = [kernel for kernel in _FILES[module].values() if kernel.result != two_counts]
+    package, _, file = module.rpartition(".")
     try:
         from phase0.dedup.kernels import keeping
 
-        kernels = [kernel for kernel in _FILES[module].values() if kernel.result != two_counts]
-        code = keeping.kept(module)
+        code = keeping.kept(file) if package == __package__ else None
         if code is None:
             from phase0.dedup.kernels import building
 
             code = building.built(kernels)
-            keeping.keep(module, code)
+            if package == __package__:
+                keeping.keep(file, code)
         return keeping.loaded(module, code, [kernel.symbol for kernel in kernels])
     except (OSError, MemoryError) as error:
         raise DataError(f"{module} cannot be compiled or loaded, likely for want of memory: {error}") from error

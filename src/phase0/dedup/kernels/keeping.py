@@ -20,7 +20,6 @@ import llvmlite
 import llvmlite.binding as llvm
 
 _HERE = Path(__file__).parent
-_KEPT = __package__  # kernels of other modules, those of tests, are not kept
 _DIGEST = 32
 
 
@@ -53,29 +52,26 @@ def folders() -> Iterator[Path]:
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phase0"
 
 
-def _name(module: str) -> str:
+def _name(file: str) -> str:
     processor = blake2b(_made_for().encode(), digest_size=4).hexdigest()
-    return f"{module.rpartition('.')[2]}.{processor}.kernels"
+    return f"{file}.{processor}.kernels"
 
 
-def kept(module: str) -> bytes | None:
-    """The code of a module's kernels; None where it must be compiled."""
-    if not module.startswith(f"{_KEPT}."):
-        return None
+def kept(file: str) -> bytes | None:
+    """The code of the kernels of a file beside this one; None where it must be compiled."""
     for folder in folders():
         with contextlib.suppress(OSError):
-            found = (folder / _name(module)).read_bytes()
+            found = (folder / _name(file)).read_bytes()
             code = found[2 * _DIGEST :]
             if found[: 2 * _DIGEST] == _sources() + _digest(code):
                 return code
     return None
 
 
-def keep(module: str, code: bytes) -> bool:
+def keep(file: str, code: bytes) -> bool:
     """Keep the code in the first folder that can be written; False where none can."""
-    return module.startswith(f"{_KEPT}.") and any(
-        _placed(folder, _name(module), _sources() + _digest(code) + code) for folder in folders()
-    )
+    content = _sources() + _digest(code) + code
+    return any(_placed(folder, _name(file), content) for folder in folders())
 
 
 def can_keep() -> bool:
