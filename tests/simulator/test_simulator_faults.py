@@ -192,6 +192,13 @@ def test_faults_can_be_ordered_one_by_one(tmp_path: Path) -> None:
             provider.service.force(["serverr"])
 
 
+def test_credit_that_is_used_up_is_a_429_at_openai_and_a_402_at_replicate(tmp_path: Path) -> None:
+    with Provider(tmp_path, settings(no_quota=1.0)) as provider:
+        assert provider.chat().status == 429
+        sent = provider.send("POST", "/replicate/v1/models/meta/llama/predictions", {"input": {"prompt": "Hi"}})
+        assert sent.status == 402
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/replicate/v1/models/meta/llama/predictions"])
 def test_errors_are_worded_as_their_provider_words_them(tmp_path: Path, path: str) -> None:
     with Provider(tmp_path, settings(server_error=1.0)) as provider:

@@ -49,7 +49,7 @@ REFUSAL = "I'm sorry, but I can't help with that request."
 # Sentences of an answer, by one byte: 2 to 56, half of them up to 14, skewed as lengths of real answers are.
 _LENGTHS = tuple(2 + int(9 * (1 / (1 - byte / 300) - 1) ** 0.9 + byte / 22) for byte in range(256))
 _PARAGRAPH = 5
-_LENT = 200  # characters of the question that lend words
+_LENT = 100  # characters of the question that lend words
 
 
 def made_up(question: str, digest: bytes) -> str:

@@ -84,6 +84,7 @@ def problem(name: str, tongue: Tongue, *, detail: str | None = None, wait: float
     status, code, kind, message = _PROBLEMS[name]
     message = detail or message
     if tongue == "replicate":
+        status = 402 if name == "no_quota" else status
         body: dict[str, Any] = {"detail": message, "status": status}
     else:
         if tongue == "together" and name.startswith("rate_limit"):
