@@ -173,6 +173,14 @@ def test_files_and_batches_meet_the_faults_that_any_address_meets(tmp_path: Path
         assert provider.send("GET", "/_simulator/bill").status == 200
 
 
+def test_a_file_may_break_off_while_it_is_read(tmp_path: Path) -> None:
+    with Provider(tmp_path) as provider:
+        file = provider.upload(b"line\n" * 100)
+        provider.service.change(Faults(truncated=0.5))
+        endings = [provider.send("GET", f"/v1/files/{file}/content").ending for _ in range(50)]
+        assert set(endings) == {"whole", "cut"}
+
+
 def test_a_batch_whose_answer_is_lost_has_been_made(tmp_path: Path) -> None:
     with Provider(tmp_path) as provider:
         file = provider.upload(b"")
