@@ -191,6 +191,15 @@ def test_a_batch_whose_answer_is_lost_has_been_made(tmp_path: Path) -> None:
         assert [batch["metadata"] for batch in said(provider.send("GET", "/v1/batches"))["data"]] == [{"tag": "t"}]
 
 
+def test_other_rates_hold_from_now_on_with_what_they_ask_for(tmp_path: Path) -> None:
+    with Provider(tmp_path, settings(server_error=1.0)) as provider:
+        assert provider.chat().status == 500
+        provider.service.change(Faults(rate_limit=1.0, retry_after=7.0))
+        assert dict(provider.chat().headers)["retry-after"] == "7"
+        provider.service.change(Faults())
+        assert provider.chat().status == 200
+
+
 def test_faults_can_be_ordered_one_by_one(tmp_path: Path) -> None:
     with Provider(tmp_path) as provider:
         provider.service.force(["rate_limit", None, "server_error"])

@@ -65,7 +65,8 @@ class Completions:
             headers = gate.headers(wanted.dialect) if self._settings.limits.headers else ()
             if short is not None:
                 told = f"Rate limit reached for {ask.model} on {short[0]} per min. Please try again in {short[1]:.3f}s."
-                limited = wire.problem("rate_limit", wanted.dialect, detail=told, wait=short[1])
+                name = "token_limit" if short[0] == "tokens" else "rate_limit"
+                limited = wire.problem(name, wanted.dialect, detail=told, wait=short[1])
                 return self._refuse(wanted, limited._replace(headers=limited.headers + headers), read, None)
         return self._answer(wanted, read, answers, fault)._replace(headers=headers)
 
