@@ -261,7 +261,7 @@ def test_without_waiting_it_returns_once_the_batches_are_sent_and_the_next_call_
     assert (first.ended, first.left, first.replies) == ("submitted", 100, 0)
     assert "4 batches" in first.detail
     assert len(case.batches.made) == 4
-    assert (second.ended, second.replies, second.shared) == ("done", 100, 100)
+    assert (second.ended, second.replies, second.found) == ("done", 100, 100)
     assert case.all_answered(questions(100))
 
 

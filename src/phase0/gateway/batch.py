@@ -19,10 +19,10 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from phase0.errors import DataError, Fatal, ProviderError, Refused, Transient, UsageError
-from phase0.gateway.budget import Budget
+from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.collecting import Collected, collect
 from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
-from phase0.gateway.line import Line, Route, dollars, worst_case
+from phase0.gateway.line import Line, Route, worst_case
 from phase0.gateway.orders import Orders
 from phase0.gateway.policy import Again
 from phase0.gateway.questions import Question, Questions, copy
@@ -167,7 +167,7 @@ class _Batching:
             self._end("submitted", f"{len(self._sent)} batches are out; the same command picks them up.")
         if not self._ending:
             self._give_the_rest()
-        self._progress.finish(f"{self._tally.replies:,} replies, {dollars(self._tally.cost)}")
+        self._progress.finish(f"{self._tally.replies:,} replies, {shown(self._tally.cost)}")
         return Batched(self._tally, self._rest)
 
     async def _until_all_ended(self, clock: Callable[[], float], deadline: float) -> None:
@@ -265,7 +265,7 @@ class _Batching:
             if draft is not None:
                 await self._send(draft, round_)
             elif poor and not self._sent:
-                self._end("budget", f"The budget has {dollars(self._budget.left() or Decimal(0))} left.")
+                self._end("budget", f"The budget has {shown(self._budget.left() or Decimal(0))} left.")
             elif source is not None and not poor and bounds.alone:
                 source.remove()
                 self._again_in.popleft()
@@ -443,4 +443,4 @@ class _Batching:
 
     def _tell(self) -> None:
         out = sum(len(sent.batch.keys) for sent in self._sent)
-        self._progress.state(f"{dollars(self._tally.cost)}, {out:,} questions in {len(self._sent)} batches")
+        self._progress.state(f"{shown(self._tally.cost)}, {out:,} questions in {len(self._sent)} batches")

@@ -19,9 +19,9 @@ import msgspec
 
 from phase0.catalog.prices import cost
 from phase0.errors import Fatal, Phase0Error, Refused, Transient
-from phase0.gateway.budget import Budget
+from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.forecast import Forecast
-from phase0.gateway.line import Line, Route, dollars, worst_case
+from phase0.gateway.line import Line, Route, worst_case
 from phase0.gateway.orders import Order, Orders
 from phase0.gateway.pace import Pace, Ticket, backoff
 from phase0.gateway.policy import RETRIED, Again
@@ -34,7 +34,6 @@ from phase0.records import Reply, Request
 TRIES = 6  # at 20 % failures one request in 15,000 fails six times in a row
 PATIENCE = 1800.0  # seconds without any server before the run ends
 _ELSEWHERE = 10.0  # seconds of waiting for a preferred endpoint, after which the next one is asked
-_UNSTORED = 4096  # replies that wait for the disk, at most
 _WAITING = 10_000  # requests that wait for another try, before new ones have to wait too
 _TELL = 1.0  # seconds between words about how it goes
 _UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
@@ -118,6 +117,7 @@ class _Purchase:
         ranks = sorted({lane.route.rank for lane in lanes})
         self._ranks = [[lane for lane in lanes if lane.route.rank == rank] for rank in ranks]
         self._lanes = lanes
+        self._most = sum(route.most for route in line.routes)
         self._later: list[tuple[float, int, Order]] = []  # orders that wait for another try, by when it is due
         self._serial = itertools.count()
         self._idle: list[asyncio.Future[Errand | None]] = []  # workers without work
@@ -128,13 +128,14 @@ class _Purchase:
         self._broken: BaseException | None = None  # what kept the ledger from storing
         self._told = -math.inf
         self._waits_for = self._said = ""
+        self._too_much = Decimal(0)  # what the budget could not hold
 
     async def carry_out(self, stop: asyncio.Event | None) -> Summary:
         watch = asyncio.ensure_future(self._watch(stop)) if stop else None
         self._progress.start(f"ask {self._line.model}", None, "replies")
         try:
             async with asyncio.TaskGroup() as workers:
-                for _ in range(sum(lane.route.most for lane in self._lanes)):
+                for _ in range(self._most):
                     workers.create_task(self._work())
         except* Phase0Error as group:
             raise group.exceptions[0] from None
@@ -150,11 +151,11 @@ class _Purchase:
     def _finish(self) -> Summary:
         tally = self._tally
         if tally.ended == "budget":
-            self._orders.count()
-            each = tally.cost / tally.replies if tally.replies else None
-            more = f", about {dollars(each * tally.open)} at the cost so far" if each is not None else ""
-            tally.detail += f" {tally.open:,} requests are left{more}."
-        self._progress.finish(f"{tally.replies:,} replies, {dollars(tally.cost)}")
+            waiting = self._orders.count()
+            tally.detail = way_on(
+                self._budget, worst=self._too_much, answers=tally.replies, cost=tally.cost, waiting=waiting
+            )
+        self._progress.finish(f"{tally.replies:,} replies, {shown(tally.cost)}")
         return tally.summary()
 
     async def _watch(self, stop: asyncio.Event) -> None:
@@ -206,7 +207,7 @@ class _Purchase:
 
     def _next(self) -> Errand | None:
         """The next order, with all that it needs set aside; None where nothing may leave now."""
-        if self._ending or self._unstored >= _UNSTORED:
+        if self._ending or self._in_flight + self._unstored >= self._most:  # what a kill can cost
             return None
         now = self._clock()
         order = self._peek(now)
@@ -220,7 +221,8 @@ class _Purchase:
         worst = worst_case(lane.route.price, order.tokens_in, order.largest)
         if not self._budget.reserve(worst):
             if self._in_flight == 0:
-                self._end("budget", self._overdrawn(worst))
+                self._too_much = worst
+                self._end("budget", "")
             self._waits_for = "the budget"
             return None  # what is in flight was reserved at its worst; it will cost less
         self._pop(order)
@@ -386,7 +388,7 @@ class _Purchase:
         now = self._clock()
         if now - self._told >= _TELL:
             self._tell(now)
-        if self._idle and (self._unstored == 0 or self._unstored == _UNSTORED - 1):
+        if self._idle:
             self._hand_out()
 
     def _failed(self, errand: Errand, error: Transient) -> None:
@@ -433,19 +435,12 @@ class _Purchase:
 
     # What a person is told.
 
-    def _overdrawn(self, worst: Decimal) -> str:
-        left = self._budget.left() or Decimal(0)
-        return (
-            f"The budget has {dollars(left)} left, and the next request may cost {dollars(worst)}. Raise the budget by "
-            f"at least {dollars(worst - left)} to go on."
-        )
-
     def _tell(self, now: float, *, words: bool = False) -> None:
         self._told = now
         tally = self._tally
         waits = f", waits for {self._waits_for}" if self._waits_for else ""
         limited = f", {tally.limited:,} times 429" if tally.limited else ""
-        self._progress.state(f"{dollars(tally.cost)}, {self._in_flight} in flight{limited}{waits}")
+        self._progress.state(f"{shown(tally.cost)}, {self._in_flight} in flight{limited}{waits}")
         if words and self._waits_for != self._said:
             self._said = self._waits_for
             self._progress.say(f"waits for {self._waits_for}")
