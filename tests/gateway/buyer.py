@@ -36,7 +36,7 @@ def questions(count: int) -> list[Request]:
 async def shop(url: str, folder: Path, mode: Mode, count: int, size: int | None, most: int = 16) -> Summary:
     """One purchase against a server."""
     server = Server(name="simulated", url=url, batch=BatchQuirks(max_requests=50_000, max_bytes=100_000_000))
-    provider = connect(Endpoint(server=server, url=url, model_id="m", batch=True), "key", timeout=10)
+    provider = connect(Endpoint(server=server, url=url, model_id="m", batch=True), "key", timeout=600)
     line = Line("m", (Route("simulated", provider, PRICE, most=most),), 60, lambda asked: [20] * len(asked))
     batches = Options(folder / "batches", size=size, grace=0.4, poll=(0.02, 0.1))
     try:

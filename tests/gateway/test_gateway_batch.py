@@ -322,7 +322,9 @@ def test_killed_at_any_step_no_batch_is_bought_twice(tmp_path_factory: Any, seed
     assert len(tags) == len(set(tags))
     # A question is in a second batch only where the first left it out: half of an expired one.
     for number, (_, _, first) in enumerate(case.batches.made):
-        kept = list(first) if case.batches.ends.get(number, "completed") == "completed" else list(first)[: len(first) // 2]
+        kept = (
+            list(first) if case.batches.ends.get(number, "completed") == "completed" else list(first)[: len(first) // 2]
+        )
         for later in range(number + 1, len(case.batches.made)):
             assert not answered_by[later] & set(kept), f"bought twice after {kills} kills, seed {seed}"
     assert len(asked) >= 100

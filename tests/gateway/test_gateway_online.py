@@ -29,10 +29,11 @@ def bought(
 ) -> tuple[Summary, FakeLedger]:
     """Buy on a virtual clock."""
     ledger = ledger or FakeLedger()
-    options.setdefault("random", Random(0).random)
+    told = {name: options.pop(name) for name in ("again", "stop", "progress") if name in options}
+    how = online.Options(random=Random(0).random, **options)
 
     async def work() -> Summary:
-        return await online.buy(requests, where, ledger, budget or Budget(None), **options)  # type: ignore[arg-type]
+        return await online.buy(requests, where, ledger, budget or Budget(None), options=how, **told)  # type: ignore[arg-type]
 
     summary = run(work())
     assert summary.asked == sum(summary[place] for place in (3, 4, 5, 6, 7, 8)), summary

@@ -23,13 +23,20 @@ def jobs(random: Random, count: int, mean: int = 250) -> list[Job]:
 
 @settings(max_examples=60)
 @given(
-    st.integers(1, 400), st.integers(500, 40_000), st.integers(0, 2**32), st.booleans(), st.floats(0.01, 20), st.booleans()
+    st.integers(1, 400),
+    st.integers(500, 40_000),
+    st.integers(0, 2**32),
+    st.booleans(),
+    st.floats(0.01, 20),
+    st.booleans(),
 )
 def test_no_minute_has_more_than_its_limits(
     requests: int, tokens: int, seed: int, windows: bool, latency: float, overestimated: bool
 ) -> None:
     random = Random(seed)
-    work = [Job(min(job.used * (2 if overestimated else 1), tokens), min(job.used, tokens)) for job in jobs(random, 300)]
+    work = [
+        Job(min(job.used * (2 if overestimated else 1), tokens), min(job.used, tokens)) for job in jobs(random, 300)
+    ]
     provider = FixedWindow(requests, tokens, phase=random.uniform(0, 60)) if windows else TokenBucket(requests, tokens)
     pace = Pace(requests=requests, tokens=tokens, random=random.random)
     seen = run(pace, provider, work, random=random, latency=lambda: random.uniform(0, latency))

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from phase0.errors import DataError, Fatal, ProviderError, Refused, Transient, UsageError
-from phase0.gateway.budget import Budget, shown, way_on
+from phase0.gateway.budget import Budget, shown
 from phase0.gateway.collecting import Collected, collect
 from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
 from phase0.gateway.line import Line, Route, worst_case

@@ -18,7 +18,7 @@ from phase0.gateway.line import Line, Route, input_tokens, largest_reply, worst_
 from phase0.gateway.policy import Again
 from phase0.gateway.questions import Index, Question
 from phase0.ledger import Batch, Bought, Ledger
-from phase0.providers import BatchLine, Batches, BatchState
+from phase0.providers import Batches, BatchLine, BatchState
 from phase0.records import Request
 
 _AT_ONCE = 1000  # replies on their way to the disk
