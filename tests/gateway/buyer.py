@@ -14,10 +14,10 @@ from pathlib import Path
 
 from phase0.catalog.models import BatchQuirks, Endpoint, Server
 from phase0.catalog.prices import Price
-from phase0.gateway.batch import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line, Route
 from phase0.gateway.modes import Mode, purchase
+from phase0.gateway.shop import Options
 from phase0.gateway.summary import Summary
 from phase0.ledger import Ledger
 from phase0.providers import connect

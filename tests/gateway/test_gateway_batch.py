@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from virtual import run
 
 from phase0.errors import Fatal, Refused, Transient, UsageError
-from phase0.gateway.batch import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.modes import in_batches, purchase
 from phase0.gateway.policy import follow_up
+from phase0.gateway.shop import Options
 from phase0.gateway.summary import Summary
 from phase0.providers import BatchLine
 from phase0.records import Request

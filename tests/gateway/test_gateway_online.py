@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_a_429_uses_up_no_tries_and_holds_everybody_for_as_long_as_it_says() -> 
     summary, _ = bought(questions(2000), line(provider, most=4), tries=2)
     assert (summary.replies, summary.failed, summary.limited) == (2000, 0, 20)
     times = sorted(at for at, _ in provider.came)
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert sum(gap >= 98 for gap in gaps) == 20  # 4 in flight come back within a second or two
     assert summary.ended == "done"
 

@@ -104,12 +104,12 @@ def test_limits_that_only_headers_tell_are_kept_from_the_first_answer_on() -> No
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 50), st.integers(0, 60)), max_size=60), st.integers(1, 100))
 def test_an_allowance_never_lets_more_leave_in_any_window(takes: list[tuple[float, int, int]], limit: int) -> None:
     allowance, now, left = Allowance(limit, 60.0), 0.0, []
-    for pause, units, used in takes:
-        units, now = min(units, limit), now + pause
+    for pause, wanted, drawn in takes:
+        units, now = min(wanted, limit), now + pause
         now += allowance.wait(units, now)
         assert allowance.wait(units, now) == 0
         allowance.take(units, now)
-        used = min(used, units)
+        used = min(drawn, units)
         allowance.settle(now, units, used)
         left.append((now, used))
     assert most_in_a_minute(left)[1] <= limit

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import NamedTuple
 
 from phase0.errors import Fatal
 from phase0.gateway.line import Line, Route
-from phase0.gateway.pace import Pace
+from phase0.gateway.orders import Order
+from phase0.gateway.pace import Pace, Ticket
 
 PATIENT = 10.0
 """Seconds of waiting for a preferred endpoint, after which the next one is asked."""
@@ -72,3 +74,12 @@ class Lanes:
             if not all(lane.shut or lane.is_down(now) for lane in rank):
                 break
         return soonest
+
+
+class Errand:
+    """An order on its way: where it goes, and what was set aside for it."""
+
+    __slots__ = ("lane", "order", "ticket", "worst")
+
+    def __init__(self, order: Order, lane: Lane, ticket: Ticket, worst: Decimal) -> None:
+        self.order, self.lane, self.ticket, self.worst = order, lane, ticket, worst

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Literal
 
-from phase0.gateway.batch import Options, batch_route, buying_in_batches
+from phase0.gateway.batch import buying_in_batches
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.online import Options as Online
 from phase0.gateway.online import buy
 from phase0.gateway.policy import Again
+from phase0.gateway.shop import Options, batch_route
 from phase0.gateway.summary import Summary, joined
 from phase0.ledger import Ledger
 from phase0.progress import SILENT, Progress

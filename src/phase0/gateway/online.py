@@ -22,10 +22,10 @@ from phase0.catalog.prices import cost
 from phase0.errors import Fatal, Phase0Error, Refused, Transient
 from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.forecast import Forecast
-from phase0.gateway.lanes import PATIENT, Lane, Lanes
+from phase0.gateway.lanes import PATIENT, Errand, Lane, Lanes
 from phase0.gateway.line import Line, worst_case
 from phase0.gateway.orders import Order, Orders
-from phase0.gateway.pace import Ticket, backoff
+from phase0.gateway.pace import backoff
 from phase0.gateway.policy import RETRIED, Again
 from phase0.gateway.summary import Ended, Summary, Tally
 from phase0.ledger import Bought, Ledger
@@ -40,15 +40,6 @@ _TELL = 1.0  # seconds between words about how it goes
 _UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
 """Failures after which nothing is owed: there was a status that says so, or no connection. After the others the work
 may have been done, and be on the bill."""
-
-
-class Errand:
-    """An order on its way: where it goes, and what was set aside for it."""
-
-    __slots__ = ("lane", "order", "ticket", "worst")
-
-    def __init__(self, order: Order, lane: Lane, ticket: Ticket, worst: Decimal) -> None:
-        self.order, self.lane, self.ticket, self.worst = order, lane, ticket, worst
 
 
 class Options(NamedTuple):
