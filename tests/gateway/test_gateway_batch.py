@@ -21,6 +21,7 @@ from phase0.gateway.line import Line
 from phase0.gateway.modes import in_batches, purchase
 from phase0.gateway.policy import follow_up
 from phase0.gateway.shop import Options
+from phase0.gateway.standing import cancel, overview, resume
 from phase0.gateway.summary import Summary
 from phase0.providers import BatchLine
 from phase0.records import Request
@@ -396,3 +397,27 @@ def test_a_stream_of_many_is_not_held_in_memory(case: Case) -> None:
             yield question(number)
 
     assert case.buy(stream(), line(case.provider, enqueued=5000)).replies == 4000
+
+
+# Batches that are out.
+
+
+def test_batches_that_are_out_are_listed_stopped_and_brought_in(case: Case) -> None:
+    def connect(server: str, model: str) -> Line:
+        assert (server, model) == ("server0", "m")
+        return line(case.provider)
+
+    async def work() -> None:
+        await case.work(questions(100), size=50, wait=False)
+        ledger: Any = case.ledger
+        first, second = await overview(ledger, connect)
+        assert (first.status, second.status, len(first.batch.keys)) == ("running", "running", 50)
+        with pytest.raises(UsageError, match="is out"):
+            await cancel(["phase0-n"], ledger, connect)
+        assert await cancel([first.batch.tag], ledger, connect) == [first.batch]
+        (summary,) = await resume(ledger, connect, case.folder)
+        assert (summary.replies, len(case.ledger.bought)) == (25, 25)
+        assert [each.batch.tag for each in await overview(ledger, connect)] == [second.batch.tag]
+
+    run(work())
+    assert len(case.batches.made) == 2

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import checking, doctoring, making, running, simulating
+from phase0.cli import batching, checking, doctoring, making, running, simulating
 from phase0.errors import Phase0Error
 
 BAD_INPUT, BUG, STOPPED = 2, 3, 130
@@ -41,6 +41,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     running.run,
     running.status,
     running.explain,
+    batching.batches,
     simulating.simulate,
 )
 for _place, _command in enumerate(COMMANDS):
