@@ -32,9 +32,19 @@ class Lives(NamedTuple):
 def live_and_die(provider: Simulated, folder: Path, mode: str, count: int, size: int, random: Random) -> Lives:
     """Start the buyer again and again, kill it at a random moment of its work, until it ends by itself."""
     kills = 0
-    buyer = [sys.executable, str(Path(__file__).with_name("buyer.py")), provider.url, str(folder), mode, str(count), str(size)]
+    buyer = [
+        sys.executable,
+        str(Path(__file__).with_name("buyer.py")),
+        provider.url,
+        str(folder),
+        mode,
+        str(count),
+        str(size),
+    ]
     while True:
-        process = subprocess.Popen(buyer, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+        process = subprocess.Popen(
+            buyer, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        )
         assert process.stdout is not None
         with process.stdout:
             # A kill before anything is asked tests nothing: wait for the provider's journal to grow, then some more.
@@ -74,9 +84,9 @@ def settings_of(seed: int) -> Settings:
 def check(seed: int, mode: str, folder: Path) -> Lives:
     random = Random(seed)
     folder.mkdir()
-    count = 1500 if mode == "online" else 400
+    count = 600 if mode == "online" else 240
     with simulated(settings_of(seed)) as provider:
-        lives = live_and_die(provider, folder, mode, count, 60, random)
+        lives = live_and_die(provider, folder, mode, count, 40, random)
         assert everything_is_kept(folder, count), f"seed {seed}: questions were lost"
         batches = Counter(entry.call for entry in provider.requests() if entry.call.startswith("batch"))
         if mode == "online":
