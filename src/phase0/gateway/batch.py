@@ -46,17 +46,6 @@ class Batched(NamedTuple):
     rest: Questions
 
 
-<<<<<<< HEAD
-def batch_route(line: Line) -> tuple[Route, Batches] | None:
-    """The first route that takes batches."""
-    for route in sorted(line.routes, key=lambda route: route.rank):
-        if route.batch and route.provider.batches is not None:
-            return route, route.provider.batches
-    return None
-
-
-=======
->>>>>>> d4-gate
 @asynccontextmanager
 async def buying_in_batches(
     requests: Iterable[Request],

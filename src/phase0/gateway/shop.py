@@ -83,7 +83,7 @@ class Shop(NamedTuple):
 def batch_route(line: Line) -> tuple[Route, Batches] | None:
     """The first route that takes batches."""
     for route in sorted(line.routes, key=lambda route: route.rank):
-        if route.provider.batches is not None:
+        if route.batch and route.provider.batches is not None:
             return route, route.provider.batches
     return None
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from phase0.errors import Unfinished
-from phase0.gateway.batch import Options
+from phase0.gateway.shop import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.modes import purchase
