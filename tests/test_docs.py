@@ -30,7 +30,10 @@ import phase0
 from phase0.catalog.datasets import Dataset
 from phase0.catalog.models import Endpoint, Server, Teacher
 from phase0.cli import app
+from phase0.errors import Refused
+from phase0.gateway.policy import POLICIES, RETRIED
 from phase0.plan import Plan
+from phase0.providers.outcomes import RULES
 from phase0.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -243,12 +246,15 @@ def reason_codes() -> set[str]:
         r'Lost\([^"]*?"([a-z_]+)", ',
         r'reason="([a-z_]+)"',
         r'(?:no|empty)_answer(?=")',
+        r'(?:no_reply|not_asked)(?=")',
         r'return "(deleted|review_failed|tree_not_ready)"',
     )
     of_requests = ("providers", "gateway", "simulator")  # why a request fails is not why a row is dropped
     files = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in of_requests]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    return {found[0] if found.lastindex is None else found[1] for code in made for found in re.finditer(code, source)}
+    asked = {policy.reason for policy in POLICIES.values() if policy.reason} | set(RETRIED.values())
+    asked |= {rule.reason for rule in RULES if rule.kind is Refused}
+    return asked | {found[0] if found.lastindex is None else found[1] for code in made for found in re.finditer(code, source)}
 
 
 def test_every_reason_for_dropping_a_row_and_no_other_is_documented() -> None:

@@ -219,7 +219,7 @@ def test_shares_cover_the_line_without_gaps() -> None:
 
 
 def test_teachers_that_cannot_be_asked_stop_a_run_before_anything_is_done(upstream: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'gpt-4o' is asked over the network"):
+    with pytest.raises(UsageError, match="gpt-4o cannot be asked without a key"):
         phase0.run(plan(upstream, distill={"mix": {"gpt-4o": 100}}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

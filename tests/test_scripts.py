@@ -299,8 +299,8 @@ def test_more_than_the_whole_is_refused_with_the_claims_and_a_share_can_be_relea
     assert "in = " in shell.type(curate("more", 10))
 
 
-def test_a_teacher_that_cannot_be_asked_yet_claims_nothing(project: Path, shell: Shell) -> None:
+def test_a_teacher_without_a_key_claims_nothing(project: Path, shell: Shell) -> None:
     combined(project, 50)
     told = shell.type(curate("x", 100).replace("original", "gpt-4o"), status=2)
-    assert "teacher 'gpt-4o' is asked over the network, which is not built yet" in told
+    assert "gpt-4o cannot be asked without a key: set OPENAI_API_KEY" in told
     shell.type(curate("y", 100))

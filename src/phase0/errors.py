@@ -85,9 +85,9 @@ class ProviderError(Phase0Error):
 class Transient(ProviderError):
     """Another try may help. `retry_after` is the provider's own wish in seconds, `limits` what its headers said.
 
-    `reason` is `rate_limit`, `overload`, `server`, `timeout`, `unreachable` (nothing was sent), `connection` (it broke),
-    `malformed` (a body that is no reply), `incomplete` (a reply that broke off) or `unanswered` (its batch ended before
-    its turn).
+    `reason` is `rate_limit`, `overload`, `server`, `timeout`, `unreachable` (nothing was sent), `connection` (it
+    broke), `malformed` (a body that is no reply), `incomplete` (a reply that broke off) or `unanswered` (its batch
+    ended before its turn).
     """
 
     def __init__(

@@ -44,3 +44,8 @@ class Silent:
 
 
 SILENT = Silent()
+
+
+def many(number: int, what: str) -> str:
+    """How many there are of something: "1 row", "2,000 rows"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

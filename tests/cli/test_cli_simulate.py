@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from decimal import Decimal
@@ -43,6 +44,17 @@ def test_it_serves_until_it_is_interrupted_and_prints_the_bill(tmp_path: Path) -
     usd = (Decimal("2.50") * used["prompt_tokens"] + 10 * used["completion_tokens"]) / 10**6
     assert f"gpt-4o (online): 1 requests, {used['prompt_tokens']} + 2 tokens, ${usd:.6f}" in told
     assert [entry.status for entry in entries(tmp_path / "journal.jsonl")] == [200]
+
+
+def test_a_port_that_is_taken_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert status_of(["simulate", "--port", port]) == 2
+    said = capsys.readouterr().err
+    assert f"Port {port} of this machine cannot be used" in said
+    assert "Port 0 takes a free one" in said
 
 
 def test_models_and_prices_are_read_from_what_is_typed() -> None:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from neardup import chosen, components, made_rows, near_pairs, rank, spelled, text_of, written
 
@@ -169,15 +170,35 @@ def test_workers_change_no_byte(
     assert made == calm[way]
 
 
-def test_threads_that_start_together_make_the_table_of_letters_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = np.full(letters.LIMIT, letters.ODD, np.uint32)
+    monkeypatch.setattr(letters, "_learnt", letters._Learnt(frozenset(), nothing))
+
+
+@pytest.mark.usefixtures("nothing_learnt")
+def test_threads_that_meet_a_script_together_look_it_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     plain = letters._plain
-    monkeypatch.setattr(letters, "_plain", lambda: made.append(1) or plain())
-    letters._table.cache_clear()
+    monkeypatch.setattr(letters, "_plain", lambda codes: made.append(len(codes)) or plain(codes))
     with ThreadPoolExecutor(8) as pool:
-        tables = [pool.submit(letters.letters) for _ in range(8)]
-        assert len({id(table.result()) for table in tables}) == 1
-    assert len(made) == 1
+        assert any(pool.map(letters.learn, ["Был бы ёж"] * 8))
+    assert made == [letters._BLOCK]
+    assert not letters.learn("ЖЖ")
+    assert not letters.learn("")
+
+
+@pytest.mark.usefixtures("nothing_learnt")
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_table_is_the_same_in_whatever_order_scripts_are_met(order: int) -> None:
+    whole = np.full(letters.LIMIT, letters.ODD, np.uint32)
+    plain, kinds = letters._kinds(np.arange(letters.LIMIT, dtype=np.uint32))
+    whole[plain] = kinds
+    for at in range(0, letters.LIMIT, letters._BLOCK)[::order]:
+        letters.learn(chr(at) if not 0xD800 <= at < 0xE000 else "")
+    halves = slice(0xD800, 0xE000)
+    assert (whole[halves] == letters.ODD).all()
+    assert (letters.letters() == whole).all()
 
 
 @ways

@@ -14,7 +14,7 @@ from searched import joined_pairs
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.exact import distinct
 from phase0.dedup.flat import flat
-from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, recounting, slow, sorting
+from phase0.dedup.kernels import choosing, confirming, hashing, instructions, joining, recounting, slow, sorting
 from phase0.dedup.letters import LIMIT, letters
 from phase0.dedup.sets import Sets, hashed
 from phase0.text import tokens
@@ -39,17 +39,17 @@ def spelled(rows):
 
 @njit
 def _load64(text, at):
-    return bits.load64(text, at)
+    return instructions.load64(text, at)
 
 
 @njit
 def _trailing_zeros(value):
-    return bits.trailing_zeros(value)
+    return instructions.trailing_zeros(value)
 
 
 @njit
 def _ones(value):
-    return bits.ones(value)
+    return instructions.ones(value)
 
 
 @given(st.binary(min_size=8, max_size=40), st.data())
@@ -60,8 +60,8 @@ def test_eight_bytes_are_one_little_endian_number(text, data):
 
 @njit
 def _block(text, at, out):
-    bits.copy64(text, at, out, 1)
-    return bits.equal64(text, at, 10), bits.below64(text, at, 32)
+    instructions.copy64(text, at, out, 1)
+    return instructions.equal64(text, at, 10), instructions.below64(text, at, 32)
 
 
 @given(st.binary(min_size=64, max_size=90) | st.lists(st.sampled_from([9, 10, 31, 32, 255]), min_size=64).map(bytes))

@@ -299,6 +299,9 @@ SHARED = {
     "phase0.dedup.kernels.canonical",
     "phase0.dedup.kernels.bits",
     "phase0.dedup.kernels.compiling",
+    "phase0.dedup.kernels.building",
+    "phase0.dedup.kernels.instructions",
+    "phase0.dedup.kernels.keeping",
     "phase0.dedup.flat",  # how texts are handed over
     "phase0.dedup.threads",
     "phase0.dedup.results",

@@ -161,8 +161,8 @@ def test_an_arrow_array_is_read_as_the_strings_it_holds(monkeypatch):
     monkeypatch.setattr(flat, "_CHUNK", 1500)
     array = pa.array(["not in it", *texts])[1:]
     chunks = pa.chunked_array([array[:70], array[70:70], array[70:]])
-    for given in (array, array.cast(pa.large_string()), chunks):
-        assert dedup(given)._replace(candidates=0) == expected._replace(candidates=0)
+    for form in (array, array.cast(pa.large_string()), chunks):
+        assert dedup(form)._replace(candidates=0) == expected._replace(candidates=0)
     with pytest.raises(UsageError, match="1 nulls"):
         dedup(pa.array(["a", None]))
     with pytest.raises(UsageError, match="int64"):

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from phase0.catalog.models import BatchQuirks, Endpoint, Server
 from phase0.catalog.prices import Price
-from phase0.gateway.batch import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line, Route
 from phase0.gateway.modes import Mode, purchase
+from phase0.gateway.shop import Options
 from phase0.gateway.summary import Summary
 from phase0.ledger import Ledger
 from phase0.providers import connect
@@ -35,8 +35,8 @@ def questions(count: int) -> list[Request]:
 
 async def shop(url: str, folder: Path, mode: Mode, count: int, size: int | None, most: int = 16) -> Summary:
     """One purchase against a server."""
-    server = Server(name="simulated", url=url, batch=BatchQuirks())
-    provider = connect(Endpoint(server=server, url=url, model_id="m", batch=True), "key", timeout=10)
+    server = Server(name="simulated", url=url, batch=BatchQuirks(max_requests=50_000, max_bytes=100_000_000))
+    provider = connect(Endpoint(server=server, url=url, model_id="m", batch=True), "key", timeout=600)
     line = Line("m", (Route("simulated", provider, PRICE, most=most),), 60, lambda asked: [20] * len(asked))
     batches = Options(folder / "batches", size=size, grace=0.4, poll=(0.02, 0.1))
     try:

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from virtual import run
 
 from phase0.errors import Fatal, Refused, Transient, UsageError
-from phase0.gateway.batch import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.modes import in_batches, purchase
 from phase0.gateway.policy import follow_up
+from phase0.gateway.shop import Options
+from phase0.gateway.standing import cancel, overview, resume
 from phase0.gateway.summary import Summary
 from phase0.providers import BatchLine
 from phase0.records import Request
@@ -261,7 +262,7 @@ def test_without_waiting_it_returns_once_the_batches_are_sent_and_the_next_call_
     assert (first.ended, first.left, first.replies) == ("submitted", 100, 0)
     assert "4 batches" in first.detail
     assert len(case.batches.made) == 4
-    assert (second.ended, second.replies, second.shared) == ("done", 100, 100)
+    assert (second.ended, second.replies, second.found) == ("done", 100, 100)
     assert case.all_answered(questions(100))
 
 
@@ -322,7 +323,9 @@ def test_killed_at_any_step_no_batch_is_bought_twice(tmp_path_factory: Any, seed
     assert len(tags) == len(set(tags))
     # A question is in a second batch only where the first left it out: half of an expired one.
     for number, (_, _, first) in enumerate(case.batches.made):
-        kept = list(first) if case.batches.ends.get(number, "completed") == "completed" else list(first)[: len(first) // 2]
+        kept = (
+            list(first) if case.batches.ends.get(number, "completed") == "completed" else list(first)[: len(first) // 2]
+        )
         for later in range(number + 1, len(case.batches.made)):
             assert not answered_by[later] & set(kept), f"bought twice after {kills} kills, seed {seed}"
     assert len(asked) >= 100
@@ -394,3 +397,27 @@ def test_a_stream_of_many_is_not_held_in_memory(case: Case) -> None:
             yield question(number)
 
     assert case.buy(stream(), line(case.provider, enqueued=5000)).replies == 4000
+
+
+# Batches that are out.
+
+
+def test_batches_that_are_out_are_listed_stopped_and_brought_in(case: Case) -> None:
+    def connect(server: str, model: str) -> Line:
+        assert (server, model) == ("server0", "m")
+        return line(case.provider)
+
+    async def work() -> None:
+        await case.work(questions(100), size=50, wait=False)
+        ledger: Any = case.ledger
+        first, second = await overview(ledger, connect)
+        assert (first.status, second.status, len(first.batch.keys)) == ("running", "running", 50)
+        with pytest.raises(UsageError, match="is out"):
+            await cancel(["phase0-n"], ledger, connect)
+        assert await cancel([first.batch.tag], ledger, connect) == [first.batch]
+        (summary,) = await resume(ledger, connect, case.folder)
+        assert (summary.replies, len(case.ledger.bought)) == (25, 25)
+        assert [each.batch.tag for each in await overview(ledger, connect)] == [second.batch.tag]
+
+    run(work())
+    assert len(case.batches.made) == 2

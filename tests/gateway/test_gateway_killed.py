@@ -29,12 +29,24 @@ class Lives(NamedTuple):
     most_at_once: int  # of them, those that one kill can have cost
 
 
-def live_and_die(provider: Simulated, folder: Path, mode: str, count: int, size: int, random: Random) -> Lives:
+def live_and_die(
+    provider: Simulated, folder: Path, mode: str, count: int, size: int, random: Random, most: int
+) -> Lives:
     """Start the buyer again and again, kill it at a random moment of its work, until it ends by itself."""
     kills = 0
-    buyer = [sys.executable, str(Path(__file__).with_name("buyer.py")), provider.url, str(folder), mode, str(count), str(size)]
+    buyer = [
+        sys.executable,
+        str(Path(__file__).with_name("buyer.py")),
+        provider.url,
+        str(folder),
+        mode,
+        str(count),
+        str(size),
+    ]
     while True:
-        process = subprocess.Popen(buyer, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+        process = subprocess.Popen(
+            buyer, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        )
         assert process.stdout is not None
         with process.stdout:
             # A kill before anything is asked tests nothing: wait for the provider's journal to grow, then some more.
@@ -42,7 +54,7 @@ def live_and_die(provider: Simulated, folder: Path, mode: str, count: int, size:
             while process.poll() is None and provider.journal.stat().st_size == seen:
                 time.sleep(0.002)
             time.sleep(random.random() ** 2 * 0.4)
-            if process.poll() is None and kills < 12:
+            if process.poll() is None and kills < most:
                 process.kill()
                 kills += 1
             told = process.stdout.read()
@@ -71,12 +83,12 @@ def settings_of(seed: int) -> Settings:
     )
 
 
-def check(seed: int, mode: str, folder: Path) -> Lives:
+def check(seed: int, mode: str, folder: Path, most: int) -> Lives:
     random = Random(seed)
     folder.mkdir()
-    count = 1500 if mode == "online" else 400
+    count = 600 if mode == "online" else 240
     with simulated(settings_of(seed)) as provider:
-        lives = live_and_die(provider, folder, mode, count, 60, random)
+        lives = live_and_die(provider, folder, mode, count, 40, random, most)
         assert everything_is_kept(folder, count), f"seed {seed}: questions were lost"
         batches = Counter(entry.call for entry in provider.requests() if entry.call.startswith("batch"))
         if mode == "online":
@@ -88,7 +100,7 @@ def check(seed: int, mode: str, folder: Path) -> Lives:
 
 @pytest.mark.parametrize("mode", ["online", "batch"])
 def test_killed_a_few_times_nothing_is_lost_and_little_is_bought_twice(mode: str, tmp_path: Path) -> None:
-    lives = check(1, mode, tmp_path / "run")
+    lives = check(1, mode, tmp_path / "run", 3)
     assert lives.kills > 0
 
 
@@ -100,7 +112,7 @@ def test_killed_two_hundred_times(tmp_path: Path, capsys: pytest.CaptureFixture[
         seed, total = 0, Lives(0, 0, 0)
         while total.kills < 100:
             seed += 1
-            total = Lives(*map(sum, zip(total, check(seed, mode, tmp_path / f"{mode}{seed}"), strict=True)))
+            total = Lives(*map(sum, zip(total, check(seed, mode, tmp_path / f"{mode}{seed}", 12), strict=True)))
         totals[mode] = total
     with capsys.disabled():
         for mode, total in totals.items():

@@ -357,48 +357,6 @@ def test_the_list_is_paged_newest_first_and_holds_ones_own_alone(tmp_path: Path)
         assert provider.send("GET", "/v1/batches?limit=0").status == 400
 
 
-def test_together_wraps_what_it_creates_and_speaks_in_capitals(tmp_path: Path) -> None:
-    with Provider(tmp_path, settings()) as provider:
-        bare = [
-            {"custom_id": f"r{number}", "body": line["body"]}
-            for number, line in enumerate(lines_of(20, model=LLAMA.name))
-        ]
-        file = provider.upload(jsonl(bare), purpose="batch-api", path="/together/v1/files", name="tag-1.jsonl")
-        assert said(provider.send("GET", f"/together/v1/files/{file}"))["filename"] == "tag-1.jsonl"
-        sent = said(provider.send("POST", "/together/v1/batches", {"input_file_id": file, "endpoint": ENDPOINT}))
-        assert sent["job"]["status"] == "VALIDATING"
-        name = sent["job"]["id"]
-        seen = []
-        for seconds in (11, 98, 4, 10):
-            provider.clock.skip(seconds)
-            seen.append(state(provider, name, "/together/v1")["status"])
-        assert seen == ["IN_PROGRESS", "IN_PROGRESS", "IN_PROGRESS", "COMPLETED"]
-        batch = state(provider, name, "/together/v1")
-        assert batch["progress"] == 100.0
-        assert not {"metadata", "request_counts", "object"} & set(batch)
-        assert [job["id"] for job in said(provider.send("GET", "/together/v1/batches"))] == [name]
-        line = lines(provider, batch["output_file_id"])[0]
-        assert set(line) == {"custom_id", "response"}
-        assert line["response"]["body"]["choices"][0]["finish_reason"] == "eos"
-
-
-def test_together_fails_with_a_sentence_and_leaves_out_what_it_never_reached(tmp_path: Path) -> None:
-    faults = Faults(batch_expired=1.0, line_error=0.5)
-    with Provider(tmp_path, settings(faults=faults)) as provider:
-        names = []
-        for body in (jsonl(lines_of(100)), b"nonsense\n"):
-            file = provider.upload(body, purpose="batch-api", path="/together/v1/files")
-            sent = provider.send("POST", "/together/v1/batches", {"input_file_id": file, "endpoint": ENDPOINT})
-            names.append(said(sent)["job"]["id"])
-        provider.clock.skip(2000)
-        expired, failed = (state(provider, name, "/together/v1") for name in names)
-        assert (expired["status"], failed["status"]) == ("EXPIRED", "FAILED")
-        assert failed["error"].startswith("invalid_json_line: ")
-        done, wrong = lines(provider, expired["output_file_id"]), lines(provider, expired["error_file_id"])
-        assert len(done) + len(wrong) == 50
-        assert all(set(line) == {"custom_id", "error"} for line in wrong)
-
-
 def test_a_batch_or_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     with Provider(tmp_path, settings()) as provider:
         for path in ("/v1/batches/batch_x", "/v1/files/file-x", "/v1/files/file-x/content", "/v1/nothing", "/nothing"):

@@ -173,6 +173,14 @@ def test_files_and_batches_meet_the_faults_that_any_address_meets(tmp_path: Path
         assert provider.send("GET", "/_simulator/bill").status == 200
 
 
+def test_a_file_may_break_off_while_it_is_read(tmp_path: Path) -> None:
+    with Provider(tmp_path) as provider:
+        file = provider.upload(b"line\n" * 100)
+        provider.service.change(Faults(truncated=0.5))
+        endings = [provider.send("GET", f"/v1/files/{file}/content").ending for _ in range(50)]
+        assert set(endings) == {"whole", "cut"}
+
+
 def test_a_batch_whose_answer_is_lost_has_been_made(tmp_path: Path) -> None:
     with Provider(tmp_path) as provider:
         file = provider.upload(b"")
@@ -183,6 +191,15 @@ def test_a_batch_whose_answer_is_lost_has_been_made(tmp_path: Path) -> None:
         assert [batch["metadata"] for batch in said(provider.send("GET", "/v1/batches"))["data"]] == [{"tag": "t"}]
 
 
+def test_other_rates_hold_from_now_on_with_what_they_ask_for(tmp_path: Path) -> None:
+    with Provider(tmp_path, settings(server_error=1.0)) as provider:
+        assert provider.chat().status == 500
+        provider.service.change(Faults(rate_limit=1.0, retry_after=7.0))
+        assert dict(provider.chat().headers)["retry-after"] == "7"
+        provider.service.change(Faults())
+        assert provider.chat().status == 200
+
+
 def test_faults_can_be_ordered_one_by_one(tmp_path: Path) -> None:
     with Provider(tmp_path) as provider:
         provider.service.force(["rate_limit", None, "server_error"])
@@ -190,6 +207,13 @@ def test_faults_can_be_ordered_one_by_one(tmp_path: Path) -> None:
         assert [provider.chat().status for _ in range(5)] == [429, 200, 500, 200, 200]
         with pytest.raises(UsageError, match="no fault called 'serverr'"):
             provider.service.force(["serverr"])
+
+
+def test_credit_that_is_used_up_is_a_429_at_openai_and_a_402_at_replicate(tmp_path: Path) -> None:
+    with Provider(tmp_path, settings(no_quota=1.0)) as provider:
+        assert provider.chat().status == 429
+        sent = provider.send("POST", "/replicate/v1/models/meta/llama/predictions", {"input": {"prompt": "Hi"}})
+        assert sent.status == 402
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/replicate/v1/models/meta/llama/predictions"])

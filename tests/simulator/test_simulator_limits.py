@@ -69,6 +69,7 @@ def test_tokens_are_limited_by_what_was_used_or_by_what_was_asked_for(tmp_path: 
             assert sum(one.status == 200 for one in sent) == 1000 // each
             assert "tokens per min" in said(sent[-1])["error"]["message"]
             assert error_of(sent[-1]) == "rate_limit_exceeded"
+            assert said(sent[-1])["error"]["type"] == "tokens"
 
 
 def test_a_request_larger_than_the_limit_waits_for_a_full_bucket_and_then_for_its_debt(tmp_path: Path) -> None:
@@ -102,6 +103,10 @@ def test_together_tells_limits_by_the_second(tmp_path: Path) -> None:
     with Provider(tmp_path / "b", limited(requests_per_minute=1)) as provider:
         provider.chat(path=TOGETHER)
         assert said(provider.chat(path=TOGETHER))["error"]["type"] == "dynamic_request_limited"
+    (tmp_path / "c").mkdir()
+    with Provider(tmp_path / "c", limited(tokens_per_minute=10)) as provider:
+        provider.chat(path=TOGETHER)
+        assert said(provider.chat(path=TOGETHER))["error"]["type"] == "dynamic_token_limited"
 
 
 def test_headers_are_absent_where_there_is_no_limit_or_they_are_turned_off(tmp_path: Path) -> None:

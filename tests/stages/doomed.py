@@ -28,7 +28,7 @@ import numpy as np
 
 from phase0.cli import screen, status_of
 from phase0.dedup import load_kernels, memory, near
-from phase0.dedup.letters import letters
+from phase0.dedup.letters import learn
 from phase0.stages import row_files
 from phase0.stages.output import StageOutput
 
@@ -162,7 +162,7 @@ def obey(order: dict[str, Any], said: int) -> None:
 
 def main() -> None:
     load_kernels()
-    letters()
+    learn("aé’")
     for module in (
         "phase0.runs",
         "phase0.dedup.minhash",

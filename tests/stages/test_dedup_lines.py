@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from phase0.dedup import On, text_of
 from phase0.dedup.flat import Flat
-from phase0.stages import row_files
 from phase0.progress import SILENT
+from phase0.stages import row_files
 from phase0.stages.row_files import RowFiles
 
 BOM = b"\xef\xbb\xbf"

@@ -177,7 +177,7 @@ def test_which_rows_are_taken_depends_on_what_they_say_and_not_on_their_order(tm
     ("options", "word"),
     [
         ({"teacher": "orginal"}, "Did you mean 'original'"),
-        ({"teacher": "gpt-4o"}, "not built yet"),
+        ({"teacher": "gpt-4o"}, "without a key: set OPENAI_API_KEY"),
         ({"percentage": "forty"}, "--percentage is 'forty'"),
         ({"percentage": 0}, "--percentage is 0"),
         ({"percentage": "nan"}, "--percentage is NaN"),

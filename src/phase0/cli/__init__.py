@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import accounting, checking, doctoring, estimating, making, running, simulating
+from phase0.cli import accounting, batching, checking, doctoring, estimating, making, running, simulating
 from phase0.errors import Phase0Error, Unfinished
 
 BAD_INPUT, BUG, UNFINISHED, STOPPED = 2, 3, 4, 130
@@ -44,6 +44,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     running.run,
     running.status,
     running.explain,
+    batching.batches,
     simulating.simulate,
 )
 for _place, _command in enumerate(COMMANDS):

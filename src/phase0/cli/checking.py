@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from phase0.cli import settings
 from phase0.cli.screen import screen
-from phase0.cli.settings import Compared, Inputs, Shingle, Workers
+from phase0.cli.settings import Compared, Inputs, Shingle, Threads
 
 
 def verify(
@@ -23,7 +23,7 @@ def verify(
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
     shingle: Shingle = 5,
     on: Compared = "both",
-    workers: Workers = None,
+    workers: Threads = None,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:
     """Check a dataset: format, scores, remaining duplicates, statistics, and the criteria asked for.
@@ -46,7 +46,7 @@ def verify(
             threshold=threshold,
             shingle=shingle,
             on=on,
-            workers=settings.processes(workers),
+            workers=settings.workers_of(workers),
             progress=progress,
         )
     print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() if json else render(found))

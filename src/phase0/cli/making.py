@@ -23,7 +23,7 @@ from phase0.cli.asking import (
 )
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Compared, Inputs, MaxMemory, Output, Shingle, Workers, Workspace
+from phase0.cli.settings import Compared, Inputs, MaxMemory, Output, Shingle, Threads, Workers, Workspace
 from phase0.dataset import meta_folder
 from phase0.dedup import Clusters, Keep, Method
 from phase0.errors import UsageError
@@ -197,7 +197,7 @@ def dedup(
         bool, Parameter(help="Name the sources that lose more than half of their rows.")
     ] = True,
     max_memory: MaxMemory = None,
-    workers: Workers = None,
+    workers: Threads = None,
     publish: Annotated[
         bool,
         Parameter(
@@ -224,7 +224,7 @@ def dedup(
         "against": against,
         "per_source_alarm": per_source_alarm,
         "max_memory": max_memory,
-        "workers": settings.processes(workers),
+        "workers": settings.workers_of(workers),
     }
     with screen() as progress:
         if not publish:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phase0.dataset import Manifest, meta_folder
+from phase0.progress import many
 from phase0.stages.rounds import in_round, round_of
 from phase0.story import Event
 
@@ -20,7 +21,7 @@ def summary(manifest: Manifest, output: Path) -> str:
     """One stage in one to three lines."""
     counts = manifest.counts
     name = "acquire" if manifest.stage == "download" else in_round(manifest.stage, round_of(output))
-    of = f"{counts.read:,} rows read; " if counts.read != counts.rows_in else ""
+    of = f"{many(counts.read, 'row')} read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
     line = f"{name}: {of}{sums} → {output}{_method(manifest)}"
     if not counts.dropped:

@@ -14,9 +14,12 @@ Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of
 Output = Annotated[
     Path, Parameter(help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv).")
 ]
+_PER_CORE = "Default: one for every core."
 Workers = Annotated[
-    int | None,
-    Parameter(help="Processes to share the work. Default: one for every core.", validator=validators.Number(gte=1)),
+    int | None, Parameter(help=f"Processes to share the work. {_PER_CORE}", validator=validators.Number(gte=1))
+]
+Threads = Annotated[
+    int | None, Parameter(help=f"Threads to share the work. {_PER_CORE}", validator=validators.Number(gte=1))
 ]
 Compared = Annotated[On, Parameter(help="Text that is compared.")]
 Shingle = Annotated[int, Parameter(help="Words in a row that are compared as one piece.")]
@@ -50,9 +53,9 @@ def engine(workers: int | None) -> Any:
     """The engine for so many workers on this machine."""
     from phase0.engine.local import Local
 
-    return Local(processes(workers))
+    return Local(workers_of(workers))
 
 
-def processes(workers: int | None) -> int:
+def workers_of(workers: int | None) -> int:
     """The number given, else one for every core."""
     return workers or os.cpu_count() or 1

@@ -16,26 +16,29 @@ if TYPE_CHECKING:
     from phase0.simulator.settings import Dialect, Model, Replayed, Settings
 
 _AtLeastOne = validators.Number(gte=1)
+_NotNegative = validators.Number(gte=0)
+_Models = Annotated[
+    list[str],
+    Parameter(
+        help="NAME or NAME=IN,OUT or NAME=IN,OUT,BATCH_IN,BATCH_OUT: a model on offer, its prices in dollars per "
+        "million tokens. Without any, every name is served.",
+        show_default=False,
+    ),
+]
+_Answers = Annotated[
+    list[str],
+    Parameter(
+        help="FILE or MODEL=FILE: answers to replay, as JSON lines of instruction, response and model.",
+        show_default=False,
+    ),
+]
 
 
 def simulate(
     *,
     port: Annotated[int, Parameter(help="Port on loopback; 0 takes a free one.")] = 8000,
-    model: Annotated[
-        list[str],
-        Parameter(
-            help="NAME or NAME=IN,OUT or NAME=IN,OUT,BATCH_IN,BATCH_OUT: a model on offer, its prices in dollars per "
-            "million tokens. Without any, every name is served.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    answers: Annotated[
-        list[str],
-        Parameter(
-            help="FILE or MODEL=FILE: answers to replay, as JSON lines of instruction, response and model.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
+    model: _Models = [],  # noqa: B006
+    answers: _Answers = [],  # noqa: B006
     together: Annotated[
         bool, Parameter(help="Speak as Together does, not as OpenAI, at the base URL /v1.", show_default=False)
     ] = False,
@@ -45,12 +48,8 @@ def simulate(
     tokens_per_minute: Annotated[
         int | None, Parameter(help="Tokens of prompts and answers, likewise.", validator=_AtLeastOne)
     ] = None,
-    latency: Annotated[
-        float, Parameter(help="Median seconds until an answer.", validator=validators.Number(gte=0))
-    ] = 0.0,
-    batch_seconds: Annotated[
-        float, Parameter(help="Seconds that a batch is worked on.", validator=validators.Number(gte=0))
-    ] = 1.0,
+    latency: Annotated[float, Parameter(help="Median seconds until an answer.", validator=_NotNegative)] = 0.0,
+    batch_seconds: Annotated[float, Parameter(help="Seconds that a batch is worked on.", validator=_NotNegative)] = 1.0,
     faults: Annotated[str, Parameter(help="NAME=RATE,NAME=RATE: what goes wrong, and how often.")] = "",
     retry_after: Annotated[float, Parameter(help="Seconds that a simulated 429 asks to wait.")] = 1.0,
     speed: Annotated[float, Parameter(help="How many times as fast as a real provider everything goes.")] = 1.0,

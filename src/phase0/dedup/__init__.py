@@ -6,7 +6,6 @@ words. Rows are compared by Jaccard similarity of their sets of word 5-grams (`s
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -14,13 +13,18 @@ from typing import Any, Literal
 
 from phase0.dedup.definition import On, checked_width, ratio, text_of
 from phase0.dedup.results import Deduplicated, Pair, Remaining, Removed
+from phase0.errors import DataError
 from phase0.progress import SILENT, Progress
 
 Method = Literal["auto", "exact", "minhash"]
 Clusters = Literal["greedy", "transitive"]
 Keep = Literal["best", "first", "longest"]
 
+REMOVER = ("canonical", "hashing", "sorting", "joining", "confirming", "choosing")  # files of kernels, of the remover
+_COUNTER = ("canonical", "recounting")
+
 __all__ = [
+    "REMOVER",
     "Clusters",
     "Deduplicated",
     "Keep",
@@ -80,29 +84,30 @@ def remaining(
     progress: Progress = SILENT,
 ) -> Remaining:
     """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes."""
-    load_kernels(progress)
+    load_kernels(progress, _COUNTER)
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
     return recount(texts_of(texts), ratio(threshold), checked_width(shingle), workers=workers, progress=progress)
 
 
-def load_kernels(progress: Progress = SILENT) -> None:
-    """Load the compiler and the kernels; where they must be compiled first, say so.
+def load_kernels(progress: Progress = SILENT, files: Sequence[str] = REMOVER) -> None:
+    """Load the kernels of these files of `kernels`; where they must be compiled first, say so.
 
     They are kept beside their source, or else where NUMBA_CACHE_DIR or the user's cache is.
     """
-    if "phase0.dedup.near" in sys.modules:
-        return
-    from phase0.dedup.kernels.compiling import cache_of
-    from phase0.dedup.kernels.hashing import stir  # the first kernel tells of all
+    try:
+        from phase0.dedup.kernels import compiling, keeping
 
-    is_cached, folder = cache_of(stir)
-    if folder is None:
+        missing = [file for file in files if not compiling.is_loaded(file) and keeping.kept(file) is None]
+    except (OSError, MemoryError) as error:
+        raise DataError(f"LLVM, which loads kernels, cannot be loaded, likely for want of memory: {error}") from error
+    if missing and not keeping.can_keep():
         progress.warn(
             "compiling the kernels of de-duplication, about ten seconds each time: there is no folder to keep them in. "
             "Let NUMBA_CACHE_DIR name one that can be written."
         )
-    elif not is_cached:
+    elif missing:
         progress.say("compiling the kernels of de-duplication, once on this machine: about ten seconds")
-    import phase0.dedup.near  # noqa: F401
+    for file in files:
+        compiling.load(file)

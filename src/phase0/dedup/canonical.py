@@ -11,7 +11,7 @@ import numpy as np
 
 from phase0.dedup.flat import I64, U8, Flat
 from phase0.dedup.kernels.canonical import PADDING, canonical
-from phase0.dedup.letters import letters
+from phase0.dedup.letters import learn, letters
 from phase0.text import tokens
 
 
@@ -28,11 +28,15 @@ def canonical_rows(chunk: Flat) -> Canonical:
     rows = len(chunk.starts_D1) - 1
     room = 2 * int(chunk.starts_D1[-1]) + PADDING * rows
     text, begins, ends = np.empty(room, np.uint8), np.empty(rows, np.int64), np.empty(rows, np.int64)
-    canonical(chunk.text_B, chunk.starts_D1, letters(), text, begins, ends)
-    odd = np.flatnonzero(ends < begins)
-    if not len(odd):
-        return Canonical(text, begins, ends)
-    spelled = [_spelled(chunk, row) + bytes(PADDING) for row in odd.tolist()]
+    while True:
+        canonical(chunk.text_B, chunk.starts_D1, letters(), text, begins, ends)
+        odd = np.flatnonzero(ends < begins)
+        if not len(odd):
+            return Canonical(text, begins, ends)
+        odd_rows = [_text(chunk, row) for row in odd.tolist()]
+        if not learn("".join(odd_rows)):
+            break
+    spelled = [b"\0".join(token.encode() for token in tokens(row)) + bytes(PADDING) for row in odd_rows]
     at = int(max(begins[-1], ends[-1])) + PADDING
     end = at + sum(map(len, spelled))
     if end > room:  # decomposed text that NFC makes longer
@@ -44,6 +48,5 @@ def canonical_rows(chunk: Flat) -> Canonical:
     return Canonical(text, begins, ends)
 
 
-def _spelled(chunk: Flat, row: int) -> bytes:
-    raw = chunk.text_B[chunk.starts_D1[row] : chunk.starts_D1[row + 1]].tobytes()
-    return b"\0".join(token.encode() for token in tokens(raw.decode()))
+def _text(chunk: Flat, row: int) -> str:
+    return chunk.text_B[chunk.starts_D1[row] : chunk.starts_D1[row + 1]].tobytes().decode()

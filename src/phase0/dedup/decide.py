@@ -26,7 +26,7 @@ from phase0.dedup.kernels.confirming import confirm
 from phase0.dedup.search import I32, NO_LIMIT, Ordered, Pairs, Search, all_of, by_size
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
-from phase0.progress import Progress
+from phase0.progress import Progress, many
 
 _CONFIRMED = 2048  # pairs whose texts are read again together: about 4 MB
 _LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
@@ -146,7 +146,7 @@ class _Choice:
         if not _holds(claimed, gone, known.threshold):
             pairs = self._every_pair(rows)  # two hashes were one: look at the words each time
             gone = _carefully(known, self._ranked(rows, pairs), pairs)
-        self._progress.finish(f"{len(gone.rows_R)} of {len(rows)} rows removed")
+        self._progress.finish(f"{len(gone.rows_R):,} of {many(len(rows), 'row')} removed")
         kept = rows[~self._marked(gone.rows_R)[rows]]
         self._stays[known.same[kept]] = kept
         self._gone.append(gone)
@@ -240,7 +240,7 @@ def removed_by_component(known: Known, rank: Rank, progress: Progress) -> Decide
     unknown = np.zeros(len(gone), np.int64)
     progress.start("choose what stays", len(gone))
     removals = _confirmed(known, Removals(ranked[gone], kept[gone], unknown, unknown), progress)
-    progress.finish(f"{len(gone)} of {len(known.same) - known.fixed} rows removed")
+    progress.finish(f"{len(gone):,} of {many(len(known.same) - known.fixed, 'row')} removed")
     return Decided(removals, pairs.compared)
 
 

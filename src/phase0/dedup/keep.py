@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.results import Removed
-from phase0.progress import SILENT, Progress
+from phase0.progress import SILENT, Progress, many
 
 
 class KeptIndex(Protocol):
@@ -66,7 +66,7 @@ def greedy(
         elif own not in kept:
             kept[own] = place
             index.keep(own)
-    progress.finish(f"{len(removed)} of {len(order)} rows removed")
+    progress.finish(f"{len(removed):,} of {many(len(order), 'row')} removed")
     return sorted(removed)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phase0.errors import DataError, UsageError
-from phase0.progress import Progress
+from phase0.progress import Progress, many
 
 BASE = 200 << 20  # the interpreter, numpy, compiled kernels, and blocks that are being read
 ROW = 440  # places, ranks and counts of a row, its sketch twice, and what is left of it when rows are chosen
@@ -120,12 +120,12 @@ def plan(memory: Memory, sample: Sample | None, progress: Progress) -> bool:
     whole, held = memory.whole(rows, shingles), memory.held(rows)
     if whole <= memory.limit:
         if whole - BASE > WORTH_SAYING:
-            progress.say(f"needs about {spelled(whole)} for about {rows:,} rows; {allowed}")
+            progress.say(f"needs about {spelled(whole)} for about {many(rows, 'row')}; {allowed}")
         return False
     if (held + memory.window()) * 4 // 5 > memory.limit:  # the estimate is on the high side
         raise too_little(memory, rows, about="about ")
     if memory.keys(rows, shingles) <= memory.limit:
-        progress.say(f"needs about {spelled(whole)} at once for about {rows:,} rows; {allowed}, so in parts")
+        progress.say(f"needs about {spelled(whole)} at once for about {many(rows, 'row')}; {allowed}, so in parts")
         return False
     size = KEY * shingles + 2 * memory.segment()  # while sets are laid out, hashes that were read make room
     place = memory.folder or Path(tempfile.gettempdir())
@@ -136,7 +136,7 @@ def plan(memory: Memory, sample: Sample | None, progress: Progress) -> bool:
             f"and {spelled(free)} are free; allow {spelled(whole)} of memory or make room"
         )
     progress.say(
-        f"needs about {spelled(whole)} for about {rows:,} rows; {allowed}, so up to {spelled(size)} go to {place}"
+        f"needs about {spelled(whole)} for about {many(rows, 'row')}; {allowed}, so up to {spelled(size)} go to {place}"
     )
     return True
 
@@ -150,7 +150,8 @@ def check_rows(memory: Memory, rows: int) -> None:
 def too_little(memory: Memory, rows: int, about: str = "") -> DataError:
     """The error of a limit under which nothing can be done."""
     least = spelled(1.2 * memory.held(rows))
-    return DataError(f"{about}{rows:,} rows need at least {least} of memory, and {spelled(memory.limit)} are allowed")
+    need = f"{about}{many(rows, 'row')} {'needs' if rows == 1 else 'need'} at least {least} of memory"
+    return DataError(f"{need}, and {spelled(memory.limit)} are allowed")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from phase0.dedup.flat import Chunk, Texts
 from phase0.dedup.kernels.recounting import row_keys
 from phase0.dedup.results import Pair, Remaining
 from phase0.dedup.threads import in_order
-from phase0.progress import Progress
+from phase0.progress import Progress, many
 
 EXAMPLES = 20
 
@@ -76,7 +76,7 @@ def recount(texts: Texts, threshold: Fraction, width: int, *, workers: int, prog
         enough = shared * threshold.denominator >= union * threshold.numerator
         tally.add(larger[enough], smaller[enough], shared[enough], union[enough])
     result = tally.result()
-    progress.finish(f"{result.pairs:,} pairs of near-duplicates, with {result.rows:,} rows in them")
+    progress.finish(f"{many(result.pairs, 'pair')} of near-duplicates, with {many(result.rows, 'row')} in them")
     return result
 
 

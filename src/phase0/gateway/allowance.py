@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _SLOTS = 240  # a minute is kept in slots of 0.25 s: memory does not grow with the limit
-_KEPT = _SLOTS + 3  # of a minute 60.5 to 60.75 s: half a second for unequal ways there, 1.25 % of the rate at most
+_KEPT = _SLOTS + 2  # of a minute 60.25 to 60.5 s: time for unequal ways there, at 0.8 % of the rate at most
 _TICK = 1e-6  # timers go off up to a clock's tick early
 
 

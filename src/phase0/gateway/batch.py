@@ -9,62 +9,30 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
-from phase0.errors import DataError, Fatal, ProviderError, Refused, Transient, UsageError
-from phase0.gateway.budget import Budget
+from phase0.errors import Fatal, ProviderError, Refused, Transient
+from phase0.gateway.budget import Budget, shown
 from phase0.gateway.collecting import Collected, collect
 from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
-from phase0.gateway.line import Line, Route, dollars, worst_case
+from phase0.gateway.line import Line, worst_case
 from phase0.gateway.orders import Orders
 from phase0.gateway.policy import Again
 from phase0.gateway.questions import Question, Questions, copy
+from phase0.gateway.shop import Options, Sent, Shop, opened
 from phase0.gateway.summary import Ended, Tally
 from phase0.ledger import Batch, Ledger
 from phase0.progress import SILENT, Progress
-from phase0.providers import ENDED, Batches, BatchState
+from phase0.providers import ENDED, BatchState
 from phase0.records import Request, canonical
-from phase0.workspace import hold
 
-ROUNDS = 3  # batches that a question is put into before it is asked online
-GRACE = 30.0  # seconds until a batch that was being created when we died is in the provider's list
-_POLL = (10.0, 120.0)  # seconds between looks: at first, and at most
 _TOO_MANY_TOKENS = frozenset({"token_limit_exceeded"})
 _TOO_MANY_LINES = frozenset({"too_many_tasks"})
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "credit_balance_exhausted"})
-
-
-class Sent(NamedTuple):
-    """A batch that the provider has."""
-
-    batch: Batch
-    round: int
-    tokens: int
-    worst: Decimal
-    kept: Path
-
-
-class Options(NamedTuple):
-    """How batches are bought."""
-
-    folder: Path  # for what is kept while a batch is away
-    run: str = ""
-    size: int | None = None  # requests in a batch, at most; None: what the provider allows
-    wait: bool = True  # until the batches have ended; else return once they are sent
-    deadline: float = math.inf  # seconds; what is not answered by then is left for online
-    rounds: int = ROUNDS
-    grace: float = GRACE
-    poll: tuple[float, float] = _POLL
-    name: Callable[[], str] = lambda: uuid4().hex
-    date: Callable[[], float] = time.time
-    follow_online: bool = False  # what follows from answers is left for online too
 
 
 class _Stopped(Exception):
@@ -76,14 +44,6 @@ class Batched(NamedTuple):
 
     tally: Tally
     rest: Questions
-
-
-def batch_route(line: Line) -> tuple[Route, Batches] | None:
-    """The first route that takes batches."""
-    for route in sorted(line.routes, key=lambda route: route.rank):
-        if route.batch and route.provider.batches is not None:
-            return route, route.provider.batches
-    return None
 
 
 @asynccontextmanager
@@ -103,53 +63,29 @@ async def buying_in_batches(
     Batches of an earlier run are picked up first. What comes back is stored; what batches cannot do is in `rest`, which
     is there until the block ends. Raises BusyError where another process does this for the same model and server.
     """
-    found = batch_route(line)
-    if found is None:
-        raise UsageError(f"No endpoint of {line.model} takes batches. --mode online asks one by one.")
-    route, batches = found
-    with locked(options.folder, route, line.model) as folder:
-        options = options._replace(folder=folder)
-        purchase = _Batching(requests, line, route, batches, ledger, budget, options, again, progress, stop)
+    tally = Tally()
+    with opened(line, ledger, options, again) as shop:
+        orders = Orders(requests, line, ledger, again, tally)
+        purchase = _Batching(shop, orders, budget, tally=tally, progress=progress, stop=stop or asyncio.Event())
         yield await purchase.carry_out()
-
-
-@contextmanager
-def locked(folder: Path, route: Route, model: str) -> Iterator[Path]:
-    """The folder for the batches of one model at one server, kept from every other process."""
-    place = folder / re.sub(r"[^\w.]+", "-", f"{route.name}-{model}")
-    with hold(place, f"buying batches of {model} at {route.name}"):
-        yield place
 
 
 class _Batching:
     """One call of `buying_in_batches`."""
 
     def __init__(
-        self,
-        requests: Iterable[Request],
-        line: Line,
-        route: Route,
-        batches: Batches,
-        ledger: Ledger,
-        budget: Budget,
-        options: Options,
-        again: Again | None,
-        progress: Progress,
-        stop: asyncio.Event | None,
+        self, shop: Shop, orders: Orders, budget: Budget, *, tally: Tally, progress: Progress, stop: asyncio.Event
     ) -> None:
-        self._line, self._route, self._batches, self._ledger, self._budget = line, route, batches, ledger, budget
-        self._options, self._again, self._progress = options, again, progress
-        self._stop = stop or asyncio.Event()
-        self._tally = Tally()
-        self._orders = Orders(requests, line, ledger, again, self._tally)
+        self._shop, self._orders, self._budget = shop, orders, budget
+        self._line, self._route, self._batches, self._ledger = shop.line, shop.route, shop.batches, shop.ledger
+        self._options, self._tally, self._progress, self._stop = shop.options, tally, progress, stop
         self._out: set[str] = set()  # keys that are in a batch
         self._sent: list[Sent] = []
-        folder, mark = options.folder, options.name()
-        self._rest = Questions(folder / f"rest-{mark}.jsonl")
+        self._rest = Questions(shop.folder / f"rest-{shop.options.name()}.jsonl")
         self._again_in: deque[tuple[int, Questions, Stream]] = deque()  # what goes into another batch, by round
         self._fresh = Stream(self._new)
-        self._cap = float(route.enqueued or math.inf)  # tokens that may wait at the provider
-        self._lines = min(batches.max_requests, options.size or batches.max_requests)
+        self._cap = float(shop.route.enqueued or math.inf)  # tokens that may wait at the provider
+        self._lines = min(shop.batches.max_requests, shop.options.size or shop.batches.max_requests)
         self._closed = False  # the provider takes no batches after all
         self._ending = False
 
@@ -167,7 +103,7 @@ class _Batching:
             self._end("submitted", f"{len(self._sent)} batches are out; the same command picks them up.")
         if not self._ending:
             self._give_the_rest()
-        self._progress.finish(f"{self._tally.replies:,} replies, {dollars(self._tally.cost)}")
+        self._progress.finish(f"{self._tally.replies:,} replies, {shown(self._tally.cost)}")
         return Batched(self._tally, self._rest)
 
     async def _until_all_ended(self, clock: Callable[[], float], deadline: float) -> None:
@@ -195,27 +131,22 @@ class _Batching:
     def _sweep(self) -> None:
         """Remove what killed runs left here: everything but the questions of batches that are out."""
         kept = {batch.tag for batch in self._ledger.open_batches()}
-        for path in self._options.folder.iterdir():
-            if path.suffix in {".jsonl", ".upload"} and (path.suffix == ".upload" or path.stem not in kept):
+        for path in self._shop.folder.iterdir():
+            if path.suffix == ".upload" or (path.suffix == ".jsonl" and path.stem not in kept):
                 path.unlink()
 
     async def _pick_up(self) -> None:
         """Take over the batches that an earlier run left, and settle those that never reached the provider."""
-        for batch in self._ledger.open_batches():
-            if (batch.server, batch.model) != (self._route.name, self._line.model):
-                continue
-            kept = self._options.folder / f"{batch.tag}.jsonl"
-            if batch.state == "intent":
+        for batch in self._shop.open_batches():
+            batch_id = batch.batch_id
+            if batch_id is None:
                 batch_id = await self._found(batch)
                 if batch_id is None:
                     self._ledger.settled(batch.tag, "never_sent")
-                    kept.unlink(missing_ok=True)
+                    self._shop.kept(batch.tag).unlink(missing_ok=True)
                     continue
                 self._ledger.sent(batch.tag, batch_id)
-                batch = batch._replace(batch_id=batch_id, state="sent")
-            if not kept.exists():
-                raise DataError(f"{kept} is missing: it holds the questions of a batch that is out. Put it back.")
-            self._sent.append(self._taken_over(batch, kept))
+            self._sent.append(self._taken_over(batch._replace(batch_id=batch_id)))
             self._out.update(batch.keys)
             self._tally.asked += len(batch.keys)
 
@@ -224,15 +155,15 @@ class _Batching:
         await self._sleep(max(0.0, batch.at + self._options.grace - self._options.date()))
         return await self._insist(lambda: self._batches.find(batch.tag))
 
-    def _taken_over(self, batch: Batch, kept: Path) -> Sent:
+    def _taken_over(self, batch: Batch) -> Sent:
         tokens, worst = 0, Decimal(0)
-        for candidate in counted(Questions(kept), self._line, self._route):
+        for candidate in counted(self._shop.questions(batch), self._line, self._route):
             tokens += candidate.tokens
             worst += candidate.worst
         if not self._budget.reserve(worst):  # it was allowed when it was sent
             worst = Decimal(0)
         match = re.search(r"-r(\d+)$", batch.tag)
-        return Sent(batch, int(match[1]) if match else 0, tokens, worst, kept)
+        return Sent(batch, int(match[1]) if match else 0, tokens, worst)
 
     # Sending.
 
@@ -261,11 +192,11 @@ class _Batching:
             round_, source, stream = self._again_in[0] if self._again_in else (0, None, self._fresh)
             tag = f"phase0-{self._options.name()}-r{round_}"
             draft, poor = draw_up(tag, stream, bounds, batches=self._batches, budget=self._budget,
-                                  folder=self._options.folder, rest=self._rest)  # fmt: skip
+                                  folder=self._shop.folder, rest=self._rest)  # fmt: skip
             if draft is not None:
                 await self._send(draft, round_)
             elif poor and not self._sent:
-                self._end("budget", f"The budget has {dollars(self._budget.left() or Decimal(0))} left.")
+                self._end("budget", f"The budget has {shown(self._budget.left() or Decimal(0))} left.")
             elif source is not None and not poor and bounds.alone:
                 source.remove()
                 self._again_in.popleft()
@@ -278,7 +209,7 @@ class _Batching:
         self._ledger.intend(draft.tag, self._route.name, self._line.model, draft.keys)
         self._tally.sent += len(draft.keys)
         batch = Batch(draft.tag, self._route.name, self._line.model, draft.keys, "sent", None, None, 0.0)
-        sent = Sent(batch, round_, draft.tokens, draft.worst, draft.kept)
+        sent = Sent(batch, round_, draft.tokens, draft.worst)
         try:
             batch_id = await self._submitted(draft)
         except (Refused, Fatal) as error:
@@ -344,18 +275,7 @@ class _Batching:
         return len(self._sent) < before
 
     async def _take_in(self, sent: Sent, state: BatchState) -> None:
-        got = await collect(
-            sent.batch,
-            state,
-            route=self._route,
-            line=self._line,
-            batches=self._batches,
-            ledger=self._ledger,
-            questions=sent.kept,
-            again=self._again,
-            run=self._options.run,
-            date=self._options.date,
-        )
+        got = await collect(sent.batch, state, self._shop)
         codes = {code for code, _ in state.errors}
         if state.status == "failed":
             self._shrink(sent, codes, state)
@@ -398,7 +318,7 @@ class _Batching:
                 self._orders.ask(request)
         self._ledger.settled(sent.batch.tag, status)
         self._sent = [other for other in self._sent if other.batch.tag != sent.batch.tag]
-        sent.kept.unlink(missing_ok=True)
+        self._shop.kept(sent.batch.tag).unlink(missing_ok=True)
 
     def _leave(self, sent: Sent, missing: set[str]) -> None:
         """Have what is missing asked again: in another batch, or online when it was in enough of them."""
@@ -406,10 +326,10 @@ class _Batching:
             return
         self._out -= missing
         if sent.round + 1 >= self._options.rounds or self._closed:
-            self._tally.asked -= copy(sent.kept, missing, self._rest)  # who asks them counts them
+            self._tally.asked -= copy(self._shop.kept(sent.batch.tag), missing, self._rest)  # who asks them counts them
             return
-        questions = Questions(self._options.folder / f"again-{self._options.name()}.jsonl")
-        copy(sent.kept, missing, questions)
+        questions = Questions(self._shop.folder / f"again-{self._options.name()}.jsonl")
+        copy(self._shop.kept(sent.batch.tag), missing, questions)
         self._again_in.append((sent.round + 1, questions, stream_of(questions, self._line, self._route)))
 
     async def _call_back(self) -> None:
@@ -443,4 +363,4 @@ class _Batching:
 
     def _tell(self) -> None:
         out = sum(len(sent.batch.keys) for sent in self._sent)
-        self._progress.state(f"{dollars(self._tally.cost)}, {out:,} questions in {len(self._sent)} batches")
+        self._progress.state(f"{shown(self._tally.cost)}, {out:,} questions in {len(self._sent)} batches")

@@ -6,20 +6,18 @@ What a batch did not answer is found by what is missing, never by what its provi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
 from phase0.catalog.prices import cost
 from phase0.errors import Fatal, ProviderError, Refused, Transient
-from phase0.gateway.line import Line, Route, input_tokens, largest_reply, worst_case
-from phase0.gateway.policy import Again
+from phase0.gateway.line import input_tokens, largest_reply, worst_case
 from phase0.gateway.questions import Index, Question
-from phase0.ledger import Batch, Bought, Ledger
-from phase0.providers import BatchLine, Batches, BatchState
-from phase0.records import Request
+from phase0.gateway.shop import Shop
+from phase0.ledger import Batch, Bought
+from phase0.providers import BatchLine, BatchState
+from phase0.records import Reply, Request
 
 _AT_ONCE = 1000  # replies on their way to the disk
 
@@ -45,30 +43,18 @@ class Collected:
         return ", ".join(f"{count:,} lines {what}" for what, count in odd.items() if count)
 
 
-async def collect(
-    batch: Batch,
-    state: BatchState,
-    *,
-    route: Route,
-    line: Line,
-    batches: Batches,
-    ledger: Ledger,
-    questions: Path,
-    again: Again | None,
-    run: str,
-    date: Callable[[], float],
-) -> Collected:
+async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
     """Store all answers of a batch that has ended. Raises Transient where the download broke off: it may be called
     again, and the ledger keeps what it has."""
     got = Collected(batch.keys)
-    index = Index(questions)
+    index = Index(shop.questions(batch).path)
     stored: list[asyncio.Future[bool]] = []
     try:
-        async for each in batches.lines(state):
+        async for each in shop.batches.lines(state):
             question = _asked(each, index, got)
-            bought = question and _read(question, each, got, route, line, again, run, date)
+            bought = question and _read(question, each, got, shop)
             if bought:
-                stored.append(asyncio.wrap_future(ledger.store(bought)))
+                stored.append(asyncio.wrap_future(shop.ledger.store(bought)))
             if len(stored) >= _AT_ONCE:
                 await _durable(stored)
         await _durable(stored)
@@ -96,16 +82,7 @@ def _asked(each: BatchLine, index: Index, got: Collected) -> Question | None:
     return None
 
 
-def _read(
-    question: Question,
-    each: BatchLine,
-    got: Collected,
-    route: Route,
-    line: Line,
-    again: Again | None,
-    run: str,
-    date: Callable[[], float],
-) -> Bought | None:
+def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bought | None:
     """The answer in a line; None where there is none, and the question stays missing."""
     request = question.request
     failure, raw = each.failure, each.raw
@@ -113,16 +90,16 @@ def _read(
     price: Decimal | None = Decimal(0)
     if failure is None:
         try:
-            reply = route.provider.read(raw or b"")
+            reply = shop.route.provider.read(raw or b"")
         except ProviderError as error:
             failure = error
             if isinstance(error, Transient):  # it was answered, and billed, but cannot be read
-                got.lost += _worst(request, route, line)
+                got.lost += _worst(request, shop)
         else:
             got.replies += 1
             tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
-            price = _price(request, tokens_in, tokens_out, route, line, got)
-            following = again(request, reply) if again else None
+            price = _price(request, reply, got, shop)
+            following = shop.again(request, reply) if shop.again else None
             if following is not None:
                 got.following.append(following)
     if isinstance(failure, Fatal):
@@ -137,7 +114,7 @@ def _read(
         key=question.key,
         request=question.body,
         model=request.model,
-        server=route.name,
+        server=shop.route.name,
         mode="batch",
         raw=raw or b"",
         status="refused" if failure else "reply",
@@ -145,25 +122,24 @@ def _read(
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         cost=price,
-        run=run,
-        at=date(),
+        run=shop.options.run,
+        at=shop.options.date(),
     )
 
 
-def _price(
-    request: Request, tokens_in: int | None, tokens_out: int | None, route: Route, line: Line, got: Collected
-) -> Decimal | None:
+def _price(request: Request, reply: Reply, got: Collected, shop: Shop) -> Decimal | None:
     """What an answer cost, counted; None where its usage is not known, and then its worst case is counted."""
-    if tokens_in is None or tokens_out is None:
-        got.cost += _worst(request, route, line)
+    if reply.tokens_in is None or reply.tokens_out is None:
+        got.cost += _worst(request, shop)
         return None
-    price = cost(route.price, tokens_in, tokens_out, batch=True)
+    price = cost(shop.route.price, reply.tokens_in, reply.tokens_out, batch=True)
     got.cost += price
-    got.tokens_in += tokens_in
-    got.tokens_out += tokens_out
+    got.tokens_in += reply.tokens_in
+    got.tokens_out += reply.tokens_out
     return price
 
 
-def _worst(request: Request, route: Route, line: Line) -> Decimal:
+def _worst(request: Request, shop: Shop) -> Decimal:
+    line = shop.line
     (tokens_in,) = (line.tokens_of or input_tokens)([request])
-    return worst_case(route.price, tokens_in, largest_reply(request, line.max_output), batch=True)
+    return worst_case(shop.route.price, tokens_in, largest_reply(request, line.max_output), batch=True)

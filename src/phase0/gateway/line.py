@@ -60,8 +60,3 @@ def worst_case(price: Price, tokens_in: int, largest: int, *, batch: bool = Fals
     """The most that a request can cost, in US dollars."""
     more, than = _OTHERS
     return cost(price, -(-tokens_in * more // than), largest, batch=batch)
-
-
-def dollars(amount: Decimal) -> str:
-    """An amount for a person: cents where there are any to speak of, else as many digits as tell it from nothing."""
-    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.6f}".rstrip("0")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
-from phase0.gateway.batch import Options, batch_route, buying_in_batches
+from phase0.gateway.batch import buying_in_batches
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
+from phase0.gateway.online import Options as Online
 from phase0.gateway.online import buy
 from phase0.gateway.policy import Again
+from phase0.gateway.shop import Options, batch_route
 from phase0.gateway.summary import Summary, joined
 from phase0.ledger import Ledger
 from phase0.progress import SILENT, Progress
@@ -41,14 +43,13 @@ async def purchase(
     again: Again | None = None,
     progress: Progress = SILENT,
     stop: asyncio.Event | None = None,
-    **online: Any,
+    online: Online | None = None,
 ) -> Summary:
     """Buy what the ledger does not have. What batches could not do is asked online; in `auto` also what follows from
-    their answers, which is little and would take another day. `online` goes to `buy`."""
+    their answers, which is little and would take another day."""
+    one_by_one = online or Online(run=batches.run)
     if not in_batches(line, mode):
-        return await buy(
-            requests, line, ledger, budget, run=batches.run, again=again, progress=progress, stop=stop, **online
-        )
+        return await buy(requests, line, ledger, budget, again=again, progress=progress, stop=stop, options=one_by_one)
     batches = batches._replace(follow_online=mode == "auto")
     async with buying_in_batches(
         requests, line, ledger, budget, batches, again=again, progress=progress, stop=stop
@@ -57,7 +58,7 @@ async def purchase(
         if first.ended == "done" and batched.rest.count:
             rest = (question.request for question in batched.rest)
             second = await buy(
-                rest, line, ledger, budget, run=batches.run, again=again, progress=progress, stop=stop, **online
+                rest, line, ledger, budget, again=again, progress=progress, stop=stop, options=one_by_one
             )
             first = joined(first, second)
         batched.rest.remove()

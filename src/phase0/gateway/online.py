@@ -14,16 +14,18 @@ import random as randomness
 import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from phase0.catalog.prices import cost
 from phase0.errors import Fatal, Phase0Error, Refused, Transient
-from phase0.gateway.budget import Budget
+from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.forecast import Forecast
-from phase0.gateway.line import Line, Route, dollars, worst_case
+from phase0.gateway.lanes import PATIENT, Errand, Lane, Lanes
+from phase0.gateway.line import Line, worst_case
 from phase0.gateway.orders import Order, Orders
-from phase0.gateway.pace import Pace, Ticket, backoff
+from phase0.gateway.pace import backoff
 from phase0.gateway.policy import RETRIED, Again
 from phase0.gateway.summary import Ended, Summary, Tally
 from phase0.ledger import Bought, Ledger
@@ -33,8 +35,6 @@ from phase0.records import Reply, Request
 
 TRIES = 6  # at 20 % failures one request in 15,000 fails six times in a row
 PATIENCE = 1800.0  # seconds without any server before the run ends
-_ELSEWHERE = 10.0  # seconds of waiting for a preferred endpoint, after which the next one is asked
-_UNSTORED = 4096  # replies that wait for the disk, at most
 _WAITING = 10_000  # requests that wait for another try, before new ones have to wait too
 _TELL = 1.0  # seconds between words about how it goes
 _UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
@@ -42,25 +42,15 @@ _UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
 may have been done, and be on the bill."""
 
 
-class Lane:
-    """A route in use."""
+class Options(NamedTuple):
+    """How answers are bought online."""
 
-    def __init__(self, route: Route, random: Callable[[], float]) -> None:
-        self.route = route
-        self.pace = Pace(requests=route.requests, tokens=route.tokens, most=route.most, random=random)
-        self.shut: Fatal | None = None  # why nothing is asked here any more
-
-    def is_down(self, now: float) -> bool:
-        return self.pace.circuit.open or self.pace.held(now) > _ELSEWHERE
-
-
-class Errand:
-    """An order on its way: where it goes, and what was set aside for it."""
-
-    __slots__ = ("lane", "order", "ticket", "worst")
-
-    def __init__(self, order: Order, lane: Lane, ticket: Ticket, worst: Decimal) -> None:
-        self.order, self.lane, self.ticket, self.worst = order, lane, ticket, worst
+    run: str = ""
+    tries: int = TRIES
+    patience: float = PATIENCE
+    clock: Callable[[], float] | None = None  # None: the event loop's
+    random: Callable[[], float] = randomness.random
+    date: Callable[[], float] = time.time
 
 
 async def buy(
@@ -69,24 +59,20 @@ async def buy(
     ledger: Ledger,
     budget: Budget,
     *,
-    run: str = "",
     again: Again | None = None,
     progress: Progress = SILENT,
     stop: asyncio.Event | None = None,
-    tries: int = TRIES,
-    patience: float = PATIENCE,
-    clock: Callable[[], float] | None = None,
-    random: Callable[[], float] = randomness.random,
-    date: Callable[[], float] = time.time,
+    options: Options = Options(),  # noqa: B008 - it is frozen
 ) -> Summary:
     """Ask for everything that the ledger does not have. What came is in the ledger when this returns.
 
     Once `stop` is set, or the budget cannot cover the worst case of the next request, nothing more is sent; what is
-    in flight is awaited and stored. `again` is pure: it gives the question that follows from a reply, if any. `clock`
-    is the event loop's by default. Raises what the ledger raises when it cannot store.
+    in flight is awaited and stored. `again` is pure: it gives the question that follows from a reply, if any. Raises
+    what the ledger raises when it cannot store.
     """
-    clock = clock or asyncio.get_running_loop().time
-    purchase = _Purchase(requests, line, ledger, budget, run, again, progress, tries, patience, clock, random, date)
+    tally = Tally()
+    orders = Orders(requests, line, ledger, again, tally)
+    purchase = _Purchase(orders, line, ledger, budget, tally=tally, progress=progress, options=options)
     return await purchase.carry_out(stop)
 
 
@@ -95,29 +81,21 @@ class _Purchase:
 
     def __init__(
         self,
-        requests: Iterable[Request],
+        orders: Orders,
         line: Line,
         ledger: Ledger,
         budget: Budget,
-        run: str,
-        again: Again | None,
+        *,
+        tally: Tally,
         progress: Progress,
-        tries: int,
-        patience: float,
-        clock: Callable[[], float],
-        random: Callable[[], float],
-        date: Callable[[], float],
+        options: Options,
     ) -> None:
-        self._line, self._ledger, self._budget, self._run = line, ledger, budget, run
-        self._progress, self._tries, self._patience = progress, tries, patience
-        self._clock, self._random, self._date = clock, random, date
-        self._tally = Tally()
-        self._orders = Orders(requests, line, ledger, again, self._tally)
+        self._orders, self._line, self._ledger, self._budget = orders, line, ledger, budget
+        self._tally, self._progress, self._options = tally, progress, options
+        self._clock = options.clock or asyncio.get_running_loop().time
         self._forecast = Forecast()
-        lanes = [Lane(route, random) for route in line.routes]
-        ranks = sorted({lane.route.rank for lane in lanes})
-        self._ranks = [[lane for lane in lanes if lane.route.rank == rank] for rank in ranks]
-        self._lanes = lanes
+        self._lanes = Lanes(line, options.random)
+        self._most = sum(route.most for route in line.routes)
         self._later: list[tuple[float, int, Order]] = []  # orders that wait for another try, by when it is due
         self._serial = itertools.count()
         self._idle: list[asyncio.Future[Errand | None]] = []  # workers without work
@@ -128,13 +106,14 @@ class _Purchase:
         self._broken: BaseException | None = None  # what kept the ledger from storing
         self._told = -math.inf
         self._waits_for = self._said = ""
+        self._too_much = Decimal(0)  # what the budget could not hold
 
     async def carry_out(self, stop: asyncio.Event | None) -> Summary:
         watch = asyncio.ensure_future(self._watch(stop)) if stop else None
         self._progress.start(f"ask {self._line.model}", None, "replies")
         try:
             async with asyncio.TaskGroup() as workers:
-                for _ in range(sum(lane.route.most for lane in self._lanes)):
+                for _ in range(self._most):
                     workers.create_task(self._work())
         except* Phase0Error as group:
             raise group.exceptions[0] from None
@@ -150,11 +129,11 @@ class _Purchase:
     def _finish(self) -> Summary:
         tally = self._tally
         if tally.ended == "budget":
-            self._orders.count()
-            each = tally.cost / tally.replies if tally.replies else None
-            more = f", about {dollars(each * tally.open)} at the cost so far" if each is not None else ""
-            tally.detail += f" {tally.open:,} requests are left{more}."
-        self._progress.finish(f"{tally.replies:,} replies, {dollars(tally.cost)}")
+            waiting = self._orders.count()
+            tally.detail = way_on(
+                self._budget, worst=self._too_much, answers=tally.replies, cost=tally.cost, waiting=waiting
+            )
+        self._progress.finish(f"{tally.replies:,} replies, {shown(tally.cost)}")
         return tally.summary()
 
     async def _watch(self, stop: asyncio.Event) -> None:
@@ -183,7 +162,7 @@ class _Purchase:
                 errand = await seat
                 if errand is None:
                     return
-            elif self._idle and any(lane.pace.has_room for lane in self._lanes):
+            elif self._idle and self._lanes.have_room:
                 self._hand_out()
             await self._exchange(errand)
 
@@ -206,7 +185,7 @@ class _Purchase:
 
     def _next(self) -> Errand | None:
         """The next order, with all that it needs set aside; None where nothing may leave now."""
-        if self._ending or self._unstored >= _UNSTORED:
+        if self._ending or self._in_flight + self._unstored >= self._most:  # what a kill can cost
             return None
         now = self._clock()
         order = self._peek(now)
@@ -214,13 +193,15 @@ class _Purchase:
             return None
         largest = self._forecast.expect(order.largest, self._in_flight)
         tokens = order.tokens_in + largest
-        lane = self._lane(tokens, now)
-        if lane is None:
+        lane, wait = self._lanes.choose(tokens, now)
+        if wait:
+            self._wait_for(lane, wait, tokens, now)
             return None
         worst = worst_case(lane.route.price, order.tokens_in, order.largest)
         if not self._budget.reserve(worst):
             if self._in_flight == 0:
-                self._end("budget", self._overdrawn(worst))
+                self._too_much = worst
+                self._end("budget", "")
             self._waits_for = "the budget"
             return None  # what is in flight was reserved at its worst; it will cost less
         self._pop(order)
@@ -252,38 +233,14 @@ class _Purchase:
         else:
             self._orders.waiting.popleft()
 
-    def _lane(self, tokens: int, now: float) -> Lane | None:
-        """The endpoint to ask now: of the first rank that works the one with the most room. None: all have to wait."""
-        soonest, waiting = math.inf, None
-        for rank in self._ranks:
-            best, best_load = None, math.inf
-            for lane in rank:
-                if lane.shut:
-                    continue
-                wait = lane.pace.wait(tokens, now)
-                if wait <= 0:
-                    load = lane.pace.load
-                    if load < best_load:
-                        best, best_load = lane, load
-                elif wait < soonest:
-                    soonest, waiting = wait, lane
-                waiting = waiting or lane
-            if best:
-                self._waits_for = ""
-                return best
-            if not all(lane.shut or lane.is_down(now) for lane in rank):
-                break
-        if waiting is not None:
-            self._wait_for(waiting, tokens, now, soonest)
-        return None
-
-    def _wait_for(self, lane: Lane, tokens: int, now: float, seconds: float) -> None:
+    def _wait_for(self, lane: Lane, seconds: float, tokens: int, now: float) -> None:
         self._waits_for = f"{lane.route.name}: {lane.pace.why(tokens, now)}"
-        if all(lane.shut or lane.pace.circuit.down_for(now) > self._patience for lane in self._lanes):
-            self._end("unreachable", f"{lane.route.name} has not answered for {self._patience / 60:.0f} minutes.")
+        if self._lanes.down_for(now) > self._options.patience:
+            minutes = self._options.patience / 60
+            self._end("unreachable", f"{lane.route.name} has not answered for {minutes:.0f} minutes.")
         elif seconds < math.inf:
             self._look_again(seconds)
-            self._tell(now, words=seconds >= _ELSEWHERE)
+            self._tell(now, words=seconds >= PATIENT)
 
     def _look_again(self, seconds: float) -> None:
         """Have `_hand_out` called in so many seconds, or earlier."""
@@ -303,11 +260,13 @@ class _Purchase:
 
     async def _exchange(self, errand: Errand) -> None:
         provider = errand.lane.route.provider
+        answered = False
         try:
             sent = await provider.send(errand.order.request)
+            answered = True
             reply = provider.read(sent.body)
         except Transient as error:
-            self._failed(errand, error)
+            self._failed(errand, error, owed=answered or error.reason not in _UNSENT)
         except Refused as error:
             self._refused(errand, error)
         except Fatal as error:
@@ -318,7 +277,6 @@ class _Purchase:
 
     def _answered(self, errand: Errand, sent: Sent, reply: Reply) -> None:
         order, route = errand.order, errand.lane.route
-        known = reply.tokens_in is not None and reply.tokens_out is not None
         tokens_in = order.tokens_in if reply.tokens_in is None else reply.tokens_in
         tokens_out = order.largest if reply.tokens_out is None else reply.tokens_out
         price = cost(route.price, tokens_in, tokens_out, batch=False)
@@ -331,10 +289,8 @@ class _Purchase:
         tally.tokens_in += tokens_in
         tally.tokens_out += tokens_out
         tally.cost += price
-        if known or not price:
-            self._store(errand, sent.body, None, reply.tokens_in, reply.tokens_out, price)
-        else:  # counted at its worst, but nobody knows
-            self._store(errand, sent.body, None, reply.tokens_in, reply.tokens_out, None)
+        known = price if not price or None not in (reply.tokens_in, reply.tokens_out) else None
+        self._store(errand, sent.body, tokens=(reply.tokens_in, reply.tokens_out), price=known)
         self._orders.follow(order.request, reply)
 
     def _refused(self, errand: Errand, error: Refused) -> None:
@@ -342,16 +298,16 @@ class _Purchase:
         self._budget.settle(errand.worst, Decimal(0))
         self._tally.refused += 1
         raw = msgspec.json.encode({"refused": error.reason, "message": str(error)})
-        self._store(errand, raw, error.reason, None, None, Decimal(0))
+        self._store(errand, raw, price=Decimal(0), reason=error.reason)
 
     def _store(
         self,
         errand: Errand,
         raw: bytes,
-        reason: str | None,
-        tokens_in: int | None,
-        tokens_out: int | None,
+        *,
         price: Decimal | None,
+        tokens: tuple[int | None, int | None] = (None, None),
+        reason: str | None = None,
     ) -> None:
         order = errand.order
         bought = Bought(
@@ -363,11 +319,11 @@ class _Purchase:
             raw=raw,
             status="refused" if reason else "reply",
             reason=reason,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
+            tokens_in=tokens[0],
+            tokens_out=tokens[1],
             cost=price,
-            run=self._run,
-            at=self._date(),
+            run=self._options.run,
+            at=self._options.date(),
         )
         self._unstored += 1
         later = asyncio.wrap_future(self._ledger.store(bought))
@@ -386,15 +342,15 @@ class _Purchase:
         now = self._clock()
         if now - self._told >= _TELL:
             self._tell(now)
-        if self._idle and (self._unstored == 0 or self._unstored == _UNSTORED - 1):
+        if self._idle:
             self._hand_out()
 
-    def _failed(self, errand: Errand, error: Transient) -> None:
+    def _failed(self, errand: Errand, error: Transient, *, owed: bool) -> None:
         """Send it again: at once after a 429, when everybody may; else after a while, a bounded number of times."""
         order, pace, now = errand.order, errand.lane.pace, self._clock()
-        owed = Decimal(0) if error.reason in _UNSENT else errand.worst
-        self._budget.settle(errand.worst, owed)
-        self._tally.lost += owed
+        lost = errand.worst if owed else Decimal(0)
+        self._budget.settle(errand.worst, lost)
+        self._tally.lost += lost
         if error.reason == "rate_limit":
             self._tally.limited += 1
             pace.limited(errand.ticket, now, error.retry_after, error.limits)
@@ -405,18 +361,18 @@ class _Purchase:
             order.tries += 1
         elif pace.failed(errand.ticket, now, error.retry_after):
             order.tries += 1
-        if order.tries >= self._tries:
+        if order.tries >= self._options.tries:
             self._give_up(order, error)
             return
         self._tally.retried += 1
-        due = now + backoff(max(order.tries, 1), self._random)
+        due = now + backoff(max(order.tries, 1), self._options.random)
         heapq.heappush(self._later, (due, next(self._serial), order))
 
     def _give_up(self, order: Order, error: Transient) -> None:
         self._tally.failed += 1
         self._unstored += 1
         reason = RETRIED.get(error.reason, error.reason)
-        later = asyncio.wrap_future(self._ledger.fail(order.key, reason, str(error), self._run))
+        later = asyncio.wrap_future(self._ledger.fail(order.key, reason, str(error), self._options.run))
         later.add_done_callback(lambda done: self._stored(order.key, done))
 
     def _shut(self, errand: Errand, error: Fatal) -> None:
@@ -426,26 +382,19 @@ class _Purchase:
         heapq.heappush(self._later, (self._clock(), next(self._serial), errand.order))
         if errand.lane.shut is None:
             errand.lane.shut = error
-            if all(lane.shut for lane in self._lanes):
+            if self._lanes.all_shut:
                 self._end("fatal", str(error))
             else:
                 self._progress.warn(f"{error} The other endpoints go on.")
 
     # What a person is told.
 
-    def _overdrawn(self, worst: Decimal) -> str:
-        left = self._budget.left() or Decimal(0)
-        return (
-            f"The budget has {dollars(left)} left, and the next request may cost {dollars(worst)}. Raise the budget by "
-            f"at least {dollars(worst - left)} to go on."
-        )
-
     def _tell(self, now: float, *, words: bool = False) -> None:
         self._told = now
         tally = self._tally
         waits = f", waits for {self._waits_for}" if self._waits_for else ""
         limited = f", {tally.limited:,} times 429" if tally.limited else ""
-        self._progress.state(f"{dollars(tally.cost)}, {self._in_flight} in flight{limited}{waits}")
+        self._progress.state(f"{shown(tally.cost)}, {self._in_flight} in flight{limited}{waits}")
         if words and self._waits_for != self._said:
             self._said = self._waits_for
             self._progress.say(f"waits for {self._waits_for}")

@@ -54,11 +54,12 @@ class Width:
         """An answer came. Those to requests from before the cut say nothing about the width that holds now."""
         if sent < self._cut_at or now < self._calm_until or in_flight < int(self.now):
             return
+        self.now = min(self.now + self._gain(), self.most)
+
+    def _gain(self) -> float:
         if self.ceiling is None:
-            gain = 1.0
-        else:
-            gain = _RECOVERY if self.now < self.ceiling else 1 / self.now
-        self.now = min(self.now + gain, self.most)
+            return 1.0
+        return _RECOVERY if self.now < self.ceiling else 1 / self.now
 
     def limited(self, sent: float, now: float, in_flight: int) -> bool:
         """A 429 came: cut once for all that were in flight together. Returns whether it was the first of them."""

@@ -79,7 +79,7 @@ class Batches:
             batch.errors.append(short)
         fate = self._chance.of_a_batch(batch.digest)
         if fate == "batch_failed" and not batch.errors:
-            batch.errors.append(Wrong(self._settings.faults.failed_code, "The batch was refused (simulated)."))
+            batch.errors.append(Wrong(self._chance.faults.failed_code, "The batch was refused (simulated)."))
         batch.nothing_works = fate == "batch_no_output"
         batch.made, batch.stamp = self._clock.now(), self._clock.unix()
         batch.course = planned(self._settings.batches, batch.made, refused=bool(batch.errors), fate=fate)

@@ -33,6 +33,7 @@ class Chance:
 
     def change(self, faults: Faults) -> None:
         """Other rates from now on."""
+        self.faults = faults
         self._prompted = _steps(faults, (*BEFORE, *AFTER))
         self._elsewhere = _steps(faults, EVERYWHERE)
         self._content = _steps(faults, CONTENT)

@@ -65,9 +65,11 @@ class Completions:
             headers = gate.headers(wanted.dialect) if self._settings.limits.headers else ()
             if short is not None:
                 told = f"Rate limit reached for {ask.model} on {short[0]} per min. Please try again in {short[1]:.3f}s."
-                limited = wire.problem("rate_limit", wanted.dialect, detail=told, wait=short[1])
+                name = "token_limit" if short[0] == "tokens" else "rate_limit"
+                limited = wire.problem(name, wanted.dialect, detail=told, wait=short[1])
                 return self._refuse(wanted, limited._replace(headers=limited.headers + headers), read, None)
-        return self._answer(wanted, read, answers, fault)._replace(headers=headers)
+        sent = self._answer(wanted, read, answers, fault)
+        return sent._replace(headers=headers) if headers else sent
 
     def read(self, body: bytes) -> _Read | Sent:
         """What a body asks; or the error that it is answered with."""

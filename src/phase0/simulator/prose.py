@@ -44,23 +44,26 @@ _ENDINGS = (
     "needs a second look from someone with fresh eyes.",
 )
 SENTENCES = tuple(f"{opening} {ending}" for opening in _OPENINGS for ending in _ENDINGS)
+_FOLLOWING = tuple(f" {sentence}" for sentence in SENTENCES)
+_STARTING = tuple(f"\n\n{sentence}" for sentence in SENTENCES)
 REFUSAL = "I'm sorry, but I can't help with that request."
 
 # Sentences of an answer, by one byte: 2 to 56, half of them up to 14, skewed as lengths of real answers are.
 _LENGTHS = tuple(2 + int(9 * (1 / (1 - byte / 300) - 1) ** 0.9 + byte / 22) for byte in range(256))
 _PARAGRAPH = 5
-_LENT = 200  # characters of the question that lend words
+_LENT = 100  # characters of the question that lend words
 
 
 def made_up(question: str, digest: bytes) -> str:
     """An answer to a question. `digest` decides it; the question lends it some of its words."""
     drawn = hashlib.blake2b(digest, digest_size=64).digest()
-    sentences = [SENTENCES[byte] for byte in drawn[1 : 1 + _LENGTHS[drawn[0]]]]
+    wanted = _LENGTHS[drawn[0]]
+    sentences = [_FOLLOWING[byte] for byte in drawn[1 : wanted + 1]]
+    for place in range(0, wanted, _PARAGRAPH):
+        sentences[place] = _STARTING[drawn[place + 1]]
     words = [word for word in question[:_LENT].split() if len(word) > 4 and word.isalpha()]
     if words:
-        sentences[0] = f"This is about {', '.join(dict.fromkeys(words[:6]))}. {sentences[0]}"
-        for place in range(2, len(sentences), 3):
+        for place in range(2, wanted, 3):
             sentences[place] += f" That holds for {words[drawn[place] % len(words)]} too."
-    return "\n\n".join(
-        " ".join(sentences[start : start + _PARAGRAPH]) for start in range(0, len(sentences), _PARAGRAPH)
-    )
+    about = f"This is about {', '.join(dict.fromkeys(words[:6]))}." if words else "In short:"
+    return f"{about} {''.join(sentences).lstrip()}"

@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from phase0.errors import UsageError
 from phase0.simulator import wire
 from phase0.simulator.clock import Clock, RealClock
 from phase0.simulator.journal import Bill, Entry, Journal, entries
@@ -62,6 +63,7 @@ class _Wire(web.StreamResponse):
                 await asyncio.sleep(_GONE_CHECK)
         elif sent.events:
             await self._stream(transport)
+            self._stays = bool(request.keep_alive) and sent.ending == "whole"
         elif sent.ending == "cut":
             transport.write(_head(sent) + sent.body[: len(sent.body) // 2])
         else:
@@ -77,7 +79,6 @@ class _Wire(web.StreamResponse):
                 await self._clock.sleep(self._gap)
         if self._sent.ending != "cut":
             transport.write(b"0\r\n\r\n")
-            self._stays = True
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to say."""
@@ -143,13 +144,21 @@ async def serving(
             runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.2)
             await runner.setup()
             try:
-                site = web.TCPSite(runner, "127.0.0.1", port, backlog=_LISTEN_QUEUE)
-                await site.start()
+                await _listen(runner, port)
                 yield Simulation(service, journal, clock, runner.addresses[0][1])
             finally:
                 await runner.cleanup()
         finally:
             journal.close()
+
+
+async def _listen(runner: web.ServerRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=_LISTEN_QUEUE).start()
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} of this machine cannot be used: {error.strerror}. Port 0 takes a free one."
+        ) from None
 
 
 def _answerer(service: Service, clock: Clock) -> Callable[[web.BaseRequest], Any]:

@@ -198,7 +198,7 @@ class Service:
             return wire.HANG_UP
         if fault == "stall":
             return wire.SILENCE
-        asked = self.settings.faults.retry_after / self._clock.speed
+        asked = self._chance.faults.retry_after / self._clock.speed
         return wire.problem(fault, tongue, wait=asked if fault in {"rate_limit", "slow_down"} else None)
 
     def _note(self, call: Call, sent: Sent, fault: str | None) -> Sent:
@@ -259,7 +259,6 @@ class Service:
     def change(self, faults: Faults) -> None:
         """Other rates from now on."""
         check(msgspec.structs.replace(self.settings, faults=faults))
-        self.settings = msgspec.structs.replace(self.settings, faults=faults)
         self._chance.change(faults)
 
 

@@ -123,7 +123,17 @@ BATCH = (
 )
 """Ends of a whole batch. `shuffled` is no end: the lines of the output are in an order of their own."""
 
-EVERYWHERE = ("rate_limit", "rate_limit_bare", "server_error", "bad_gateway", "overloaded", "stall", "dropped", "lost")
+EVERYWHERE = (
+    "rate_limit",
+    "rate_limit_bare",
+    "server_error",
+    "bad_gateway",
+    "overloaded",
+    "stall",
+    "dropped",
+    "lost",
+    "truncated",
+)
 """Faults that any address meets, not only those that answer prompts."""
 
 

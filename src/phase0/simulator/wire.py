@@ -36,6 +36,7 @@ _HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad
 _PROBLEMS: dict[str, tuple[int, str | None, str, str]] = {
     "rate_limit": (429, "rate_limit_exceeded", "requests", "Rate limit reached for requests."),
     "rate_limit_bare": (429, "rate_limit_exceeded", "requests", "Rate limit reached for requests."),
+    "token_limit": (429, "rate_limit_exceeded", "tokens", "Rate limit reached for tokens."),
     "slow_down": (429, "slow_down", "rate_limit_error", "Your request rate rose too quickly. Reduce it and try again."),
     "server_error": (500, "server_error", "server_error", "The server had an error while processing your request."),
     "overloaded": (
@@ -84,10 +85,11 @@ def problem(name: str, tongue: Tongue, *, detail: str | None = None, wait: float
     status, code, kind, message = _PROBLEMS[name]
     message = detail or message
     if tongue == "replicate":
+        status = 402 if name == "no_quota" else status
         body: dict[str, Any] = {"detail": message, "status": status}
     else:
-        if tongue == "together" and name.startswith("rate_limit"):
-            kind, code = "dynamic_request_limited", None
+        if tongue == "together" and code == "rate_limit_exceeded":
+            kind, code = f"dynamic_{kind.removesuffix('s')}_limited", None
         body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return Sent(status, _encode(body), () if wait is None else retry_after(wait))
 

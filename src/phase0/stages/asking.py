@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from phase0.errors import Unfinished
-from phase0.gateway.batch import Options
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.modes import purchase
 from phase0.gateway.policy import Again
+from phase0.gateway.shop import Options
 from phase0.gateway.summary import Summary
 from phase0.ledger import FILE, Ledger
 from phase0.progress import Progress

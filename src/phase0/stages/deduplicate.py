@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
 from phase0.dataset import Manifest, expand, file_digest
-from phase0.dedup import Clusters, Keep, Method, On, load_kernels, text_of
+from phase0.dedup import REMOVER, Clusters, Keep, Method, On, load_kernels, text_of
 from phase0.errors import UsageError
 from phase0.progress import SILENT, Progress
 from phase0.stages.output import check_output, relative, stage_output
@@ -65,7 +65,7 @@ def deduplicate(
     """
     if keep not in get_args(Keep):
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
-    load_kernels(progress)
+    load_kernels(progress, (*REMOVER, "json", "rows"))
     from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked
     from phase0.stages.dedup_files import keep_distinct

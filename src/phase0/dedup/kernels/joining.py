@@ -129,7 +129,7 @@ def shared_keys(keys_S: Array, here: int, here_end: int, there: int, there_end: 
     return shared if shared >= needed else -1
 
 
-@kernel(count, U64, count, count, count, count, U64.dtype, count)
+@kernel(count, U64, count, count, count, count, word, count)
 def meet(keys_S: Array, here: int, here_end: int, there: int, there_end: int, key: int, needed: int) -> int:
     """How many keys two sets share, or -1 if they are fewer than `needed` or `key` is not the first of them (then the
     sets meet elsewhere)."""

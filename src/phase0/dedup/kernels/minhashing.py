@@ -10,9 +10,8 @@ Shapes: N sets in ascending order of size, S keys, K slots, A bands, P pairs.
 from __future__ import annotations
 
 import numpy as np
-from numba.core import types
 
-from phase0.dedup.kernels.compiling import BYTES, I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing
+from phase0.dedup.kernels.compiling import BYTES, I32, I64, SKETCHES, TABLE, U64, Array, count, flag, kernel, nothing
 from phase0.dedup.kernels.hashing import stir
 from phase0.dedup.kernels.joining import at_least, may_reach, shared_keys, table_size
 
@@ -21,10 +20,9 @@ BIN_SHIFT, VALUE_SHIFT, VALUE_MASK = 55, 23, 0xFFFFFFFF  # of a key's 62 bits, 7
 _BIN, _VALUE, _MASK = np.uint64(BIN_SHIFT), np.uint64(VALUE_SHIFT), np.uint64(VALUE_MASK)
 _BIN_MASK, _ONE = np.uint64(SLOTS - 1), np.uint64(1)
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
-_ORDER = types.Array(types.int64, 2, "C")
 
 
-@kernel(nothing, U64, count, count, _ORDER, U64)
+@kernel(nothing, U64, count, count, TABLE, U64)
 def sign(keys_S: Array, start: int, size: int, order_KK: Array, slots_K: Array) -> None:
     """Slot k is the least value of the keys in bin k, or that of the first filled slot in order_KK[k]. Bits 55 to 61 of
     a key are its bin, bits 23 to 54 its value. The set must hold something."""
@@ -42,7 +40,7 @@ def sign(keys_S: Array, start: int, size: int, order_KK: Array, slots_K: Array) 
         slots_K[slot] &= _MASK
 
 
-@kernel(nothing, U64, I64, I64, count, count, _ORDER, count, count, SKETCHES, allocates=True)
+@kernel(nothing, U64, I64, I64, count, count, TABLE, count, count, SKETCHES, allocates=True)
 def band_keys(
     keys_S: Array,
     starts_N: Array,

@@ -11,7 +11,7 @@ import numpy as np
 
 from phase0.dedup.kernels.bits import below64, copy64, equal64, ones, trailing_zeros
 from phase0.dedup.kernels.canonical import write_point
-from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel, two_counts
+from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel, real, two_counts
 from phase0.dedup.kernels.json import (
     digits_end,
     escape_end,
@@ -88,7 +88,7 @@ def characters(text_B: Array, begin: int, end: int) -> int:
     return total
 
 
-@kernel(F64.dtype, TEXT, count, count)
+@kernel(real, TEXT, count, count)
 def number(text_B: Array, at: int, end: int) -> float:
     """The float nearest to a valid JSON number, or NaN where that takes more than one exact division or multiplication
     (Clinger 1990: both sides are exact, so the result is rounded once)."""

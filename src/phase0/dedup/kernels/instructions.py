@@ -1,0 +1,106 @@
+"""The code of the machine instructions of `bits`, which numba has no name for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+_BYTE, _BLOCK = ir.IntType(8), ir.VectorType(ir.IntType(8), 64)
+
+
+def _loaded(context: Any, builder: Any, signature: Any, arguments: Any, kind: Any) -> Any:
+    """What stands at index `arguments[1]` of the array `arguments[0]`, as one value of this kind."""
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    place = builder.gep(array.data, [arguments[1]], inbounds=True)
+    loaded = builder.load(builder.bitcast(place, kind.as_pointer()))
+    loaded.align = 1
+    return loaded
+
+
+@intrinsic
+def load64(_context, text_B, at):
+    """Bytes `at` to `at + 7` as one little-endian number; all eight must be inside the array."""
+
+    def generate(context, builder, signature, arguments):
+        return _loaded(context, builder, signature, arguments, ir.IntType(64))
+
+    return types.uint64(text_B, types.int64), generate
+
+
+def _compared(relation: str, byte: int) -> Any:
+    """Code that compares 64 bytes with one, and answers the 64 truths as bits, the first lowest."""
+
+    def generate(context, builder, signature, arguments):
+        block = _loaded(context, builder, signature, arguments, _BLOCK)
+        same = ir.Constant(_BLOCK, [ir.Constant(_BYTE, byte)] * 64)
+        return builder.bitcast(builder.icmp_unsigned(relation, block, same), ir.IntType(64))
+
+    return generate
+
+
+@intrinsic(prefer_literal=True)
+def equal64(_context, text_B, at, byte):
+    """Which of the bytes `at` to `at + 63` equal a constant: bit i is about `at + i`. All must be inside the array."""
+    return types.uint64(text_B, types.int64, byte), _compared("==", byte.literal_value)
+
+
+@intrinsic(prefer_literal=True)
+def below64(_context, text_B, at, byte):
+    """Which of the bytes `at` to `at + 63` are less than a constant: bit i is about `at + i`. All must be inside."""
+    return types.uint64(text_B, types.int64, byte), _compared("<", byte.literal_value)
+
+
+@intrinsic
+def copy64(_context, text_B, at, out_B, to):
+    """Write the bytes `at` to `at + 63` to `to` and behind; all must be inside the arrays."""
+
+    def generate(context, builder, signature, arguments):
+        block = _loaded(context, builder, signature, arguments, _BLOCK)
+        array = context.make_array(signature.args[2])(context, builder, arguments[2])
+        place = builder.gep(array.data, [arguments[3]], inbounds=True)
+        builder.store(block, builder.bitcast(place, _BLOCK.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(text_B, types.int64, out_B, types.int64), generate
+
+
+@intrinsic
+def trailing_zeros(_context, value):
+    """How many zeros end a number that is not zero."""
+
+    def generate(_context, builder, _signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def ones(_context, value):
+    """How many bits are set."""
+
+    def generate(_context, builder, _signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+def _chosen(relation: str) -> Any:
+    """The first of two integers if they stand in this relation, else the second."""
+
+    def typed(context: Any, one: Any, other: Any) -> Any:
+        common = context.unify_types(one, other)
+        compared = "icmp_signed" if common.signed else "icmp_unsigned"
+
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.select(getattr(builder, compared)(relation, *arguments), *arguments)
+
+        return common(common, common), generate
+
+    return typed
+
+
+# Python's `min` and `max` of two integers. numba compiles its own anew for every kernel, which takes 30 ms.
+least, greatest = intrinsic(_chosen("<")), intrinsic(_chosen(">"))
