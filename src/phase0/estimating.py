@@ -12,15 +12,18 @@ from phase0.catalog.datasets import find
 from phase0.catalog.prices import parse_price, table_version
 from phase0.engine.local import Local
 from phase0.exchanges import EXCHANGES
-from phase0.gateway.estimate import Estimate, Measured, estimate, measure
+from phase0.gateway.estimate import Ask, Estimate, Measured, estimate, measure
 from phase0.plan import Plan, load_plan
 from phase0.progress import SILENT, Progress
 from phase0.stages.acquire import COMBINED
+from phase0.stages.allocation import BEST_OF
 from phase0.stages.download import PUBLIC_HUB, Source, acquire_source, files_of, local_files, own_files
 from phase0.stages.estimating import ask_of, rows_of
 from phase0.stages.means import Means
 from phase0.stages.score import SCORERS
+from phase0.steps import PROMPTS
 
+_AGAIN = "one round: for rows that are dropped later on, others are asked for, which costs more"
 _PROMPT = 45  # tokens of an instruction in the recipe's datasets, where none was read
 
 
@@ -38,27 +41,38 @@ def estimate_plan(
 
     Rows are those of `inputs`, else those that the run in `folder` (default: `runs/<name of the plan>`) has acquired,
     else of the plan's own files; of datasets that are still to be downloaded the catalogue states how many there are.
-    `rows` takes their place in number, not in length. Nothing is asked and nothing is spent. Raises UsageError for a
-    model without a known price.
+    `rows` takes their place in number, not in length; without it, the finished rows that the plan asks for, where those
+    are fewer. Nothing is asked and nothing is spent. Raises UsageError for a model without a known price.
     """
     plan = plan if isinstance(plan, Plan) else load_plan(plan, settings)
     means = means or Means()
     given = {name: parse_price(price, f"prices.{name}") for name, price in plan.prices.items()}
     means = means._replace(prices=given | dict(means.prices))
-    asks = [ask_of(name, means, share=share) for name, share in plan.distill.mix.items() if name not in EXCHANGES]
-    if plan.score.model not in SCORERS:
-        asks.append(ask_of(plan.score.model, means, share=Decimal(100), judges=True))
     measured = _measured(plan, Path(folder) if folder is not None else Path("runs") / plan.name, inputs, progress)
     budget = plan.budget_usd if means.budget_usd is None else means.budget_usd
-    found = estimate(_scaled(measured, rows), asks, budget=budget)
-    return found._replace(assumed=(*found.assumed, *_notes(measured, rows)))
+    if rows is None and plan.rows is not None:
+        rows = min(plan.rows, measured.rows)
+    found = estimate(_scaled(measured, rows), _asks(plan, means), budget=budget)
+    again = (_AGAIN,) if plan.rows is not None else ()
+    return found._replace(assumed=(*found.assumed, *again, *_notes(measured, rows)))
+
+
+def _asks(plan: Plan, means: Means) -> list[Ask]:
+    """Who is asked about which share: of best-of every teacher about every row, and the judge about every answer."""
+    mix, every = plan.distill.mix, plan.distill.allocation == BEST_OF
+    whole = Decimal(100)
+    asks = [ask_of(name, means, share=whole if every else mix[name]) for name in mix if name not in EXCHANGES]
+    if plan.score.model not in SCORERS:
+        asks.append(ask_of(plan.score.model, means, share=whole * len(mix) if every else whole, judges=True))
+    return asks
 
 
 def _measured(plan: Plan, folder: Path, inputs: Sequence[str | Path], progress: Progress) -> Measured:
     """The rows as far as they can be read without a download, and for the rest what the catalogue states."""
-    combined = folder / "raw" / COMBINED
-    if not inputs and combined.exists():
-        return measure(rows_of([combined]))
+    acquired = [folder / PROMPTS] if plan.prompts.threshold is not None else []
+    for rows in (*acquired, folder / "raw" / COMBINED):
+        if not inputs and rows.exists():
+            return measure(rows_of([rows]))
     stated, sources = 0, []
     for dataset in () if inputs else find(plan.download.datasets, plan.datasets):
         if dataset.builtin:
