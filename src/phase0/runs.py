@@ -106,12 +106,12 @@ def _means(plan: Plan, given: Means) -> Means:
 
 def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
     """The plan's sources. What can be known to fail is told before anything is done."""
+    check_model(plan.score.model)
     has_answers = (asked.workspace / MARK / LEDGER).exists()
     for teacher in plan.distill.mix:
         # What is bought needs no key; whether that is everything will be seen when it is read.
         is_done = has_answers or manifest_of(folder / distilled(teacher)) is not None
         check_teacher(teacher, asked.means, ready=not is_done)
-    check_model(plan.score.model)
     memory_size(plan.dedup.max_memory)
     others_of(plan)
     return sources_of(plan, folder / MARK / "hub", hub, progress)
