@@ -18,7 +18,7 @@ from phase0.catalog.datasets import find
 from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of
 from phase0.dataset.manifest import is_whole
 from phase0.engine import Engine
-from phase0.errors import DataError
+from phase0.errors import DataError, Unfinished
 from phase0.plan import Plan
 from phase0.progress import Progress
 from phase0.stages.acquire import COMBINED, combine, combine_settings
@@ -221,15 +221,8 @@ def _tell(mix: Manifest, reserve: int, progress: Progress) -> None:
 def _round(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number: int) -> Steps:
     """Have rows answered and scored; of several answers to a row the best stays."""
     plan, progress = work.plan, work.progress
-    answered = []
-    for teacher, rows in which.items():
-        target = work.place(distilled(teacher), number)
-        answered.append(target)
-        asked = partial(
-            distill_rows, [prompts], target, teacher=teacher, which=rows, asking=work.asking, progress=progress
-        )
-        settings = distill_settings(teacher, rows, work.asking.means)
-        yield work.do(Step("distill", target, (prompts,), settings, asked, number))
+    yield from _distill(work, prompts, which, number)
+    answered = [work.place(distilled(teacher), number) for teacher in which]
     scored = work.place("scored/all_scored.jsonl", number)
     rule: dict[str, Any] = {"model": plan.score.model, "threshold": plan.score.threshold}
     judged = partial(score, answered, scored, **rule, engine=work.engine, progress=progress)
@@ -239,6 +232,25 @@ def _round(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number
     chosen = work.place("chosen/chosen.jsonl", number)
     yield work.do(Step("choose", chosen, (scored,), {}, partial(choose, [scored], chosen, progress=progress), number))
     return chosen
+
+
+def _distill(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number: int) -> Iterator[Done]:
+    """Have rows answered. What one teacher has submitted does not keep the next from being asked."""
+    submitted = []
+    for teacher, rows in which.items():
+        target = work.place(distilled(teacher), number)
+        asked = partial(
+            distill_rows, [prompts], target, teacher=teacher, which=rows, asking=work.asking, progress=work.progress
+        )
+        settings = distill_settings(teacher, rows, work.asking.means)
+        try:
+            yield work.do(Step("distill", target, (prompts,), settings, asked, number))
+        except Unfinished as error:
+            if error.how != "submitted":
+                raise
+            submitted.append(f"{teacher}: {error}")
+    if submitted:
+        raise Unfinished("; ".join(submitted), how="submitted")
 
 
 def _dedup(work: Work, judged: Sequence[Path], number: int) -> Steps:

@@ -14,10 +14,13 @@ from stagefiles import check_sums, dropped_of, rows_of
 
 import phase0
 from phase0.catalog.models import teacher
+from phase0.errors import Unfinished
+from phase0.ledger import FILE, Ledger
 from phase0.plan import plan_from
 from phase0.report.numbers import gather
 from phase0.simulator import Simulated, simulated
 from phase0.stages.means import Means
+from phase0.workspace import MARK
 
 THREE = ("llama-405b", "gpt-4o", "qwen-coder-480b")
 MIX = dict(zip(THREE, (40, 35, 25), strict=True))
@@ -136,3 +139,25 @@ def test_the_story_of_a_prompt_goes_on_with_the_answers_it_got(provider: Simulat
     assert told["distill", "kept"] == told["score", "kept"] == 3
     assert told["choose", "dropped"] == 2
     assert {event.row["source"] for event in events if event.stage == "distill"} == {teacher(n).model for n in THREE}
+
+
+def test_batches_of_all_teachers_are_submitted_before_a_run_that_does_not_wait_ends(
+    provider: Simulated, tmp_path: Path
+) -> None:
+    wanted = plan(tmp_path, [prompt(n) for n in range(500, 520)], distill={"mix": {"gpt-4o": 50, "gpt-4o-mini": 50}})
+    later = means(provider)._replace(mode="batch", wait=False)
+    with pytest.raises(Unfinished, match=r"gpt-4o: .*; gpt-4o-mini: ") as caught:
+        phase0.run(wanted, tmp_path / "run", means=later)
+    assert caught.value.how == "submitted"
+    with Ledger(tmp_path / MARK / FILE) as ledger:
+        assert {batch.model for batch in ledger.open_batches()} == {"gpt-4o", "gpt-4o-mini"}
+    for _ in range(5):  # an answer that was cut off is asked for again, in another batch
+        provider.skip(3600)
+        try:
+            made = phase0.run(wanted, tmp_path / "run", means=later)
+        except Unfinished as error:
+            assert error.how == "submitted"
+        else:
+            break
+    assert sum(step.manifest.counts.rows_in for step in made.steps if step.stage == "distill") == 20
+    assert made.verification.rows > 0

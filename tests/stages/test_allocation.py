@@ -33,8 +33,7 @@ def seats(draw: Any, most: int = 6) -> tuple[Seat, ...]:
     cuts = draw(st.lists(st.decimals("0.01", "99.99", places=2), unique=True, max_size=most - 1))
     edges = [Decimal(0), *sorted(cuts), Decimal(100)]
     return tuple(
-        Seat(f"t{at}", (f"t{at}",), stop - start, draw(strengths))
-        for at, (start, stop) in enumerate(pairwise(edges))
+        Seat(f"t{at}", (f"t{at}",), stop - start, draw(strengths)) for at, (start, stop) in enumerate(pairwise(edges))
     )
 
 
