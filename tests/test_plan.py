@@ -88,6 +88,9 @@ def test_an_unknown_key_is_named_with_its_line_and_the_near_miss(tmp_path: Path,
         ("[dedup]\nshingle = 0", ["dedup.shingle is 0"]),
         ("[dedup]\nshingle = 2.5", ["dedup.shingle", "int"]),
         ('[dedup]\non = "answer"', ["answer"]),
+        ("[prompts]\nthreshold = 80", ["prompts.threshold is 80"]),
+        ("[prompts]\nshingle = 0", ["prompts.shingle is 0"]),
+        ('[distill]\nallocation = "routed"', ["distill.allocation", "routed"]),
         ("[distill.mix]\noriginal = 99", ["distill.mix sums to 99"]),
         ("[distill.mix]\na = 110\nb = -10", ["above 0"]),
         ("[distill.mix]\na = nan", ["distill.mix"]),
@@ -106,7 +109,7 @@ def test_a_value_that_cannot_be_is_named(tmp_path: Path, table: str, words: list
     assert all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("setting", ["budget_usd=-1", "download.limit=0"])
+@pytest.mark.parametrize("setting", ["budget_usd=-1", "download.limit=0", "rows=0"])
 def test_a_setting_is_checked_like_the_file(tmp_path: Path, setting: str) -> None:
     assert setting.partition("=")[0] in refused(tmp_path, SMALL, setting)
 

@@ -199,6 +199,7 @@ def test_an_entry_of_a_server_that_is_wrong_is_named(text: str, said: str) -> No
         (ONE + 'replacement = "u"\n', "is replaced by 'u', which is no entry"),
         (ONE.replace("model_id", "id"), "unknown key 'id'"),
         (ONE.replace('"x"\n[t]', '"x"\nbatch = true\n[t]').replace("openai", "huggingface"), "which takes none"),
+        (ONE + 'strengths = ["cod"]\n', "is strong at 'cod', which is no category. Did you mean 'code'?"),
         (ONE + 'styles.coding.system = "x"\n', "a style for 'coding', which is no category"),
         (ONE + 'shutdown = "soon"\n', "Invalid RFC3339 encoded date"),
         (DAY + '[t]\nmodel = "x"\nfamily = "gpt"\n', "has no endpoints"),

@@ -15,6 +15,7 @@ from stagefiles import check_sums, dropped_of, rows_of
 import phase0
 from phase0.catalog.models import teacher
 from phase0.errors import Unfinished
+from phase0.estimating import estimate_plan
 from phase0.ledger import FILE, Ledger
 from phase0.plan import plan_from
 from phase0.report.numbers import gather
@@ -161,3 +162,12 @@ def test_batches_of_all_teachers_are_submitted_before_a_run_that_does_not_wait_e
             break
     assert sum(step.manifest.counts.rows_in for step in made.steps if step.stage == "distill") == 20
     assert made.verification.rows > 0
+
+
+def test_an_estimate_counts_every_teacher_of_best_of_and_no_more_rows_than_are_asked_for(tmp_path: Path) -> None:
+    upstream = [prompt(number) for number in range(60)]
+    shared = estimate_plan(plan(tmp_path, upstream))
+    assert [part.requests for part in shared.parts] == [24, 21, 15]
+    every = estimate_plan(plan(tmp_path, upstream, distill={"mix": MIX, "allocation": "best-of"}, rows=20))
+    assert [part.requests for part in every.parts] == [20, 20, 20]
+    assert any("one round" in note for note in every.assumed)
