@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from phase0.plan import Plan, load_plan
     from phase0.records import Record, Reply, Request, Scores, Turn
+    from phase0.rehearsal import rehearse
     from phase0.report import write_report
     from phase0.runs import run, status
     from phase0.stages.deduplicate import deduplicate
@@ -57,6 +58,7 @@ _PLACES = {
     "export": "phase0.stages.export",
     "load_plan": "phase0.plan",
     "publish": "phase0.stages.publish",
+    "rehearse": "phase0.rehearsal",
     "run": "phase0.runs",
     "score": "phase0.stages.score",
     "status": "phase0.runs",
@@ -88,6 +90,7 @@ __all__ = [
     "export",
     "load_plan",
     "publish",
+    "rehearse",
     "run",
     "score",
     "status",

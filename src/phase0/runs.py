@@ -86,7 +86,7 @@ def run(
         plan = msgspec.structs.replace(plan, download=wanted)
     folder = Path(output) if output is not None else Path("runs") / plan.name
     place = workspace_of(folder, workspace)
-    asked = Asking(_means(plan, means or Means()), place, relative(folder.resolve(), place))
+    asked = Asking(means_of(plan, means or Means()), place, relative(folder.resolve(), place))
     sources = _checked(plan, folder, asked, hub, progress)
     work = Work(plan, folder, asked, engine or Local(1), progress)
     with hold(folder / MARK, str(folder)):
@@ -97,7 +97,7 @@ def run(
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
 
-def _means(plan: Plan, given: Means) -> Means:
+def means_of(plan: Plan, given: Means) -> Means:
     """What the caller gives goes before what the plan says."""
     prices = {name: parse_price(price, f"prices.{name}") for name, price in plan.prices.items()}
     budget = plan.budget_usd if given.budget_usd is None else given.budget_usd

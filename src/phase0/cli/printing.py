@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phase0.dataset import Manifest, meta_folder
 from phase0.progress import many
 from phase0.stages.rounds import in_round, round_of
 from phase0.story import Event
+
+if TYPE_CHECKING:
+    from phase0.rehearsal import Rehearsal
 
 _SHOWN = 6  # reasons named in one line
 _LOW, _HIGH = 0.3, 0.4  # shares beyond which something is probably wrong
@@ -76,6 +80,23 @@ def columns(lines: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def rehearsed(rehearsal: Rehearsal) -> str:
+    """What a rehearsal would have cost, by its ledger and by the simulator's bill."""
+    titles = ["rehearsed", "requests", "tokens in", "tokens out", "ledger, $", "simulator's bill, $"]
+    lines = [
+        [
+            f"{each.model} at {each.server}",
+            *(f"{count:,}" for count in (each.requests, each.tokens_in, each.tokens_out)),
+            f"{each.cost:,.6f}",
+            f"{each.billed:,.6f}",
+        ]
+        for each in rehearsal.bought
+    ]
+    now = sum((each.cost for each in rehearsal.bought), Decimal(0))
+    before = "" if now == rehearsal.cost else f" Of that, ${rehearsal.cost - now:,.2f} was bought before."
+    return f"{columns([titles, *lines])}\nNothing was paid. It would have cost ${rehearsal.cost:,.2f}.{before}"
 
 
 def print_rejected(reasons: Sequence[str]) -> int:

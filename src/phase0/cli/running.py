@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
 from phase0.cli import settings
 from phase0.cli.asking import Asked, BatchSize, Budget, Mode, NoWait, Yes, means
-from phase0.cli.printing import print_rejected, story, summary
+from phase0.cli.printing import print_rejected, rehearsed, story, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Workers, Workspace
+from phase0.errors import UsageError
+from phase0.progress import Progress
+
+if TYPE_CHECKING:
+    from phase0.runs import Run
+    from phase0.stages.means import Means
 
 
 def run(
@@ -30,6 +36,17 @@ def run(
     batch_size: BatchSize = None,
     no_wait: NoWait = False,
     yes: Yes = False,
+    simulate: Annotated[
+        bool,
+        Parameter(
+            help="Rehearse: a simulator stands in for all servers; nothing is paid. Goes to OUTPUT.rehearsal.",
+            show_default=False,
+        ),
+    ] = False,
+    answers: Annotated[
+        list[str],
+        Parameter(help="FILE or TEACHER=FILE: answers that a rehearsal replays.", show_default=False),
+    ] = [],  # noqa: B006
     workspace: Workspace = None,
     workers: Workers = None,
 ) -> int:
@@ -39,26 +56,52 @@ def run(
     Exit status 0 when all criteria pass, 1 when one fails, 2 for bad input.
     """
     import phase0
+
+    _check_rehearsal(simulate, answers, workspace)
+    asked = Asked(mode=mode, budget_usd=budget_usd, batch_size=batch_size, no_wait=no_wait, yes=yes)
+    told = ""
+    with screen() as progress:
+        how: How = {
+            "inputs": input,
+            "settings": set,
+            "hub": settings.hub(),
+            "engine": settings.engine(workers),
+            "means": means(asked, progress),
+            "progress": progress,
+        }
+        if simulate:
+            rehearsal = phase0.rehearse(plan, output, answers=answers, **how)
+            made, told = rehearsal.run, f"\n{rehearsed(rehearsal)}\n"
+        else:
+            made = phase0.run(plan, output, workspace=settings.workspace(workspace), **how)
+    return _done(made, told)
+
+
+class How(TypedDict):
+    """What a run and a rehearsal are told alike."""
+
+    inputs: list[str]
+    settings: list[str]
+    hub: Any
+    engine: Any
+    means: Means
+    progress: Progress
+
+
+def _check_rehearsal(simulate: bool, answers: list[str], workspace: Path | None) -> None:
+    if answers and not simulate:
+        raise UsageError(f"--answers {answers[0]} is what a rehearsal replays; it needs --simulate")
+    if simulate and workspace is not None:
+        raise UsageError("a rehearsal has a workspace of its own; leave --workspace out")
+
+
+def _done(made: Run, told: str) -> int:
     from phase0.report.text import render
 
-    with screen() as progress:
-        made = phase0.run(
-            plan,
-            output,
-            inputs=input,
-            settings=set,
-            hub=settings.hub(),
-            engine=settings.engine(workers),
-            workspace=settings.workspace(workspace),
-            means=means(
-                Asked(mode=mode, budget_usd=budget_usd, batch_size=batch_size, no_wait=no_wait, yes=yes), progress
-            ),
-            progress=progress,
-        )
     for step in made.steps:
         if not step.skipped:
             print(summary(step.manifest, step.output))
-    print(f"\n{render(made.verification)}\n\nreport: {made.report}")
+    print(f"\n{render(made.verification)}\n{told}\nreport: {made.report}")
     return print_rejected(made.rejected) or (0 if made.verification.passed else 1)
 
 

@@ -25,7 +25,7 @@ from phase0.workspace import hold
 
 ROUNDS = 3  # batches that a question is put into before it is asked online
 GRACE = 30.0  # seconds until a batch that was being created when we died is in the provider's list
-_POLL = (10.0, 120.0)  # seconds between looks: at first, and at most
+POLL = (10.0, 120.0)  # seconds between looks: at first, and at most
 
 
 class Sent(NamedTuple):
@@ -47,7 +47,7 @@ class Options(NamedTuple):
     deadline: float = math.inf  # seconds; what is not answered by then is left for online
     rounds: int = ROUNDS
     grace: float = GRACE
-    poll: tuple[float, float] = _POLL
+    poll: tuple[float, float] = POLL
     name: Callable[[], str] = lambda: uuid4().hex
     date: Callable[[], float] = time.time
     follow_online: bool = False  # what follows from answers is left for online too

@@ -11,7 +11,7 @@ import msgspec
 
 from phase0.report.escape import code, prose
 from phase0.report.numbers import Balance, Goal, MixPart, Numbers, ScoreNumbers, StageNumbers
-from phase0.report.text import MOST_SOURCES, amount, read_from, remaining_duplicates
+from phase0.report.text import MOST_SOURCES, REHEARSAL, amount, read_from, remaining_duplicates
 from phase0.stages.statistics import share
 from phase0.stages.verification import SourceShare, Verification
 
@@ -68,7 +68,9 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _title(numbers: Numbers) -> Lines:
-    lines = [f"# {prose(numbers.title)}", ""]
+    lines = [f"# {prose(numbers.title)}{', rehearsed' if numbers.rehearsal else ''}", ""]
+    if numbers.rehearsal:
+        lines += [f"**{REHEARSAL}** Costs are what the catalogue's prices make of the same tokens.", ""]
     if numbers.description:
         lines += [prose(numbers.description), ""]
     came = f"made from {numbers.balance.entered:,} examples"

@@ -15,7 +15,7 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.output import relative
-from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, who
+from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, rehearsed, who
 from phase0.stages.rounds import in_round, round_of
 from phase0.stages.verification import Cost, DedupImpact, Verification
 
@@ -139,6 +139,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     budget_usd: Decimal | None
     verification: Verification | None
     notes: tuple[str, ...]
+    rehearsal: bool  # a simulator stood in for the teachers
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -178,6 +179,7 @@ def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
         budget_usd=plan.budget_usd,
         verification=checked,
         notes=(*known.gaps, *notes),
+        rehearsal=rehearsed(known),
     )
 
 

@@ -9,6 +9,9 @@ from phase0.report.escape import visible
 from phase0.stages.criteria import dollars
 from phase0.stages.verification import Cost, Duplicates, Faults, Quality, SourceShare, Verification
 
+REHEARSAL = (
+    "A rehearsal: a simulator stood in for the teachers, so nothing was paid, and answers are replayed or made up."
+)
 MOST_SOURCES = 20
 _EXAMPLES = 5
 _READ_FROM = {"rows": "the rows", "full rows": "the full rows beside the dataset", "computed": "their text, just now"}
@@ -27,6 +30,7 @@ _WAYS_OUT = {
 def render(checked: Verification) -> str:
     """All that a person wants to read of a verification. No colours, and safe for a terminal whatever the data hold."""
     sections = (
+        [REHEARSAL] if checked.rehearsal else [],
         _headline(checked),
         _faults(checked.faults),
         _quality(checked.quality),

@@ -71,7 +71,8 @@ def ask_and_write(
                 raise
         else:
             _agree(answers.missing(_records(out.inputs, mine), exchange), model, asking.means)
-            ask_models(requests, partial(line_to, model, found), ledger, asking, again=again, progress=progress)
+            line = partial(line_to, model, found, speed=asking.means.speed)
+            ask_models(requests, line, ledger, asking, again=again, progress=progress)
         spent = write_answered(out, mine, exchange, answers, progress)
     out.cost_usd = f"{spent.cost.normalize():f}"
     out.figures |= {"model": model.model, "tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}

@@ -15,7 +15,7 @@ from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.modes import purchase
 from phase0.gateway.policy import Again
-from phase0.gateway.shop import Options
+from phase0.gateway.shop import POLL, Options
 from phase0.gateway.summary import Summary
 from phase0.ledger import FILE, Ledger
 from phase0.progress import Progress
@@ -50,7 +50,9 @@ def ask_models(
         to = line()
         stop = asyncio.Event()
         budget = Budget(means.budget_usd, ledger.spent(asking.run))
-        batches = Options(ledger.path.parent / "batches", asking.run, size=means.batch_size, wait=means.wait)
+        folder, (soon, late) = ledger.path.parent / "batches", POLL
+        poll = (soon / means.speed, late / means.speed)
+        batches = Options(folder, asking.run, size=means.batch_size, wait=means.wait, poll=poll)
         work = partial(purchase, mode=means.mode, batches=batches, again=again, progress=progress, stop=stop)
         try:
             with _stopped_by_signal(stop, progress):

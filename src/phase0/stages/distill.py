@@ -101,6 +101,8 @@ def distill_settings(teacher: str, which: Share | Taken, means: Means | None = N
     model = _checked(teacher, means or Means()).model
     if model is not None:
         settings |= {"model": model.model, "style": digest((model.style, model.styles))}
+        if means is not None and means.rehearsal is not None:
+            settings["rehearsal"] = True
     return settings
 
 

@@ -35,6 +35,11 @@ class Means(NamedTuple):
     batch_size: int | None = None  # requests, at most
     wait: bool = True  # for batches
     agree: Callable[[Estimate], bool] | None = None  # asked before anything is spent without a budget
+    rehearsal: int | None = None  # a simulator stands in, so many times as fast as the servers that it stands for
+
+    @property
+    def speed(self) -> int:
+        return self.rehearsal or 1
 
 
 class Asking(NamedTuple):
@@ -85,7 +90,7 @@ def places(teacher: Teacher, means: Means, on: date) -> list[Place]:
         except UsageError as error:
             wrong.append(error)
     if found:
-        return found
+        return found if means.rehearsal is None else found[:1]  # it stands in for the preferred ones alone
     if wrong:
         raise wrong[0]
     raise UsageError(_no_key(teacher, missing))
@@ -100,22 +105,22 @@ def _no_key(teacher: Teacher, variables: list[str]) -> str:
     )
 
 
-def line_to(teacher: Teacher, found: list[Place]) -> Line:
-    """All routes to a teacher. Its providers are closed by whoever asks."""
+def line_to(teacher: Teacher, found: list[Place], *, speed: int = 1) -> Line:
+    """All routes to a teacher. Its providers are closed by whoever asks. `speed` is that of a rehearsal."""
     return Line(
-        teacher.model, tuple(_route(rank, place, key) for rank, place in enumerate(found) for key in place.keys)
+        teacher.model, tuple(_route(rank, place, key, speed) for rank, place in enumerate(found) for key in place.keys)
     )
 
 
-def _route(rank: int, place: Place, key: str | None) -> Route:
+def _route(rank: int, place: Place, key: str | None, speed: int) -> Route:
     server, limits = place.endpoint.server, place.endpoint.limits
     return Route(
         name=server.name,
         provider=connect(place.endpoint, key),
         price=place.price,
         rank=rank,
-        requests=limits.requests_per_minute,
-        tokens=limits.tokens_per_minute,
+        requests=limits.requests_per_minute and limits.requests_per_minute * speed,
+        tokens=limits.tokens_per_minute and limits.tokens_per_minute * speed,
         batch=place.endpoint.batch,
         enqueued=server.batch.max_tokens if server.batch else None,
     )

@@ -91,6 +91,11 @@ def cost(known: Chain) -> Cost:
     return Cost(usd=str(spent) if whole else None, known_usd=str(spent), stages=stages)
 
 
+def rehearsed(known: Chain) -> bool:
+    """Whether a simulator stood in for the teachers."""
+    return any(made.manifest.settings.get("rehearsal") is True for made in known.made)
+
+
 def who(manifest: Manifest) -> str | None:
     """The teacher or the judge of a stage, for stages that have one."""
     name = manifest.settings.get({"distill": "teacher", "score": "model"}.get(manifest.stage, ""))

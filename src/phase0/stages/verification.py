@@ -165,3 +165,4 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     criteria: tuple[Criterion, ...]
     notes: tuple[str, ...] = ()  # why some of it could not be known
+    rehearsal: bool = False  # a simulator stood in for the teachers: nothing was paid, and no answer is to be believed

@@ -17,7 +17,7 @@ from phase0.errors import UsageError, near_miss
 from phase0.progress import SILENT, Progress
 from phase0.records import CATEGORIES
 from phase0.stages.criteria import checked_limits, criteria
-from phase0.stages.provenance import chain, cost, dedup_impacts
+from phase0.stages.provenance import chain, cost, dedup_impacts, rehearsed
 from phase0.stages.statistics import examine
 from phase0.stages.verification import Duplicates, Example, Verification
 
@@ -67,6 +67,7 @@ def verify(
         cost=spent,
         criteria=decided,
         notes=known.gaps,
+        rehearsal=rehearsed(known),
     )
 
 
