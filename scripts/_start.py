@@ -16,7 +16,7 @@ def command(*words):
     except ImportError:
         start_elsewhere()
     else:
-        main([*words, *sys.argv[1:]])
+        main([*words, *sys.argv[1:]], typed=["python", Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def start_elsewhere():

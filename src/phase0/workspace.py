@@ -161,6 +161,15 @@ def claim(
     return mine.parts
 
 
+def offered(
+    workspace: Path, *, input_digest: str, output: Path, teacher: str, percentage: Decimal
+) -> tuple[tuple[Decimal, Decimal], ...]:
+    """The parts that `claim` would give now. Nothing is claimed."""
+    name = _name(workspace, output)
+    held = claims(workspace)
+    return assign(held, input_digest=input_digest, output=name, teacher=teacher, percentage=percentage)[0].parts
+
+
 def release(workspace: Path, output: Path) -> Claim:
     """Give up the claims of an output, so that others can take its share. Raises UsageError when it has none."""
     name = _name(workspace, output)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -250,7 +251,8 @@ def test_ctrl_c_ends_with_130_and_one_line(tmp_path: Path) -> None:
             finally:
                 leave.set()
     assert running.returncode == 130
-    assert err == "phase0: stopped. Nothing half-written was left behind; run the same command again.\n"
+    again = shlex.join(["phase0", *arguments])
+    assert err == f"phase0: stopped. Nothing half-written was left behind. To go on: {again}\n"
 
 
 @pytest.mark.parametrize("arguments", [["download", "--list"], ["--help"], ["score", "--help"]])

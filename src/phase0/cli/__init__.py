@@ -52,27 +52,28 @@ for _place, _command in enumerate(COMMANDS):
 app.command(accounting.ledger)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its status."""
+def main(arguments: Sequence[str] | None = None, *, typed: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status. `typed` is what a person typed for it, where that is something else."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrow must not stop the work
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(status_of(sys.argv[1:] if arguments is None else list(arguments)))
+    sys.exit(status_of(sys.argv[1:] if arguments is None else list(arguments), typed=typed))
 
 
-def status_of(arguments: Sequence[str]) -> int:
+def status_of(arguments: Sequence[str], *, typed: Sequence[str] | None = None) -> int:
     """Run one command; its exit status, with every failure told in one line on the standard error."""
+    again = shlex.join(typed or ["phase0", *arguments])
     try:
         status = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        _tell("stopped. Nothing half-written was left behind; run the same command again.")
+        _tell(f"stopped. Nothing half-written was left behind. To go on: {again}")
         return STOPPED
     except (BrokenPipeError, SystemExit):  # the reader of our output has seen enough; rich says so by exiting
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is a bug
-        expected = _expected(arguments, error)
+        expected = _expected(arguments, error, again)
         if expected is None:
             traceback.print_exception(error)
             _tell(f"this is a bug in phase0 ({type(error).__name__}). Please report it with the lines above.")
@@ -82,13 +83,13 @@ def status_of(arguments: Sequence[str]) -> int:
     return int(status or 0)
 
 
-def _expected(arguments: Sequence[str], error: Exception) -> str | None:
+def _expected(arguments: Sequence[str], error: Exception, again: str) -> str | None:
     """What to tell of an error that is the caller's, the data's or the disk's; None of one that is ours."""
     if isinstance(error, CycloptsError):
         return _usage(arguments, error)
     if isinstance(error, Unfinished):
-        again = " ".join(["phase0", *map(shlex.quote, arguments)])
-        return f"{error} To go on: {again}"
+        how = "With a larger --budget-usd the same goes on" if error.how == "budget" else "To go on"
+        return f"{error} {how}: {again}"
     if isinstance(error, Phase0Error):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:

@@ -6,6 +6,7 @@ So the same ledger gives the same bytes, and answers never wait in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from phase0.gateway.policy import Again
+    from phase0.ledger import Ledger
     from phase0.stages.answers import Answer, Answers
 
     Mine: TypeAlias = npt.NDArray[np.bool_]
@@ -36,34 +39,32 @@ _LARGER = 4  # times max_tokens, for an answer that was cut off
 Item: TypeAlias = BadRow | tuple[int, bytes, Record]
 
 
-class _Spent(NamedTuple):
-    """What the answers of an output cost when they were bought."""
+class _Spent:
+    """What the answers of an output cost when they were bought. Rows that ask the same share an answer, paid once."""
 
-    cost: Decimal = Decimal(0)
-    tokens_in: int = 0
-    tokens_out: int = 0
+    def __init__(self) -> None:
+        self.cost: Decimal | None = Decimal(0)  # None: of one of them nobody knows
+        self.tokens_in = self.tokens_out = 0
+        self._keys: set[bytes] = set()
 
-    def plus(self, answers: Sequence[Answer]) -> _Spent:
-        return _Spent(
-            self.cost + sum((answer.cost for answer in answers), Decimal(0)),
-            self.tokens_in + sum(answer.tokens_in for answer in answers),
-            self.tokens_out + sum(answer.tokens_out for answer in answers),
-        )
+    def add(self, requests: Sequence[Request], answers: Sequence[Answer]) -> None:
+        for request, answer in zip(requests, answers, strict=True):
+            key = bytes.fromhex(request.key)
+            if key not in self._keys:
+                self._keys.add(key)
+                self.tokens_in += answer.tokens_in
+                self.tokens_out += answer.tokens_out
+                self.cost = None if self.cost is None or answer.cost is None else self.cost + answer.cost
 
 
 def ask_and_write(
     out: StageOutput, mine: Mine, exchange: Exchange, model: Teacher, asking: Asking, *, progress: Progress
 ) -> None:
     """Ask about the rows that are `mine` and write them. Without a key that works only where all is answered."""
-    from phase0.gateway.policy import follow_up
-    from phase0.stages.answers import Answers, reader
-    from phase0.stages.asking import ask_models, ledger_of
+    from phase0.stages.asking import ask_models
 
-    largest = max(style.params.get("max_tokens", 0) for style in (model.style, *model.styles.values()))
-    again = follow_up(_LARGER * largest)
     requests = partial(_requests, out.inputs, mine, exchange)
-    with ledger_of(asking.workspace) as ledger:
-        answers = Answers(ledger, again, reader())
+    with _answers(model, asking.workspace) as (ledger, answers, again):
         try:
             found = places(model, asking.means, datetime.now(UTC).date())
         except UsageError:
@@ -74,8 +75,27 @@ def ask_and_write(
             line = partial(line_to, model, found, speed=asking.means.speed)
             ask_models(requests, line, ledger, asking, again=again, progress=progress)
         spent = write_answered(out, mine, exchange, answers, progress)
-    out.cost_usd = f"{spent.cost.normalize():f}"
+    out.cost_usd = None if spent.cost is None else f"{spent.cost.normalize():f}"
     out.figures |= {"model": model.model, "tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
+
+
+def all_answered(paths: Sequence[Path], mine: Mine, exchange: Exchange, model: Teacher, workspace: Path) -> bool:
+    """Whether the ledger has every answer about the rows that are `mine`."""
+    with _answers(model, workspace) as (_, answers, _):
+        return not any(answer.open for answer in answers.each(_requests(paths, mine, exchange)))
+
+
+@contextmanager
+def _answers(model: Teacher, workspace: Path) -> Iterator[tuple[Ledger, Answers, Again]]:
+    """The ledger of a workspace as the answers of a model, and what is asked once more about an answer of it."""
+    from phase0.gateway.policy import follow_up
+    from phase0.stages.answers import Answers, reader
+    from phase0.stages.asking import ledger_of
+
+    largest = max(style.params.get("max_tokens", 0) for style in (model.style, *model.styles.values()))
+    again = follow_up(_LARGER * largest)
+    with ledger_of(workspace) as ledger:
+        yield ledger, Answers(ledger, again, reader()), again
 
 
 def _agree(records: Iterable[Record], model: Teacher, means: Means) -> None:
@@ -99,8 +119,9 @@ def write_answered(
     rows = _rows(out.inputs, mine)
     while part := list(islice(rows, _TOGETHER)):
         questions = [() if isinstance(item, BadRow) else exchange.ask(item[2]) for _, item in part]
-        found = answers.of([request for some in questions for request in some]) if answers else []
-        spent = spent.plus(found)
+        asked = [request for some in questions for request in some]
+        found = answers.of(asked) if answers else []
+        spent.add(asked, found)
         rest = iter(found)
         for (number, item), some in zip(part, questions, strict=True):
             if isinstance(item, BadRow):

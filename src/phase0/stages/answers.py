@@ -15,17 +15,18 @@ from phase0.ledger import Bought, Failure, Ledger
 from phase0.providers import Provider, connect
 from phase0.records import Record, Reply, Request
 
+NOT_ASKED = "not_asked"
 _TOGETHER = 512  # questions whose answers are looked up together
 
 
 class Answer(NamedTuple):
-    """A whole reply, or the reason why there is none; and what all that led to it cost. `open`: a question that led to
-    it, or would, is still to be asked."""
+    """A whole reply, or the reason why there is none; and what all that led to it cost, None where one part is not
+    known. `open`: a question that led to it, or would, is still to be asked."""
 
     reply: Reply | None
     reason: str | None
     detail: str
-    cost: Decimal
+    cost: Decimal | None
     tokens_in: int
     tokens_out: int
     open: bool = False
@@ -41,7 +42,7 @@ class Answers:
         """The answer to each, in their order. A question that led to another is answered by what the other one
         brought, if that is a whole answer."""
         open_ = list(enumerate(requests))
-        answers = [Answer(None, "not_asked", "", Decimal(0), 0, 0)] * len(requests)
+        answers = [Answer(None, NOT_ASKED, "", Decimal(0), 0, 0)] * len(requests)
         while open_:
             keys = [request.key for _, request in open_]
             found = self._ledger.find(keys)
@@ -72,13 +73,15 @@ class Answers:
 
     def _answered(self, so_far: Answer, request: Request, bought: Bought) -> tuple[Answer, Request | None]:
         answer = so_far._replace(
-            cost=so_far.cost + (bought.cost or 0),
+            cost=None if so_far.cost is None or bought.cost is None else so_far.cost + bought.cost,
             tokens_in=so_far.tokens_in + (bought.tokens_in or 0),
             tokens_out=so_far.tokens_out + (bought.tokens_out or 0),
         )
-        if bought.status == "refused":
+        if bought.status == "refused" and so_far.reason == NOT_ASKED:
             detail = bought.raw[:500].decode("utf-8", "replace")
             return answer._replace(reason=bought.reason or "refused", detail=detail), None
+        if bought.status == "refused":  # a larger cap, say, that the model does not have: what was cut off stays so
+            return answer, None
         try:
             reply = self._read(bought)
         except ProviderError as error:
@@ -92,7 +95,7 @@ class Answers:
 
 def _without(so_far: Answer, failure: Failure | None) -> Answer:
     """A question that has no answer. One that only followed from another says nothing about why."""
-    if failure is None or so_far.reason != "not_asked":
+    if failure is None or so_far.reason != NOT_ASKED:
         return so_far._replace(open=True)
     return so_far._replace(reason=failure.reason, detail=failure.detail, open=True)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import xxhash
 
@@ -26,11 +27,11 @@ from phase0.progress import SILENT, Progress
 from phase0.records import CATEGORIES, digest
 from phase0.registry import load
 from phase0.stages.allocation import Lines, Share, Taken
-from phase0.stages.answered import ask_and_write, write_answered
+from phase0.stages.answered import all_answered, ask_and_write, write_answered
 from phase0.stages.means import Asking, Means, places, wanted
-from phase0.stages.output import StageOutput, check_output, relative, stage_output
+from phase0.stages.output import check_output, relative, stage_output
 from phase0.stages.parts import finished
-from phase0.workspace import MARK, claim, workspace_of
+from phase0.workspace import MARK, claim, offered, workspace_of
 
 _NUMBERS = {category: number for number, category in enumerate(CATEGORIES)}
 
@@ -59,15 +60,24 @@ def distill(
     share = _decimal(percentage)
     place = workspace_of(output, workspace)
     check_teacher(teacher, asked.means, ready=not (place / MARK / LEDGER).exists())
-    parts = claim(
-        place,
-        input_digest=digest([file_digest(path) for path in paths]),
-        output=output,
-        teacher=teacher,
-        percentage=share,
-    )
+    content = digest([file_digest(path) for path in paths])
+    wish: _Wish = {"input_digest": content, "output": output, "teacher": teacher, "percentage": share}
+    if asked.model is not None and not _can_be_asked(asked.model, asked.means):
+        mine = Share(offered(place, **wish)).rows(_read(paths, SILENT).lines)
+        if not all_answered(paths, mine, asked.exchange, asked.model, place):
+            check_teacher(teacher, asked.means, ready=True)
+    which = Share(claim(place, **wish))
     asking = Asking(asked.means, place, relative(output.resolve(), place))
-    return distill_rows(paths, output, teacher=teacher, which=Share(parts), asking=asking, progress=progress)
+    return distill_rows(paths, output, teacher=teacher, which=which, asking=asking, progress=progress)
+
+
+class _Wish(TypedDict):
+    """What a share is claimed with."""
+
+    input_digest: str
+    output: Path
+    teacher: str
+    percentage: Decimal
 
 
 def distill_rows(
@@ -77,7 +87,10 @@ def distill_rows(
     asked = _checked(teacher, asking.means)
     with stage_output("distill", output, paths, distill_settings(teacher, which, asking.means)) as out:
         progress.start(f"rank rows for {teacher}", None)
-        mine = which.rows(_lines(out, progress))
+        read = _read(out.inputs, progress)
+        for sums, rows in zip(out.sums, read.rows, strict=True):
+            sums.read += rows
+        mine = which.rows(read.lines)
         progress.finish()
         out.figures = {"teacher": teacher} | which.figures()
         if asked.model is None:
@@ -113,6 +126,13 @@ def check_teacher(teacher: str, means: Means, *, ready: bool) -> None:
         places(asked.model, asked.means, datetime.now(UTC).date())
 
 
+def _can_be_asked(model: Teacher, means: Means) -> bool:
+    try:
+        return bool(places(model, means, datetime.now(UTC).date()))
+    except UsageError:
+        return False
+
+
 def _checked(teacher: str, means: Means) -> _Asked:
     if teacher in EXCHANGES:
         return _Asked(load("teacher", EXCHANGES, teacher)(), None, means)
@@ -124,20 +144,28 @@ def _checked(teacher: str, means: Means) -> _Asked:
     return _Asked(Teach(model), model, means)
 
 
-def _lines(out: StageOutput, progress: Progress) -> Lines:
-    """What decides who answers a row: its id and its category; of an unreadable row its bytes."""
+class _Read(NamedTuple):
+    """What was read of files: so many rows in each, and what decides who answers them."""
+
+    rows: tuple[int, ...]
+    lines: Lines
+
+
+def _read(paths: Sequence[Path], progress: Progress) -> _Read:
+    """A row is told by its id and its category; an unreadable one by its bytes."""
     from array import array
 
     import numpy as np
 
-    keys, categories = array("Q"), array("b")
-    for number, path in enumerate(out.inputs):
+    keys, categories, ends = array("Q"), array("b"), [0]
+    for path in paths:
         for item in read_records(path):
-            out.sums[number].read += 1
             keys.append(xxhash.xxh3_64_intdigest(item.raw if isinstance(item, BadRow) else item[2].id.encode()))
             categories.append(-1 if isinstance(item, BadRow) else _NUMBERS.get(item[2].meta.category or "", -1))
             progress.advance(1)
-    return Lines(np.array(keys, np.uint64), np.array(categories, np.int8))
+        ends.append(len(keys))
+    rows = tuple(stop - start for start, stop in pairwise(ends))
+    return _Read(rows, Lines(np.array(keys, np.uint64), np.array(categories, np.int8)))
 
 
 def _decimal(value: str | float | Decimal) -> Decimal:

@@ -80,7 +80,7 @@ def places(teacher: Teacher, means: Means, on: date) -> list[Place]:
     given = means.price or means.prices.get(teacher.name)
     for endpoint in teacher.endpoints:
         variable = endpoint.server.key_env
-        keys = [key.strip() for key in means.variables.get(variable or "", "").split(",") if key.strip()]
+        keys = dict.fromkeys(key.strip() for key in means.variables.get(variable or "", "").split(",") if key.strip())
         if variable is not None and not keys:
             missing.append(variable)
             continue
