@@ -1,12 +1,17 @@
-"""What all tests share: the development data where there is some, and Hypothesis without a stopwatch."""
+"""What all tests share: the development data where there is some, Hypothesis without a stopwatch, and a project folder
+with an interpreter to type commands with."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from typed import SCRIPTS, clean
 
 # Tests share their machine, so an example's time says nothing about it.
 settings.register_profile("phase0", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,3 +25,26 @@ def dev_data() -> Path:
     if not folder:
         pytest.skip("set PHASE0_DEV_DATA to the folder of development data to run this")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that has nothing installed: what `python` is in a shell without activation."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    probe = subprocess.run([python, "-c", "import phase0"], capture_output=True, check=False, env=clean())
+    assert probe.returncode != 0, "the bare interpreter has phase0"
+    return python
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project folder whose .venv is this test's interpreter."""
+    project = tmp_path / "pro ject"  # the blank is on purpose
+    shutil.copytree(SCRIPTS, project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    python = project / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return project

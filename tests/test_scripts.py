@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -17,68 +16,14 @@ from typing import Any
 import pytest
 from hubserver import HubServer
 from made import record
+from typed import SCRIPTS, Shell
 
 from phase0.catalog.datasets import datasets
 from phase0.records import encode
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 SHARES = {"llama405b": 40, "gpt4o": 35, "qwen_coder": 25}
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in for .venv is a shell script")
-
-
-@pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has nothing installed: what `python` is in a shell without activation."""
-    folder = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    python = folder / "venv" / "bin" / "python"
-    probe = subprocess.run([python, "-c", "import phase0"], capture_output=True, check=False, env=clean())
-    assert probe.returncode != 0, "the bare interpreter has phase0"
-    return python
-
-
-def clean(**more: str) -> dict[str, str]:
-    """An environment that gives nothing away."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
-    return {**kept, **more}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project folder whose .venv is this test's interpreter."""
-    project = tmp_path / "pro ject"  # the blank is on purpose
-    shutil.copytree(SCRIPTS, project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    python = project / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    return project
-
-
-class Shell:
-    """Types commands in the folder scripts/ of a project."""
-
-    def __init__(self, project: Path, python: Path, **environment: str) -> None:
-        self._folder, self._env = project / "scripts", clean(**environment)
-        self._python = python
-
-    def start(self, command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            ["/bin/sh", "-c", f'python() {{ "{self._python}" "$@"; }}\n{command}'],
-            cwd=self._folder,
-            env=self._env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def type(self, command: str, status: int = 0) -> str:
-        with self.start(command) as running:
-            out, err = running.communicate()
-        assert running.returncode == status, f"{command}\n{out}\n{err}"
-        assert "Traceback" not in err, err
-        return out + err
 
 
 @pytest.fixture
