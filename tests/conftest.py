@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from typed import SCRIPTS, clean
 
+import phase0
+
 # Tests share their machine, so an example's time says nothing about it.
 settings.register_profile("phase0", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("phase0")
@@ -40,11 +42,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project folder whose .venv is this test's interpreter."""
+    """A project folder whose .venv is this test's interpreter, with the phase0 that is tested."""
     project = tmp_path / "pro ject"  # the blank is on purpose
     shutil.copytree(SCRIPTS, project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     python = project / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    source = Path(phase0.__file__).parents[1]
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{source}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return project
