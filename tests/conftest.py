@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from typed import SCRIPTS, clean
-
-import phase0
+from typed import SCRIPTS, SOURCE, clean
 
 # Tests share their machine, so an example's time says nothing about it.
 settings.register_profile("phase0", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,7 +45,6 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(SCRIPTS, project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     python = project / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    source = Path(phase0.__file__).parents[1]
-    python.write_text(f'#!/bin/sh\nPYTHONPATH="{source}" exec "{sys.executable}" "$@"\n')
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{SOURCE}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return project

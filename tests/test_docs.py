@@ -254,7 +254,9 @@ def reason_codes() -> set[str]:
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     asked = {policy.reason for policy in POLICIES.values() if policy.reason} | set(RETRIED.values())
     asked |= {rule.reason for rule in RULES if rule.kind is Refused}
-    return asked | {found[0] if found.lastindex is None else found[1] for code in made for found in re.finditer(code, source)}
+    return asked | {
+        found[0] if found.lastindex is None else found[1] for code in made for found in re.finditer(code, source)
+    }
 
 
 def test_every_reason_for_dropping_a_row_and_no_other_is_documented() -> None:

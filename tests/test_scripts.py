@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hubserver import HubServer
 from made import record
-from typed import SCRIPTS, Shell
+from typed import SCRIPTS, SOURCE, Shell
 
 from phase0.catalog.datasets import datasets
 from phase0.records import encode
@@ -75,7 +75,8 @@ def test_a_script_starts_again_where_phase0_is(script: str, command: str, shell:
 
 def test_an_interpreter_that_has_phase0_is_used_as_it_is(project: Path) -> None:
     shutil.rmtree(project / ".venv")
-    assert "Usage: phase0 score" in Shell(project, Path(sys.executable)).type("python quality_scorer.py --help")
+    shell = Shell(project, Path(sys.executable), PYTHONPATH=str(SOURCE))
+    assert "Usage: phase0 score" in shell.type("python quality_scorer.py --help")
 
 
 # ---- the line -------------------------------------------------------------------------------------------------------

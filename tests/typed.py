@@ -6,6 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import phase0
+
+SOURCE = Path(phase0.__file__).parents[1]  # of the phase0 that is tested
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 

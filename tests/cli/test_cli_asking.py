@@ -175,14 +175,13 @@ def test_a_budget_is_never_exceeded_and_a_larger_one_goes_on(folder: Path, undis
         first = typed.stored()
         assert 0 < first < ROWS
         assert typed.spent() <= limit
-        more = re.search(r"Raise the budget by at least \$([\d.]+) to go on\. ([\d,]+) requests are left", told)
-        assert more is not None
-        assert int(more[2]) == ROWS - first
+        way = re.search(r"For the (\d+) that are missing, raise it to about \$([\d.]+)\.", told)
+        assert way is not None
+        assert int(way[1]) == ROWS - first
         assert "With a larger --budget-usd the same goes on: phase0 distill " in told
-        limit += Decimal(more[1])
-        status, _ = typed.run("--budget-usd", str(limit))
-        assert status == 4
-        assert first < typed.stored()
+        limit = Decimal("0.05")
+        assert typed.run("--budget-usd", str(limit))[0] == 4
+        assert first < typed.stored() < ROWS
         assert typed.spent() <= limit
         assert typed.run("--budget-usd", "100")[0] == 0
         bill = provider.bill()
@@ -190,11 +189,18 @@ def test_a_budget_is_never_exceeded_and_a_larger_one_goes_on(folder: Path, undis
     assert typed.output == undisturbed
 
 
-def test_a_budget_that_is_too_small_for_one_answer_spends_nothing(folder: Path) -> None:
+def test_a_budget_that_is_too_small_for_one_answer_spends_nothing_and_the_one_that_is_named_is_enough(
+    folder: Path,
+) -> None:
     with simulated(FAST) as provider:
-        status, told = Typed(folder, provider.url).run("--budget-usd", "0.001")
+        typed = Typed(folder, provider.url)
+        status, told = typed.run("--budget-usd", "0.001")
         assert (status, charged(provider)) == (4, 0)
-    assert f"{ROWS} requests are left" in told
+        named = re.search(r"raise the budget to \$([\d.]+) at least", told)
+        assert named is not None
+        assert typed.run("--budget-usd", named[1])[0] == 4
+        assert typed.stored() == charged(provider) >= 1
+        assert typed.spent() <= Decimal(named[1])
 
 
 @pytest.mark.parametrize(
