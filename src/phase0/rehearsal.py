@@ -71,8 +71,8 @@ def rehearse(
 
     `answers` are files to replay, as `FILE` or `TEACHER=FILE`. Each teacher is asked as at the first of its endpoints
     that `means` has a key for; without any key, at the first that has a price. Nothing of a real run is touched, and no
-    real key is used. Raises what `run` raises, UsageError for answers that cannot be replayed, and Phase0Error where the
-    bill and the ledger differ.
+    real key is used. Raises what `run` raises, UsageError for answers that cannot be replayed, and Phase0Error where
+    the bill and the ledger differ.
     """
     plan = plan if isinstance(plan, Plan) else load_plan(plan, settings)
     _check_judge(plan)
@@ -105,8 +105,8 @@ def rehearse(
 def _check_judge(plan: Plan) -> None:
     if plan.score.model not in SCORERS:
         raise PlanError(
-            f"the judge {plan.score.model!r} is a model, and those cannot be rehearsed yet: --set score.model=local lets "
-            "the embedded scorer take its place"
+            f"the judge {plan.score.model!r} is a model, and those cannot be rehearsed yet: --set score.model=local "
+            "lets the embedded scorer take its place"
         )
 
 
@@ -196,6 +196,6 @@ def _check_bill(bought: Sequence[Bought], folder: Path) -> None:
     for each in bought:
         if each.cost != each.billed:
             raise Phase0Error(
-                f"the simulator charged ${each.billed} for {each.model}, but by the ledger ${each.cost} was spent. This is "
-                f"a bug in phase0: please report it, with {folder / MARK / FILE}."
+                f"the simulator charged ${each.billed} for {each.model}, but by the ledger ${each.cost} was spent. This "
+                f"is a bug in phase0: please report it, with {folder / MARK / FILE}."
             )

@@ -84,6 +84,8 @@ def columns(lines: Sequence[Sequence[str]]) -> str:
 
 def rehearsed(rehearsal: Rehearsal) -> str:
     """What a rehearsal would have cost, by its ledger and by the simulator's bill."""
+    from phase0.gateway.budget import shown
+
     titles = ["rehearsed", "requests", "tokens in", "tokens out", "ledger, $", "simulator's bill, $"]
     lines = [
         [
@@ -95,8 +97,8 @@ def rehearsed(rehearsal: Rehearsal) -> str:
         for each in rehearsal.bought
     ]
     now = sum((each.cost for each in rehearsal.bought), Decimal(0))
-    before = "" if now == rehearsal.cost else f" Of that, ${rehearsal.cost - now:,.2f} was bought before."
-    return f"{columns([titles, *lines])}\nNothing was paid. It would have cost ${rehearsal.cost:,.2f}.{before}"
+    before = "" if now == rehearsal.cost else f" Of that, {shown(rehearsal.cost - now)} was bought before."
+    return f"{columns([titles, *lines])}\nNothing was paid. It would have cost {shown(rehearsal.cost)}.{before}"
 
 
 def print_rejected(reasons: Sequence[str]) -> int:

@@ -91,8 +91,8 @@ def simulated(settings: Settings = DEFAULT, *, port: int = 0) -> Iterator[Simula
     check(settings)
     with tempfile.TemporaryDirectory(prefix="phase0-simulator-") as place:
         settings = msgspec.structs.replace(settings, journal=settings.journal or f"{place}/journal.jsonl")
-        # Settings go over the standard input: they may hold keys, and the end of it tells the process to stop. Ctrl-C
-        # goes to all processes of a terminal, but what is in flight then is still to be answered: it gets its own session.
+        # Settings go over the standard input: they may hold keys, and the end of it tells the process to stop. It has
+        # a session of its own, for Ctrl-C goes to all processes of one, and what is in flight is still to be answered.
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
             [sys.executable, "-m", "phase0.simulator", str(port)],
             stdin=subprocess.PIPE,
