@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -227,6 +233,45 @@ def test_the_command_tells_the_cost_beside_the_bill_and_ignores_the_workspace_of
     assert "Nothing was paid. It would have cost $0." in seen.out
     assert not (tmp_path / "shared").exists()
     assert (tmp_path / "runs" / "phase0.rehearsal" / MARK / FILE).exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a signal")
+def test_a_rehearsal_that_ctrl_c_stopped_in_a_batch_goes_on_with_the_command_that_it_names(tmp_path: Path) -> None:
+    mix = ["score.model=local", "score.threshold=1.0", "distill.mix={ gpt-4o = 100 }"]
+    command = ["run", str(PLAN), "--simulate", "--input", str(prompts(tmp_path, 12)), "--set", *mix]
+    ledger = tmp_path / "runs" / "phase0.rehearsal" / MARK / FILE
+    with subprocess.Popen(
+        [sys.executable, "-m", "phase0", *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            while not (ledger.exists() and sent(ledger)):
+                assert process.poll() is None
+                time.sleep(0.02)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the simulator must outlive it
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, told
+    again = shlex.split(told.splitlines()[-1].rpartition("To go on: phase0 ")[2])
+    assert again == command
+    done = subprocess.run(
+        [sys.executable, "-m", "phase0", *again], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr  # twelve rows are fewer than the plan asks for
+    with Ledger(ledger) as opened:
+        assert sum(each.requests for each in opened.spend("model")) == 12
+    assert "Nothing was paid." in done.stdout
+    assert len(rows_of(tmp_path / "runs" / "phase0.rehearsal" / "dataset.jsonl")) == 12
+
+
+def sent(ledger: Path) -> bool:
+    with Ledger(ledger) as opened:
+        return any(batch.state == "sent" for batch in opened.open_batches())
 
 
 def test_the_recipe_over_805_real_prompts_and_answers(dev_data: Path, tmp_path: Path) -> None:

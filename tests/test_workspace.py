@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from phase0.errors import BusyError, DataError, UsageError
-from phase0.workspace import MARK, Claim, assign, claim, claims, hold, release, workspace_of
+from phase0.workspace import MARK, Claim, assign, claim, claims, hold, offered, release, workspace_of
 
 Parts = tuple[tuple[Decimal, Decimal], ...]
 
@@ -106,6 +106,22 @@ def test_a_share_is_above_0_and_at_most_100_and_not_too_fine(tmp_path: Path, per
     with pytest.raises(UsageError, match="--percentage is"):
         take(tmp_path, "a", percentage)
     assert claims(tmp_path) == []
+
+
+def test_what_is_offered_is_what_a_claim_then_gets_and_nothing_is_written(tmp_path: Path) -> None:
+    wish = {"input_digest": "input", "teacher": "t", "percentage": Decimal(30)}
+    assert offered(tmp_path, output=tmp_path / "a", **wish) == ((0, 30),)
+    assert list(tmp_path.iterdir()) == []
+    take(tmp_path, "a", "40")
+    take(tmp_path, "b", "30")
+    release(tmp_path, tmp_path / "a")
+    before = claims(tmp_path)
+    seen = offered(tmp_path, output=tmp_path / "c", **wish)
+    assert claims(tmp_path) == before
+    assert claim(tmp_path, output=tmp_path / "c", **wish) == seen
+    assert offered(tmp_path, output=tmp_path / "c", **wish) == seen
+    with pytest.raises(UsageError, match="only 40% is left"):
+        offered(tmp_path, output=tmp_path / "d", **{**wish, "percentage": Decimal(41)})
 
 
 def test_a_released_share_can_be_taken_by_others(tmp_path: Path) -> None:

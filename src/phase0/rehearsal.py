@@ -196,6 +196,6 @@ def _check_bill(bought: Sequence[Bought], folder: Path) -> None:
     for each in bought:
         if each.cost != each.billed:
             raise Phase0Error(
-                f"the simulator charged ${each.billed} for {each.model}, but by the ledger ${each.cost} was spent. This "
-                f"is a bug in phase0: please report it, with {folder / MARK / FILE}."
+                f"the simulator charged ${each.billed} for {each.model}, but by the ledger ${each.cost} was spent. "
+                f"This is a bug in phase0: please report it, with {folder / MARK / FILE}."
             )
