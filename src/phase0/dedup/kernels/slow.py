@@ -162,7 +162,9 @@ def band_keys(slots: Sequence[int], bands: int, rows: int) -> list[int]:
 
 def confirm(one: Sequence[bytes], other: Sequence[bytes], width: int) -> tuple[int, int]:
     """Shared shingles, and all of two rows."""
-    mine, theirs = ({tuple(row[i : i + width]) for i in range(max(1, len(row) - width + 1))} for row in (one, other))
+    mine, theirs = (
+        {tuple(row[i : i + width]) for i in range(max(1, len(row) - width + 1)) if row} for row in (one, other)
+    )
     return len(mine & theirs), len(mine | theirs)
 
 
