@@ -9,25 +9,28 @@ Shapes: R rows, D sets (numbered by their first row), P pairs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from phase0.dedup.canonical import canonical_rows
-from phase0.dedup.flat import I64, Texts
+from phase0.dedup.canonical import Canonical, canonical_rows, room_for
+from phase0.dedup.flat import I64, U8, Piece, Texts
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
 from phase0.dedup.kernels.confirming import confirm
+from phase0.dedup.pages import untouched
 from phase0.dedup.search import I32, NO_LIMIT, Ordered, Pairs, Search, all_of, by_size
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
-_CONFIRMED = 2048  # pairs whose texts are read again together: about 4 MB
+_CONFIRMED = 2048  # pairs that are confirmed by one thread at a time
+_ROW_AGAIN = 100  # bytes of a row beside its words when they are read again
+_MOST_AGAIN = 1 << 30  # bytes of words that are held together
 _LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
 _PAIR = 64  # bytes of a pair while rows are chosen
 
@@ -279,28 +282,70 @@ def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
     """The same removals with what the words themselves say."""
     by_kept = np.argsort(claimed.kept_R, kind="stable")
     shared, union = np.empty_like(claimed.shared_R), np.empty_like(claimed.union_R)
-    parts = [by_kept[at : at + _CONFIRMED] for at in range(0, len(by_kept), _CONFIRMED)]
-    calls = ((partial(_counted, known), claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
+    size = _at_once(known)
     with ThreadPoolExecutor(known.workers) as pool:
-        for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
-            shared[part], union[part] = counted
-            progress.advance(len(part))
+        for at in range(0, len(by_kept), size):
+            held = by_kept[at : at + size]
+            count = _counting(known, np.concatenate((claimed.rows_R[held], claimed.kept_R[held])), pool)
+            parts = [held[first : first + _CONFIRMED] for first in range(0, len(held), _CONFIRMED)]
+            calls = ((count, claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
+            for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
+                shared[part], union[part] = counted
+                progress.advance(len(part))
     return claimed._replace(shared_R=shared, union_R=union)
 
 
-def _counted(known: Known, ones: I64, others: I64) -> tuple[I64, I64]:
-    rows, places = np.unique(np.concatenate((ones, others)), return_inverse=True)
-    text, begins, ends = canonical_rows(known.texts.take(rows))
-    shared, union = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
-    confirm(text, begins, ends, places[: len(ones)], places[len(ones) :], known.width, shared, union)
-    return shared, union
+def _at_once(known: Known) -> int:
+    """How many pairs are held together, so that rows are read in the order of their places and once: as many as fit."""
+    a_row = _ROW_AGAIN + known.texts.hint() // max(1, len(known.same))
+    return max(_CONFIRMED, min(known.room, _MOST_AGAIN) // (2 * a_row))
+
+
+def _counting(known: Known, rows: I64, pool: ThreadPoolExecutor) -> Callable[[I64, I64], tuple[I64, I64]]:
+    """What counts the shingles of pairs among these rows, whose words are read again."""
+    is_asked = np.zeros(len(known.same), np.bool_)
+    is_asked[rows] = True
+    rows = np.flatnonzero(is_asked)
+    text, begins, ends = _canonical(known.texts.again(rows), known.workers, pool)
+    place = np.empty(len(known.same), np.int64)
+    place[rows] = np.arange(len(rows))
+
+    def counted(ones: I64, others: I64) -> tuple[I64, I64]:
+        shared, union = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
+        confirm(text, begins, ends, place[ones], place[others], known.width, shared, union)
+        return shared, union
+
+    return counted
+
+
+def _canonical(pieces: Sequence[Piece], workers: int, pool: ThreadPoolExecutor) -> Canonical:
+    """The canonical text of all pieces in one array. Each has room for the most it can be; pages that nothing is
+    written to take no memory."""
+    rooms = [room_for(piece.room, piece.rows) for piece in pieces]
+    ends_of = np.cumsum([0, *rooms]).tolist()
+    text = untouched(ends_of[-1], np.uint8)
+    calls = ((_canonical_piece, piece, text[at : at + room]) for piece, at, room in zip(pieces, ends_of, rooms))
+    begins, ends, longer = [], [], []
+    for at, room, made in zip(ends_of, rooms, in_order(pool, workers, calls)):
+        if len(made.text_B) != room or not np.shares_memory(made.text_B, text):
+            at = ends_of[-1] + sum(map(len, longer))
+            longer.append(made.text_B)
+        begins.append(made.begins_D + at)
+        ends.append(made.ends_D + at)
+    return Canonical(np.concatenate((text, *longer)) if longer else text, *map(np.concatenate, (begins, ends)))
+
+
+def _canonical_piece(piece: Piece, out_B: U8) -> Canonical:  # noqa: N803
+    return canonical_rows(piece.read(), out_B)
 
 
 def _carefully(known: Known, ranked: I64, pairs: Pairs) -> Removals:
     """The choice in Python, in which the words have the last word on every single removal."""
 
     def by_words(row: int, other: int) -> Overlap:
-        shared, union = _counted(known, np.array([row]), np.array([other]))
+        rows = np.array([row, other])
+        with ThreadPoolExecutor(1) as pool:
+            shared, union = _counting(known, rows, pool)(rows[:1], rows[1:])
         return Overlap(other, int(shared[0]), int(union[0]))
 
     set_of = {int(row): int(known.same[row]) for row in ranked}

@@ -26,10 +26,11 @@ from phase0.dataset.containers import Kind, is_compressed, kind_of, opened
 from phase0.dataset.reading import not_json
 from phase0.dataset.rows import MAX_ROW, NOT_JSON
 from phase0.dedup import On, text_of
-from phase0.dedup.flat import I64, Chunk, Flat, Part, joined
+from phase0.dedup.flat import I64, U8, Chunk, Flat, Part, Piece, joined
 from phase0.dedup.kernels.json import PADDING, newlines
-from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
+from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_again, read_rows
 from phase0.errors import DataError, RowError
+from phase0.stages.row_bytes import Spans, scratch_of_texts, spans
 
 UNKNOWN = "unknown"  # the source of a row that names none
 
@@ -130,6 +131,12 @@ class RowFiles:
         block = b"\n".join(self.raw(rows))
         return _read(block + _PADDING, len(block), self._on, is_first=False).texts
 
+    def again(self, rows: I64) -> list[Piece]:
+        known = self.rows()
+        plain = known.plain_R[rows]
+        pieces = spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
+        return [_Again(piece, plain[piece.first :], self._on) for piece in pieces]
+
     def raw(self, rows: I64, begin: int = 0, length: int = MAX_ROW) -> list[bytes]:
         """The JSON of these rows, or what it has from byte `begin` on."""
         known = self.rows()
@@ -229,6 +236,30 @@ class _Lines:
         return made.texts
 
 
+class _Again:
+    """Rows that were read before, to be read once more by any thread."""
+
+    def __init__(self, where: Spans, plain_R: npt.NDArray[np.bool_], on: On) -> None:  # noqa: N803
+        self._where, self._on = where, on
+        self.rows = len(where.begin_R)
+        self._plain_R = plain_R[: self.rows]
+        self.room = int((where.end_R - where.begin_R).sum())
+
+    def read(self) -> Flat:
+        found, plain = self._where.read(), self._plain_R
+        out, starts = scratch_of_texts.room(self.room + PADDING), np.empty(self.rows + 1, np.int64)
+        read_again(found.block_B, found.begin_R, found.end_R, plain, _ON[self._on], out, starts)
+        if plain.all():
+            return Flat(out[: starts[-1]], starts)
+        parts = [out[begin:end] for begin, end in pairwise(starts.tolist())]
+        for at in np.flatnonzero(~plain).tolist():
+            row = _strictly(0, found.block_B[found.begin_R[at] : found.end_R[at]].tobytes())
+            if isinstance(row, BadRow):
+                raise DataError(f"{self._where.path} was changed while it was being read; run the same again")
+            parts[at] = _text(row, self._on)
+        return joined(parts)
+
+
 def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     """(first byte, whole lines and PADDING). Of a line that is too long only its begin."""
     begin = 0
@@ -295,7 +326,7 @@ def _with_doubtful(block: bytes, made: _Read, doubtful: I64, on: On, *, is_first
             stays[at] = False
             rows.bad.append((0, row))
             continue
-        parts[at] = np.frombuffer(text_of(row.instruction, row.response, on).encode("utf-8", "replace"), np.uint8)
+        parts[at] = _text(row, on)
         rows.length_R[at] = len(row.response or "")
         rows.quality_R[at] = _quality(row.quality_score)
         rows.source_R[at] = len(rows.sources)
@@ -316,6 +347,10 @@ def _strictly(line: int, raw: bytes) -> _Texts | BadRow:
     except NOT_JSON as error:
         return BadRow(line, raw, not_json(raw, error))
     return row
+
+
+def _text(row: _Texts, on: On) -> U8:
+    return np.frombuffer(text_of(row.instruction, row.response, on).encode("utf-8", "replace"), np.uint8)
 
 
 def _quality(value: Any) -> float:

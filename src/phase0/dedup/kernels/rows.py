@@ -11,7 +11,7 @@ import numpy as np
 
 from phase0.dedup.kernels.bits import below64, copy64, equal64, ones, trailing_zeros
 from phase0.dedup.kernels.canonical import write_point
-from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel, two_counts
+from phase0.dedup.kernels.compiling import BYTES, F64, FLAGS, I64, TEXT, Array, count, flag, kernel, nothing, two_counts
 from phase0.dedup.kernels.json import (
     digits_end,
     escape_end,
@@ -245,6 +245,32 @@ def read_rows(
         rows += 1
         starts_D1[rows] = to
     return rows
+
+
+@kernel(nothing, TEXT, I64, I64, FLAGS, count, BYTES, I64, allocates=True)
+def read_again(
+    text_B: Array, begins_D: Array, ends_D: Array, plain_D: Array, on: int, out_B: Array, starts_D1: Array
+) -> None:
+    """Read rows once more that were plain the first time, wherever they lie: their text is
+    out_B[starts_D1[d]:starts_D1[d + 1]]. `out_B` must hold PADDING more than all of them.
+
+    A row that is not plain, or no more, has no text and is noted in `plain_D`.
+    """
+    spans = np.empty(10, np.int64)
+    starts_D1[0] = to = 0
+    for row in range(len(begins_D)):
+        begin, end = begins_D[row], ends_D[row]
+        plain = plain_D[row] and members(text_B, begin, end, spans) == end and spans[0] >= 0 and spans[2] != MISSING
+        if plain:
+            if on != RESPONSE:
+                to = unescape(text_B, spans[0], spans[1], out_B, to)
+            if on == BOTH:
+                out_B[to] = 10
+                to += 1
+            if on != INSTRUCTION and spans[2] >= 0:
+                to = unescape(text_B, spans[2], spans[3], out_B, to)
+        plain_D[row] = plain
+        starts_D1[row + 1] = to
 
 
 @kernel(count, TEXT, I64, I64, I64, allocates=True)
