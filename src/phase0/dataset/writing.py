@@ -29,9 +29,9 @@ class Writer(Protocol):
 
     def write(self, row: bytes) -> None: ...
 
-    def write_lines(self, block: bytes) -> None:
+    def write_lines(self, block: bytes | memoryview) -> None:
         """Write rows that stand in lines, each with its end."""
-        for row in block.split(b"\n")[:-1]:
+        for row in bytes(block).split(b"\n")[:-1]:
             self.write(row)
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class _Lines(Writer):
     def write(self, row: bytes) -> None:
         self._file.write(row + b"\n")
 
-    def write_lines(self, block: bytes) -> None:
+    def write_lines(self, block: bytes | memoryview) -> None:
         self._file.write(block)
 
     def close(self) -> None: ...

@@ -97,7 +97,7 @@ class StageOutput:
         self._kept.write(raw)
         self.sums[file].kept += 1
 
-    def keep_lines(self, block: bytes, rows: int, file: int = 0) -> None:
+    def keep_lines(self, block: bytes | memoryview, rows: int, file: int = 0) -> None:
         """Keep rows of the `file`-th input that stand in lines, each with its end."""
         self._kept.write_lines(block)
         self.sums[file].kept += rows
@@ -120,6 +120,12 @@ class StageOutput:
         self.sums[file].reasons[reason] += 1
         if len(self._waiting) == _WAITING:
             self.flush()
+
+    def drop_lines(self, block: bytes, reasons: Counter[str], file: int = 0) -> None:
+        """Drop rows of the `file`-th input that stand in lines as `dropped` makes them, so many for each reason."""
+        self.flush()
+        self._dropped.write(block)
+        self.sums[file].reasons.update(reasons)
 
     def flush(self) -> None:
         """Write the dropped rows that wait: together, as that takes half as long."""

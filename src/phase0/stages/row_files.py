@@ -132,10 +132,13 @@ class RowFiles:
         return _read(block + _PADDING, len(block), self._on, is_first=False).texts
 
     def again(self, rows: I64) -> list[Piece]:
+        plain = self.rows().plain_R[rows]
+        return [_Again(piece, plain[piece.first :], self._on) for piece in self.spans(rows)]
+
+    def spans(self, rows: I64) -> Iterator[Spans]:
+        """Where these rows are, which come in ascending order."""
         known = self.rows()
-        plain = known.plain_R[rows]
-        pieces = spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
-        return [_Again(piece, plain[piece.first :], self._on) for piece in pieces]
+        return spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
 
     def raw(self, rows: I64, begin: int = 0, length: int = MAX_ROW) -> list[bytes]:
         """The JSON of these rows, or what it has from byte `begin` on."""

@@ -168,6 +168,11 @@ def confirm(one: Sequence[bytes], other: Sequence[bytes], width: int) -> tuple[i
     return len(mine & theirs), len(mine | theirs)
 
 
+def lines(rows: Iterable[bytes]) -> bytes:
+    """Rows as lines."""
+    return b"".join(row + b"\n" for row in rows)
+
+
 def components(rows: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
     """The least number that each is connected with."""
     roots = list(range(rows))
