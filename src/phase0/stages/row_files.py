@@ -31,6 +31,7 @@ from phase0.dedup.kernels.json import PADDING, newlines
 from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_again, read_rows
 from phase0.errors import DataError, RowError
 from phase0.stages.row_bytes import Spans, scratch_of_texts, spans
+from phase0.stages.row_ids import Ids, NotedIds
 
 UNKNOWN = "unknown"  # the source of a row that names none
 
@@ -94,6 +95,7 @@ class RowFiles:
         self._numbers: dict[int, array[int]] = {}
         self._bad: list[tuple[int, BadRow]] = []
         self._rows: Rows | None = None
+        self._ids = NotedIds()
 
     def hint(self) -> int:
         sizes = [path.stat().st_size for path in self._paths]
@@ -132,13 +134,16 @@ class RowFiles:
         return _read(block + _PADDING, len(block), self._on, is_first=False).texts
 
     def again(self, rows: I64) -> list[Piece]:
-        plain = self.rows().plain_R[rows]
-        return [_Again(piece, plain[piece.first :], self._on) for piece in self.spans(rows)]
-
-    def spans(self, rows: I64) -> Iterator[Spans]:
-        """Where these rows are, which come in ascending order."""
         known = self.rows()
-        return spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
+        plain = known.plain_R[rows]
+        found = spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
+        return [_Again(piece, rows[piece.first :], plain[piece.first :], self._on, self._ids) for piece in found]
+
+    def ids(self, rows: I64) -> Ids:
+        """The ids of these rows, which come in ascending order."""
+        for piece in self.again(self._ids.missing(rows)):
+            piece.read()
+        return self._ids.of(rows)
 
     def raw(self, rows: I64, begin: int = 0, length: int = MAX_ROW) -> list[bytes]:
         """The JSON of these rows, or what it has from byte `begin` on."""
@@ -242,16 +247,26 @@ class _Lines:
 class _Again:
     """Rows that were read before, to be read once more by any thread."""
 
-    def __init__(self, where: Spans, plain_R: npt.NDArray[np.bool_], on: On) -> None:  # noqa: N803
-        self._where, self._on = where, on
+    def __init__(
+        self,
+        where: Spans,
+        numbers_R: I64,  # noqa: N803
+        plain_R: npt.NDArray[np.bool_],  # noqa: N803
+        on: On,
+        ids: NotedIds,
+    ) -> None:
+        self._where, self._on, self._ids = where, on, ids
         self.rows = len(where.begin_R)
-        self._plain_R = plain_R[: self.rows]
+        self._numbers_R, self._plain_R = numbers_R[: self.rows], plain_R[: self.rows]
         self.room = int((where.end_R - where.begin_R).sum())
 
     def read(self) -> Flat:
+        """The texts, which stay until this thread reads others. The ids are noted."""
         found, plain = self._where.read(), self._plain_R
         out, starts = scratch_of_texts.room(self.room + PADDING), np.empty(self.rows + 1, np.int64)
-        read_again(found.block_B, found.begin_R, found.end_R, plain, _ON[self._on], out, starts)
+        id_begins, id_ends = np.empty((2, self.rows), np.int64)
+        read_again(*found, plain, _ON[self._on], out, starts, id_begins, id_ends)
+        self._ids.note(self._numbers_R[plain], found.block_B, id_begins[plain], id_ends[plain])
         if plain.all():
             return Flat(out[: starts[-1]], starts)
         parts = [out[begin:end] for begin, end in pairwise(starts.tolist())]
@@ -260,6 +275,7 @@ class _Again:
             if isinstance(row, BadRow):
                 raise DataError(f"{self._where.path} was changed while it was being read; run the same again")
             parts[at] = _text(row, self._on)
+            self._ids.note_value(self._numbers_R[at : at + 1], row.id)
         return joined(parts)
 
 

@@ -173,6 +173,12 @@ def lines(rows: Iterable[bytes]) -> bytes:
     return b"".join(row + b"\n" for row in rows)
 
 
+def filled(parts: Sequence[bytes], rows: Iterable[Sequence[bytes | int]]) -> bytes:
+    """A form whose parts are these, with the values of each row between them."""
+    spelled = [[value if isinstance(value, bytes) else b"%d" % value for value in row] for row in rows]
+    return b"".join(part + value for row in spelled for part, value in zip(parts, [*row, b""], strict=True))
+
+
 def components(rows: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
     """The least number that each is connected with."""
     roots = list(range(rows))
