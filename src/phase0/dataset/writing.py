@@ -29,7 +29,7 @@ _BATCH = 4096  # rows to a Parquet row group
 class Writer(Protocol):
     """Takes rows as JSON bytes and lays them out as the file's suffix asks."""
 
-    digest: str  # of the file, as `file_digest` finds it; once it is published
+    digest: str = ""  # of the file, as `file_digest` finds it; once it is published
 
     def write(self, row: bytes) -> None: ...
 
@@ -102,7 +102,7 @@ class _Bytes(io.FileIO):
     the end need not wait for all of them. Errors name the file."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "wb")
+        super().__init__(str(path), "wb")
         self.state = xxhash.xxh3_128()
         self._ahead = 0  # bytes since the disk was last asked
         self._syncing: _Syncing | None = None

@@ -9,7 +9,7 @@ Shapes: R rows, D sets (numbered by their first row), P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import NamedTuple, Protocol
@@ -29,8 +29,7 @@ from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
 _CONFIRMED = 2048  # pairs that are confirmed by one thread at a time
-_ROW_AGAIN = 100  # bytes of a row beside its words when they are read again
-_MOST_AGAIN = 1 << 30  # bytes of words that are held together
+_MOST_AGAIN = 1 << 30  # bytes of rows whose words are held together
 _LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
 _PAIR = 64  # bytes of a pair while rows are chosen
 
@@ -279,43 +278,51 @@ def _holds(claimed: Removals, confirmed: Removals, threshold: Fraction) -> bool:
 
 
 def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
-    """The same removals with what the words themselves say."""
+    """The same removals with what the words themselves say.
+
+    As many pairs are held at once as fit, because rows are then read in the order of their places, and each once.
+    """
     by_kept = np.argsort(claimed.kept_R, kind="stable")
     shared, union = np.empty_like(claimed.shared_R), np.empty_like(claimed.union_R)
-    size = _at_once(known)
+    waiting = [by_kept] if len(by_kept) else []
     with ThreadPoolExecutor(known.workers) as pool:
-        for at in range(0, len(by_kept), size):
-            held = by_kept[at : at + size]
-            count = _counting(known, np.concatenate((claimed.rows_R[held], claimed.kept_R[held])), pool)
+        while waiting:
+            held = waiting.pop()
+            rows = _marked(len(known.same), claimed.rows_R[held], claimed.kept_R[held])
+            pieces = known.texts.again(rows)
+            if len(held) > _CONFIRMED and sum(piece.room for piece in pieces) > min(known.room, _MOST_AGAIN):
+                waiting += [held[len(held) // 2 :], held[: len(held) // 2]]
+                continue
+            count = _Counting(known, rows, _canonical(pieces, known.workers, pool))
             parts = [held[first : first + _CONFIRMED] for first in range(0, len(held), _CONFIRMED)]
-            calls = ((count, claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
+            calls = ((count.of, claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
             for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
                 shared[part], union[part] = counted
                 progress.advance(len(part))
     return claimed._replace(shared_R=shared, union_R=union)
 
 
-def _at_once(known: Known) -> int:
-    """How many pairs are held together, so that rows are read in the order of their places and once: as many as fit."""
-    a_row = _ROW_AGAIN + known.texts.hint() // max(1, len(known.same))
-    return max(_CONFIRMED, min(known.room, _MOST_AGAIN) // (2 * a_row))
+def _marked(rows: int, *chosen: I64) -> I64:
+    """Those that are chosen, ascending."""
+    is_chosen = np.zeros(rows, np.bool_)
+    for some in chosen:
+        is_chosen[some] = True
+    return np.flatnonzero(is_chosen)
 
 
-def _counting(known: Known, rows: I64, pool: ThreadPoolExecutor) -> Callable[[I64, I64], tuple[I64, I64]]:
-    """What counts the shingles of pairs among these rows, whose words are read again."""
-    is_asked = np.zeros(len(known.same), np.bool_)
-    is_asked[rows] = True
-    rows = np.flatnonzero(is_asked)
-    text, begins, ends = _canonical(known.texts.again(rows), known.workers, pool)
-    place = np.empty(len(known.same), np.int64)
-    place[rows] = np.arange(len(rows))
+class _Counting:
+    """Counts the shingles of pairs among some rows, whose words were read again."""
 
-    def counted(ones: I64, others: I64) -> tuple[I64, I64]:
+    def __init__(self, known: Known, rows: I64, words: Canonical) -> None:
+        self._width, self._words = known.width, words
+        self._place_R = np.empty(len(known.same), np.int64)
+        self._place_R[rows] = np.arange(len(rows))
+
+    def of(self, ones: I64, others: I64) -> tuple[I64, I64]:
+        """What the rows of each pair share, and have together."""
         shared, union = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
-        confirm(text, begins, ends, place[ones], place[others], known.width, shared, union)
+        confirm(*self._words, self._place_R[ones], self._place_R[others], self._width, shared, union)
         return shared, union
-
-    return counted
 
 
 def _canonical(pieces: Sequence[Piece], workers: int, pool: ThreadPoolExecutor) -> Canonical:
@@ -324,15 +331,18 @@ def _canonical(pieces: Sequence[Piece], workers: int, pool: ThreadPoolExecutor) 
     rooms = [room_for(piece.room, piece.rows) for piece in pieces]
     ends_of = np.cumsum([0, *rooms]).tolist()
     text = untouched(ends_of[-1], np.uint8)
-    calls = ((_canonical_piece, piece, text[at : at + room]) for piece, at, room in zip(pieces, ends_of, rooms))
-    begins, ends, longer = [], [], []
-    for at, room, made in zip(ends_of, rooms, in_order(pool, workers, calls)):
-        if len(made.text_B) != room or not np.shares_memory(made.text_B, text):
-            at = ends_of[-1] + sum(map(len, longer))
-            longer.append(made.text_B)
-        begins.append(made.begins_D + at)
-        ends.append(made.ends_D + at)
-    return Canonical(np.concatenate((text, *longer)) if longer else text, *map(np.concatenate, (begins, ends)))
+    places = zip(pieces, rooms, ends_of[1:], strict=True)
+    calls = ((_canonical_piece, piece, text[end - room : end]) for piece, room, end in places)
+    begins, ends, texts, used = [], [], [text], ends_of[-1]
+    for at, made in zip(ends_of[:-1], in_order(pool, workers, calls), strict=True):
+        place = at
+        if not np.may_share_memory(made.text_B, text):  # longer than text is as a rule
+            place = used
+            texts.append(made.text_B)
+            used += len(made.text_B)
+        begins.append(made.begins_D + place)
+        ends.append(made.ends_D + place)
+    return Canonical(np.concatenate(texts) if len(texts) > 1 else text, np.concatenate(begins), np.concatenate(ends))
 
 
 def _canonical_piece(piece: Piece, out_B: U8) -> Canonical:  # noqa: N803
@@ -343,9 +353,9 @@ def _carefully(known: Known, ranked: I64, pairs: Pairs) -> Removals:
     """The choice in Python, in which the words have the last word on every single removal."""
 
     def by_words(row: int, other: int) -> Overlap:
-        rows = np.array([row, other])
-        with ThreadPoolExecutor(1) as pool:
-            shared, union = _counting(known, rows, pool)(rows[:1], rows[1:])
+        rows = _marked(len(known.same), np.array([row, other]))
+        count = _Counting(known, rows, canonical_rows(known.texts.take(rows)))
+        shared, union = count.of(np.array([row]), np.array([other]))
         return Overlap(other, int(shared[0]), int(union[0]))
 
     set_of = {int(row): int(known.same[row]) for row in ranked}

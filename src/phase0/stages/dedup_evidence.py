@@ -66,8 +66,9 @@ class Evidence:
         if not len(begin_R):
             return b""
         chosen = slice(first, first + len(begin_R))
-        owner = _Value(*(np.full(len(begin_R), column[file]) for column in self._files[:2]))
-        evidence = [value._replace(first_R=value.first_R[chosen], end_R=value.end_R[chosen]) for value in self._evidence]
+        first_byte, end_byte = self._files.first_R[file], self._files.end_R[file]
+        owner = _Value(np.full(len(begin_R), first_byte), np.full(len(begin_R), end_byte))
+        evidence = [_Value(value.first_R[chosen], value.end_R[chosen], value.kind) for value in self._evidence]
         line = _number(self._line.first_R[chosen])
         values = [*evidence, owner, line, _Value(begin_R, end_R, ROW)]
         firsts = np.stack([value.first_R for value in values], axis=1).reshape(-1)

@@ -20,7 +20,7 @@ from phase0.dataset import BadRow
 from phase0.dataset.containers import opened
 from phase0.dataset.manifest import dropped, dropped_row
 from phase0.dedup.decide import Removals
-from phase0.dedup.flat import I64, U8
+from phase0.dedup.flat import U8
 from phase0.dedup.kernels.lines import PADDING, lines
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
@@ -125,8 +125,15 @@ class _Windows:
             size = np.array([len(raw) - PADDING])
             made.append((int(rows.line_R[row]), self._evidence.lines(first + at, owner, raw, size - size, size)))
         for bad in window.bad:
-            told = {"reason": bad.error.reason, "evidence": evidence_of(bad.error), "file": self._names[window.file]}
-            made.append((bad.line, dropped(stage=self._stage, line=bad.line, raw=bad.raw, **told) + b"\n"))
+            line = dropped(
+                stage=self._stage,
+                reason=bad.error.reason,
+                evidence=evidence_of(bad.error),
+                file=self._names[window.file],
+                line=bad.line,
+                raw=bad.raw,
+            )
+            made.append((bad.line, line + b"\n"))
             reasons[bad.error.reason] += 1
         return b"".join([line for _, line in sorted(made, key=itemgetter(0))]), reasons
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from phase0.dataset.containers import opened
 from phase0.dedup.flat import I64, U8
@@ -73,7 +74,7 @@ class Found(NamedTuple):
     end_R: I64  # noqa: N815
 
 
-def spans(paths: list[Path], file_R: I64, begin_R: I64, end_R: I64) -> Iterator[Spans]:  # noqa: N803
+def spans(paths: list[Path], file_R: npt.NDArray[np.int32], begin_R: I64, end_R: I64) -> Iterator[Spans]:  # noqa: N803
     """Rows, in the order of files and within them, cut into pieces of work."""
     covered = end_R - begin_R
     covered[1:] += np.clip(begin_R[1:] - end_R[:-1], 0, _NEAR)
@@ -85,9 +86,9 @@ def spans(paths: list[Path], file_R: I64, begin_R: I64, end_R: I64) -> Iterator[
 
 def fill(handle: int, path: Path, room_B: U8, begin: int) -> None:  # noqa: N803
     """Read a file from byte `begin` on until there is no more room. Raises DataError where it ends before."""
-    at = 0
-    while at < len(room_B):
-        read = os.preadv(handle, [room_B[at:]], begin + at)
+    at, room = 0, room_B.data
+    while at < len(room):
+        read = os.preadv(handle, [room[at:]], begin + at)
         if not read:
             raise DataError(f"{path} was cut short while it was being read; run the same again")
         at += read

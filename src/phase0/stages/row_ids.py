@@ -49,7 +49,9 @@ class NotedIds:
         odd = np.unique(np.searchsorted(starts, np.flatnonzero(text == _BACKSLASH), side="right") - 1)
         self._noted.append(_Noted(rows, Ids(text, starts, starts + lengths)))
         for at in odd.tolist():  # an id may be spelled in several ways
-            self.note_value(rows[at : at + 1], msgspec.json.decode(text[starts[at] : starts[at] + lengths[at]]))
+            self.note_value(
+                rows[at : at + 1], msgspec.json.decode(text[starts[at] : starts[at] + lengths[at]].tobytes())
+            )
 
     def note_value(self, row: I64, value: Any) -> None:
         """One row's id is this, if it is a string."""

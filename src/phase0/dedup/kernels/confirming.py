@@ -172,9 +172,9 @@ def walk(
     """
     middle = len(begins_W) // 2
     shared, fresh = 0, 0
-    at, spelled, past = middle, middle, begin  # the shingle in question, the first unknown word, the byte behind all known
+    at, spelled, past = middle, middle, begin  # the shingle in question, the first word and byte not looked at
     here, _ = next_word(text_B, begin, end)
-    place, known, there = 0, 0, begins_W[0]  # `known` words from `at` and `place` on are the same; then come these bytes
+    place, known, there = 0, 0, begins_W[0]  # `known` words from `at` and `place` on are the same; here each goes on
     while True:
         if place >= 0:
             stop = there + same_bytes(text_B, here, there, min(end - here, last - there) + 1)  # a zero ends each row
@@ -238,8 +238,8 @@ def confirm(
     """
     longest = 0
     for pair in range(len(ones_P)):
-        for row in (ones_P[pair], others_P[pair]):
-            longest = max(longest, ends_D[row] - begins_D[row])
+        one, other = ones_P[pair], others_P[pair]
+        longest = max(longest, ends_D[one] - begins_D[one], ends_D[other] - begins_D[other])
     room = longest // 2 + 2  # words of a row; shingles are no more
     begins_W, ends_W = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
     hashes_W, hashes_S = np.empty(2 * room, np.uint64), np.empty(2 * room, np.uint64)
@@ -280,6 +280,7 @@ def confirm(
         )
         if shared < 0:  # one shingle: all of its words
             is_same = fresh == length and same_words(text_B, begins_W, ends_W, 0, room, length)
-            shared, fresh = min(length, 1) * is_same, min(fresh, 1) * (1 - is_same)
+            one_each = np.int64(is_same)
+            shared, fresh = min(fresh, one_each), min(fresh, 1 - one_each)
         shared_P[pair] = shared
         union_P[pair] = different + fresh
