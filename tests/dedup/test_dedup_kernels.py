@@ -14,7 +14,7 @@ from searched import joined_pairs
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.exact import distinct
 from phase0.dedup.flat import flat
-from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, recounting, slow, sorting
+from phase0.dedup.kernels import bits, choosing, confirming, hashing, joining, lines, recounting, slow, sorting
 from phase0.dedup.letters import LIMIT, letters
 from phase0.dedup.sets import Sets, hashed
 from phase0.text import tokens
@@ -254,6 +254,41 @@ def test_confirmation_counts_the_shingles_of_the_text(rows, width, data):
     assert list(zip(shared.tolist(), union.tolist(), strict=True)) == [
         slow.confirm(words[one], words[other], width) for one, other in pairs
     ]
+
+
+def laid_out(texts):
+    """Texts one behind the other, with room to look beyond the last, and where each begins and ends."""
+    ends = np.cumsum([0, *map(len, texts)])
+    return np.frombuffer(b"".join(texts) + bytes(64), np.uint8), ends[:-1].copy(), ends[1:].copy()
+
+
+some_bytes = st.binary(max_size=8) | st.integers(60, 140).map(lambda size: bytes(range(size)))
+
+
+@given(st.lists(some_bytes, max_size=8), st.randoms())
+def test_lines_are_the_rows_each_with_its_end(rows, draw):
+    text, begins, ends = laid_out(rows)
+    order = draw.sample(range(len(rows)), len(rows))
+    out = np.empty(len(text) + len(rows), np.uint8)
+    size = lines.lines(text, begins[order], ends[order], out)
+    assert out[:size].tobytes() == slow.lines([rows[at] for at in order])
+
+
+@given(
+    st.lists(some_bytes, min_size=4, max_size=4),
+    st.lists(st.tuples(some_bytes, st.integers(0, 2**63 - 1) | st.integers(0, 101), some_bytes), max_size=6),
+)
+def test_a_form_is_filled_with_the_values_of_each_row(parts, rows):
+    form, _, form_ends = laid_out(parts)
+    text, text_begins, text_ends = laid_out([row[0] for row in rows])
+    raw, raw_begins, raw_ends = laid_out([row[2] for row in rows])
+    numbers = np.array([row[1] for row in rows], np.int64)
+    firsts = np.stack([text_begins, numbers, raw_begins], axis=1).reshape(-1)
+    ends = np.stack([text_ends, numbers, raw_ends], axis=1).reshape(-1)
+    kinds = np.array([lines.STRING, lines.NUMBER, lines.ROW])
+    out = np.empty(len(text) + len(raw) + len(rows) * (19 + len(form)) + 64, np.uint8)
+    size = lines.filled(form, form_ends, text, kinds, firsts, ends, raw, out)
+    assert out[:size].tobytes() == slow.filled(parts, rows)
 
 
 @given(st.integers(1, 20), st.data())

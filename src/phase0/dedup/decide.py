@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from phase0.dedup.canonical import Canonical, canonical_rows, room_for
-from phase0.dedup.flat import I64, U8, Piece, Texts
+from phase0.dedup.flat import I64, U8, Piece, Texts, marked
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
@@ -209,7 +209,7 @@ class _Choice:
         rivals[own] = True
         rivals &= self._stays >= 0
         competing = np.concatenate((self._stays[rivals], rows[contested[own] | rivals[own]]))
-        return best_first(known, self._rank, np.unique(competing), pairs)
+        return best_first(known, self._rank, marked(len(known.same), competing), pairs)
 
 
 def best_first(known: Known, rank: Rank, rows: I64, pairs: Pairs) -> I64:
@@ -288,7 +288,7 @@ def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
     with ThreadPoolExecutor(known.workers) as pool:
         while waiting:
             held = waiting.pop()
-            rows = _marked(len(known.same), claimed.rows_R[held], claimed.kept_R[held])
+            rows = marked(len(known.same), claimed.rows_R[held], claimed.kept_R[held])
             pieces = known.texts.again(rows)
             if len(held) > _CONFIRMED and sum(piece.room for piece in pieces) > min(known.room, _MOST_AGAIN):
                 waiting += [held[len(held) // 2 :], held[: len(held) // 2]]
@@ -300,14 +300,6 @@ def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
                 shared[part], union[part] = counted
                 progress.advance(len(part))
     return claimed._replace(shared_R=shared, union_R=union)
-
-
-def _marked(rows: int, *chosen: I64) -> I64:
-    """Those that are chosen, ascending."""
-    is_chosen = np.zeros(rows, np.bool_)
-    for some in chosen:
-        is_chosen[some] = True
-    return np.flatnonzero(is_chosen)
 
 
 class _Counting:
@@ -353,7 +345,7 @@ def _carefully(known: Known, ranked: I64, pairs: Pairs) -> Removals:
     """The choice in Python, in which the words have the last word on every single removal."""
 
     def by_words(row: int, other: int) -> Overlap:
-        rows = _marked(len(known.same), np.array([row, other]))
+        rows = marked(len(known.same), np.array([row, other]))
         count = _Counting(known, rows, canonical_rows(known.texts.take(rows)))
         shared, union = count.of(np.array([row]), np.array([other]))
         return Overlap(other, int(shared[0]), int(union[0]))

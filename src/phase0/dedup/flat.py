@@ -287,6 +287,14 @@ def taken(chunks: Sequence[Flat], rows: I64) -> Flat:
     return joined(parts)
 
 
+def marked(rows: int, *chosen: I64) -> I64:
+    """Which of so many rows are among these, ascending: what `np.unique` answers in ten times as long."""
+    is_chosen = np.zeros(rows, np.bool_)
+    for some in chosen:
+        is_chosen[some] = True
+    return np.flatnonzero(is_chosen)
+
+
 def joined(parts: Sequence[U8]) -> Flat:
     """Texts laid behind one another."""
     starts = np.zeros(len(parts) + 1, np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 
 from phase0.dataset.manifest import Dropped
 from phase0.dedup.decide import Removals
-from phase0.dedup.flat import I64, U8
+from phase0.dedup.flat import I64, U8, marked
 from phase0.dedup.kernels.lines import NUMBER, PADDING, ROW, STRING, filled
 from phase0.stages.output import StageOutput, names
 from phase0.stages.row_files import RowFiles
@@ -37,13 +37,13 @@ class Evidence:
     """What speaks against every row that goes."""
 
     def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
-        rows, witnesses = files.rows(), np.unique(gone.kept_R)
+        rows = files.rows()
+        witnesses = marked(len(rows.file_R), gone.kept_R)
         ids = files.ids(witnesses)
-        shares = [
-            round(both / either, 6) for both, either in zip(gone.shared_R.tolist(), gone.union_R.tolist(), strict=True)
-        ]
         own = _Text([_encode(name) for name in (*names(files.others, out.path.parent), *out.names)])
-        spelled = _Text(_encode(shares)[1:-1].split(b",") if shares else [])
+        pairs, share_of = np.unique((gone.shared_R << 32) + gone.union_R, return_inverse=True)
+        spelled = _Text([_encode(round((pair >> 32) / (pair & 0xFFFFFFFF), 6)) for pair in pairs.tolist()])
+        shares = spelled.after(len(ids.text_B) + len(own.text_B))
         self._text = np.concatenate((ids.text_B, own.text_B, spelled.text_B, np.zeros(PADDING, np.uint8)))
         self._files = own.after(len(ids.text_B))
         id_of, file_of = np.searchsorted(witnesses, gone.kept_R), rows.file_R[gone.kept_R]
@@ -51,7 +51,7 @@ class Evidence:
             "kept_id": _Value(ids.begin_R[id_of], ids.end_R[id_of]),
             "kept_file": _Value(self._files.first_R[file_of], self._files.end_R[file_of]),
             "kept_line": _number(rows.line_R[gone.kept_R]),
-            "jaccard": spelled.after(len(ids.text_B) + len(own.text_B)),
+            "jaccard": _Value(shares.first_R[share_of], shares.end_R[share_of]),
             "shared": _number(gone.shared_R),
             "union": _number(gone.union_R),
         }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from phase0.dedup import Keep
 from phase0.dedup.decide import Known, Rank, Removals
-from phase0.dedup.flat import I64
+from phase0.dedup.flat import I64, marked
 from phase0.dedup.near import Asked, decided, read
 from phase0.progress import Progress
 from phase0.stages.dedup_writing import write
@@ -135,7 +135,7 @@ def figures(known: Known, gone: Removals, files: RowFiles) -> dict[str, Any]:
         "exact": known.exact,
         "missed_share": known.missed_share,
         "wordless": int((known.same[fixed:] < 0).sum()),
-        "clusters": len(np.unique(gone.kept_R)),
+        "clusters": len(marked(len(rows.file_R), gone.kept_R)),
         "sources_over_half_removed": sorted(rows.sources[name] for name in np.flatnonzero(lost > ALARM * before)),
     }
     if files.others:

@@ -61,8 +61,11 @@ class NotedIds:
 
     def missing(self, rows: I64) -> I64:
         """Those of the rows whose id nobody noted."""
-        noted = [one.rows_R for one in self._noted]
-        return np.setdiff1d(rows, np.concatenate(noted)) if noted else rows
+        is_missing = np.zeros(int(rows.max(initial=-1)) + 1, np.bool_)
+        is_missing[rows] = True
+        for one in self._noted:
+            is_missing[one.rows_R[one.rows_R < len(is_missing)]] = False
+        return np.flatnonzero(is_missing)
 
     def of(self, rows: I64) -> Ids:
         """The ids of rows, all of which were noted; what was noted last counts."""
