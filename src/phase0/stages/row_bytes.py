@@ -102,8 +102,8 @@ def _expect(handle: int, runs: list[tuple[int, int, int]]) -> None:
 
 
 def to_the_end(file: int, block: bytes, at: int, *, most: int, step: int) -> tuple[bytes, int]:
-    """A block that begins at byte `at`, with the rest of its last line, of which no more than `most` bytes; and its size
-    then. The rest is read `step` bytes at a time."""
+    """A block that begins at byte `at`, with the rest of its last line, of which no more than `most` bytes; and its
+    size then. The rest is read `step` bytes at a time."""
     parts, size, looked_at = [block], len(block), len(block)
     while more := os.pread(file, step, at + looked_at):
         found = more.find(b"\n") + 1

@@ -239,7 +239,8 @@ def confirm(
     longest = 0
     for pair in range(len(ones_P)):
         one, other = ones_P[pair], others_P[pair]
-        longest = max(longest, max(ends_D[one] - begins_D[one], ends_D[other] - begins_D[other]))
+        longest = max(longest, ends_D[one] - begins_D[one])
+        longest = max(longest, ends_D[other] - begins_D[other])
     room = longest // 2 + 2  # words of a row; shingles are no more
     begins_W, ends_W = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
     hashes_W, hashes_S = np.empty(2 * room, np.uint64), np.empty(2 * room, np.uint64)
