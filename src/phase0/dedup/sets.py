@@ -68,16 +68,22 @@ def read_sets(
     collected = _Collected(texts.hint() // _BYTES_A_SHINGLE, memory)
     if on_disk:
         collected.spill()
-    progress.start("read the words", None)
+    extent = texts.extent()
+    progress.start("read the words", extent, "rows" if extent is None else "bytes")
     with closing(collected), ThreadPoolExecutor(workers) as pool:
-        for made, made_counts in in_order(pool, workers, ((hashed, chunk, width) for chunk in texts.chunks())):
+        calls = ((_chunk_hashed, chunk, width, chunk.extent) for chunk in texts.chunks())
+        for made, made_counts, read in in_order(pool, workers, calls):
             collected.append(made, made_counts)
-            progress.advance(len(made_counts))
+            progress.advance(len(made_counts) if extent is None else read)
         progress.finish()
         counts_D = collected.counts()  # noqa: N806
         if collected.spilled is not None and counts_D.any():
             return _sorted_on_disk(collected.spilled, counts_D, memory, pool, progress)
         return _sorted(collected.values(), counts_D, pool, progress)
+
+
+def _chunk_hashed(chunk: Chunk, width: int, extent: int) -> tuple[U64, I64, int]:
+    return *hashed(chunk, width), extent
 
 
 def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:

@@ -88,6 +88,7 @@ class RowFiles:
     def __init__(self, paths: Sequence[Path], on: On, folder: Path, others: Sequence[Path] = ()) -> None:
         self.others = list(others)
         self._paths = paths = [*others, *paths]
+        self._sizes = [path.stat().st_size for path in paths]
         self._are_lines = [_are_lines(path) for path in paths]
         self._plain = list(paths)  # where the bytes of each file's rows are
         self._on, self._folder = on, folder
@@ -98,8 +99,10 @@ class RowFiles:
         self._ids = NotedIds()
 
     def hint(self) -> int:
-        sizes = [path.stat().st_size for path in self._paths]
-        return sum(size if lines else _PACKED * size for size, lines in zip(sizes, self._are_lines, strict=True))
+        return sum(size if lines else _PACKED * size for size, lines in zip(self._sizes, self._are_lines, strict=True))
+
+    def extent(self) -> int | None:
+        return sum(self._sizes)
 
     def sample(self) -> Part | None:
         paths = [path for path, lines in zip(self._paths, self._are_lines, strict=True) if lines]
@@ -124,8 +127,12 @@ class RowFiles:
                 continue
             if not self._are_lines[file]:
                 self._plain[file] = self._laid_out(file, path)
-            for begin, block in _blocks(self._plain[file]):
-                chunk = _Lines(file, begin, block, self._on)
+            size, plain = (
+                self._sizes[file],
+                self._plain[file].stat().st_size,
+            )  # packed, and laid out
+            for begin, end, block in _blocks(self._plain[file]):
+                chunk = _Lines(file, begin, block, self._on, end * size // plain - begin * size // plain)
                 self._chunks.append(chunk)
                 yield chunk
 
@@ -231,7 +238,8 @@ def _are_lines(path: Path) -> bool:
 class _Lines:
     """Whole lines of a file, to be read once by any thread."""
 
-    def __init__(self, file: int, begin: int, block: bytes, on: On) -> None:
+    def __init__(self, file: int, begin: int, block: bytes, on: On, extent: int) -> None:
+        self.extent = extent
         self.file, self.begin = file, begin  # the block's first byte in the file
         self.newlines = 0
         self._block, self._on = block, on
@@ -257,8 +265,8 @@ class _Again:
     ) -> None:
         self._where, self._on, self._ids = where, on, ids
         self.rows = len(where.begin_R)
+        self.extent = self.room = int((where.end_R - where.begin_R).sum())
         self._numbers_R, self._plain_R = numbers_R[: self.rows], plain_R[: self.rows]
-        self.room = int((where.end_R - where.begin_R).sum())
 
     def read(self) -> Flat:
         """The texts, which stay until this thread reads others. The ids are noted."""
@@ -279,8 +287,8 @@ class _Again:
         return joined(parts)
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(first byte, whole lines and PADDING). Of a line that is too long only its begin."""
+def _blocks(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """(first byte, the byte behind it, whole lines and PADDING). Of a line that is too long only its begin."""
     begin = 0
     with opened(path) as file:
         while block := file.read(_BLOCK):
@@ -292,7 +300,7 @@ def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
                 used += len(rest)
                 if rest.endswith(b"\n"):
                     parts[1] += b"\n"  # the line ends, whatever is not looked at
-            yield begin, b"".join(parts)
+            yield begin, begin + used, b"".join(parts)
             begin += used
 
 
