@@ -18,6 +18,7 @@ from phase0.dataset.manifest import is_whole
 from phase0.dataset.writing import file_digest, writer
 from phase0.dedup import exact, memory, near, shelf
 from phase0.errors import DataError, UsageError
+from phase0.progress import Silent
 from phase0.stages import row_files
 from phase0.stages.deduplicate import deduplicate
 
@@ -157,6 +158,26 @@ def test_every_row_goes_to_its_place_whatever_stands_between_and_however_files_e
     manifest = manifest_of(tmp_path / "out.jsonl")
     assert is_whole(tmp_path / "out.jsonl", manifest)
     assert [item.read for item in manifest.inputs] == [sum(name == path.name for name, _ in read) for path in paths]
+
+
+def test_reading_tells_how_many_bytes_it_is_of_how_many(lines, tmp_path, monkeypatch):
+    heard = []
+
+    class Heard(Silent):
+        def start(self, step, total, unit="rows"):
+            heard.append([step, total, unit, 0])
+
+        def advance(self, units):
+            heard[-1][3] += units
+
+    paths = [written(tmp_path / "a.jsonl", lines[:300]), tmp_path / "b.jsonl.gz", tmp_path / "c.jsonl"]
+    paths[1].write_bytes(gzip.compress(b"\n".join(lines[300:])))
+    paths[2].write_bytes(b"")
+    monkeypatch.setattr(row_files, "_BLOCK", 1000)
+    outcome(paths, tmp_path / "out.jsonl", workers=2, progress=Heard())
+    step, total, unit, done = heard[0]
+    assert (step, unit) == ("read the words", "bytes")
+    assert total == done == sum(path.stat().st_size for path in paths)
 
 
 def test_a_file_that_is_cut_short_before_it_is_written_is_one_clear_line(lines, tmp_path, monkeypatch):

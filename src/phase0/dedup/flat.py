@@ -30,6 +30,10 @@ class Flat(NamedTuple):
     text_B: U8  # noqa: N815 - the suffix is the shape
     starts_D1: I64  # noqa: N815 - text d is text_B[starts_D1[d]:starts_D1[d + 1]]
 
+    @property
+    def extent(self) -> int:
+        return len(self.text_B)
+
     def read(self) -> Flat:
         """Itself: flat texts are a chunk that was read."""
         return self
@@ -37,6 +41,11 @@ class Flat(NamedTuple):
 
 class Chunk(Protocol):
     """Some texts that are still to be read, by any thread, once."""
+
+    @property
+    def extent(self) -> int:
+        """Its share of the extent of all texts."""
+        ...
 
     def read(self) -> Flat:
         """The texts."""
@@ -87,6 +96,10 @@ class Texts(Protocol):
         """About how many bytes of text there will be; 0 where nobody knows."""
         ...
 
+    def extent(self) -> int | None:
+        """How many bytes are read when all chunks are; None where nobody knows."""
+        ...
+
     def sample(self) -> Part | None:
         """Some of the texts that stand for all, to be read once more; None where texts can be drawn only once."""
         ...
@@ -96,6 +109,10 @@ class Taken(NamedTuple):
     """Texts that are in memory, as a piece."""
 
     texts: Flat
+
+    @property
+    def extent(self) -> int:
+        return self.texts.extent
 
     @property
     def rows(self) -> int:
@@ -137,7 +154,10 @@ class Arrow:
         self._chunks = [piece for chunk in getattr(array, "chunks", [array]) for piece in _arrow_pieces(chunk)]
 
     def hint(self) -> int:
-        return sum(int(chunk.starts_D1[-1] - chunk.starts_D1[0]) for chunk in self._chunks)
+        return sum(chunk.extent for chunk in self._chunks)
+
+    def extent(self) -> int | None:
+        return self.hint()
 
     def sample(self) -> Part | None:
         if not self._chunks:
@@ -184,6 +204,9 @@ class Strings:
     def hint(self) -> int:
         return 0 if not isinstance(self._texts, Sequence) else _CHARACTERS * len(self._texts)
 
+    def extent(self) -> int | None:
+        return None
+
     def sample(self) -> Part | None:
         if not isinstance(self._texts, Sequence) or not self._texts:
             return None
@@ -228,6 +251,10 @@ class Both:
     def hint(self) -> int:
         return self._others.hint() + self._texts.hint()
 
+    def extent(self) -> int | None:
+        others, own = self._others.extent(), self._texts.extent()
+        return None if others is None or own is None else others + own
+
     def sample(self) -> Part | None:
         larger = max(self._texts, self._others, key=lambda texts: texts.hint())
         part = larger.sample()
@@ -261,7 +288,7 @@ class _Counted:
 
     def __init__(self, chunk: Chunk) -> None:
         self._chunk: Chunk | None = chunk
-        self.rows = 0
+        self.rows, self.extent = 0, chunk.extent
 
     def read(self) -> Flat:
         if self._chunk is None:

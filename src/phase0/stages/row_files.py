@@ -110,6 +110,9 @@ class RowFiles:
     def hint(self) -> int:
         return sum(path.stat().st_size for path in self._plain)
 
+    def extent(self) -> int | None:
+        return self.hint()
+
     def sample(self) -> Part | None:
         sizes = [path.stat().st_size for path in self._plain]
         step = max(_SAMPLE, sum(sizes) // _SAMPLES)
@@ -122,8 +125,9 @@ class RowFiles:
 
     def chunks(self) -> Iterator[Chunk]:
         for file, path in enumerate(self._plain):
-            for begin in range(0, path.stat().st_size, _BLOCK):
-                chunk = _Lines(file, path, begin, begin + _BLOCK, self._on)
+            size = path.stat().st_size
+            for begin in range(0, size, _BLOCK):
+                chunk = _Lines(file, path, begin, min(begin + _BLOCK, size), self._on)
                 self._chunks.append(chunk)
                 yield chunk
 
@@ -230,6 +234,7 @@ class _Lines:
     """The lines of a file that begin between two bytes of it, to be read once by any thread."""
 
     def __init__(self, file: int, path: Path, begin: int, end: int, on: On) -> None:
+        self.extent = end - begin
         self.file = file
         self._path, self._begin, self._end, self._on = path, begin, end, on
         self.begin, self.newlines = 0, 0
@@ -272,8 +277,8 @@ class _Again:
     ) -> None:
         self._where, self._on, self._ids = where, on, ids
         self.rows = len(where.begin_R)
+        self.extent = self.room = int((where.end_R - where.begin_R).sum())
         self._numbers_R, self._plain_R = numbers_R[: self.rows], plain_R[: self.rows]
-        self.room = int((where.end_R - where.begin_R).sum())
 
     def read(self) -> Flat:
         """The texts, which stay until this thread reads others. The ids are noted."""
