@@ -225,7 +225,7 @@ pieces = st.lists(
 @st.composite
 def edited_rows(draw):
     """Rows of which some are others with words put in, taken out or parted otherwise."""
-    rows = draw(st.lists(pieces, min_size=1, max_size=4))
+    rows = [[], *draw(st.lists(pieces, min_size=1, max_size=4))]
     for _ in range(draw(st.integers(1, 4))):
         row = list(draw(st.sampled_from(rows)))
         for _ in range(draw(st.integers(0, 3))):

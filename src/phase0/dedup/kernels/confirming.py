@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from phase0.dedup.kernels.bits import equal64, load64, trailing_zeros
-from phase0.dedup.kernels.compiling import BYTES, I32, I64, U64, Array, count, flag, kernel, nothing, two_counts
+from phase0.dedup.kernels.compiling import BYTES, I32, I64, U64, Array, count, flag, kernel, nothing, two_counts, word
 from phase0.dedup.kernels.hashing import MULTIPLIER, hash_word
 from phase0.dedup.kernels.joining import table_size
 
@@ -70,8 +70,8 @@ def spell(text_B: Array, begin: int, end: int, begins_W: Array, ends_W: Array, h
     if inside:
         ends_W[found] = end
         found += 1
-    for word in range(found):
-        hashes_W[word] = hash_word(text_B, begins_W[word], ends_W[word] - begins_W[word])
+    for i in range(found):
+        hashes_W[i] = hash_word(text_B, begins_W[i], ends_W[i] - begins_W[i])
     return found
 
 
@@ -119,8 +119,8 @@ def lay_out(
     if length < width:
         return min(length, 1)
     folded, power = np.uint64(0), _ONE
-    for word in range(width):
-        folded = folded * _BASE + hashes_W[word]
+    for k in range(width):
+        folded = folded * _BASE + hashes_W[k]
         power *= _BASE
     different = 0
     for shingle in range(length - width + 1):
@@ -133,6 +133,15 @@ def lay_out(
             different += 1
         first_S[shingle] = table_T[slot]
     return different
+
+
+@kernel(word, U64, count, count, inline=True)
+def fold(hashes_W: Array, at: int, width: int) -> int:
+    """The hash of the shingle that begins at word `at`."""
+    folded = np.uint64(0)
+    for k in range(at, at + width):
+        folded = folded * _BASE + hashes_W[k]
+    return folded
 
 
 @kernel(count, I64, I64, count, count, count)
@@ -166,32 +175,29 @@ def walk(
     own_slots_S: Array,
 ) -> tuple[int, int]:
     """How many different shingles a row shares with the one that is laid out (`length` words, up to byte `last`), and
-    how many it has beside them; (-1, words) for a row that is shorter than a shingle.
-
-    `own_T` comes and goes empty.
-    """
-    middle = len(begins_W) // 2
-    shared, fresh = 0, 0
+    how many it has beside them; (-1, words) for a row that is shorter than a shingle. `own_T` comes and goes empty."""
+    middle, shared, fresh = len(begins_W) // 2, 0, 0
     at, spelled, past = middle, middle, begin  # the shingle in question, the first word and byte not looked at
     here, _ = next_word(text_B, begin, end)
     place, known, there = 0, 0, begins_W[0]  # `known` words from `at` and `place` on are the same; here each goes on
+    if length == 0:
+        there = last
     while True:
         if place >= 0:
             stop = there + same_bytes(text_B, here, there, min(end - here, last - there) + 1)  # a zero ends each row
             alike = place + known
             while alike < length and ends_W[alike] < stop:
                 alike += 1
-            if alike > place:
+            if alike > place + known:
                 past = ends_W[alike - 1] + here - there
             done = max(0, alike - place - width + 1)
             shared += meet(first_S, met_S, place, place + done, pair)
-            for word in range(place + max(done, known), alike):  # shingles begin here that end behind what is the same
-                copy = at + word - place
-                begins_W[copy], ends_W[copy] = begins_W[word] + here - there, ends_W[word] + here - there
-                hashes_W[copy] = hashes_W[word]
+            for i in range(place + max(done, known), alike):  # shingles begin here that end behind what is the same
+                copy = at + i - place
+                begins_W[copy], ends_W[copy] = begins_W[i] + here - there, ends_W[i] + here - there
+                hashes_W[copy] = hashes_W[i]
             spelled = at + alike - place
-            at += done
-            place = -1
+            at, place = at + done, -1
         while spelled < at + width:
             begins_W[spelled], past = next_word(text_B, past, end)
             if begins_W[spelled] == end:
@@ -201,10 +207,7 @@ def walk(
             spelled += 1
         if spelled < at + width:
             break
-        folded = np.uint64(0)
-        for word in range(at, at + width):
-            folded = folded * _BASE + hashes_W[word]
-        hashes_S[at] = folded
+        hashes_S[at] = fold(hashes_W, at, width)
         slot = slot_of(text_B, begins_W, ends_W, hashes_S, at, width, table_T)
         if table_T[slot] >= 0:
             place, known = np.int64(table_T[slot]), width
@@ -219,6 +222,17 @@ def walk(
     for i in range(fresh):
         own_T[own_slots_S[i]] = -1
     return (shared, fresh) if spelled - middle >= width else (-1, spelled - middle)
+
+
+@kernel(count, I64, I64, I64, I64)
+def longest_of(begins_D: Array, ends_D: Array, ones_P: Array, others_P: Array) -> int:
+    """Bytes of the longest row of any pair."""
+    longest = 0
+    for pair in range(len(ones_P)):
+        one, other = ones_P[pair], others_P[pair]
+        longest = max(longest, ends_D[one] - begins_D[one])
+        longest = max(longest, ends_D[other] - begins_D[other])
+    return longest
 
 
 @kernel(nothing, BYTES, I64, I64, I64, I64, count, I64, I64, allocates=True)
@@ -236,15 +250,14 @@ def confirm(
 
     Pairs with the same `other` should stand together: it is then laid out once.
     """
-    longest = 0
-    for pair in range(len(ones_P)):
-        one, other = ones_P[pair], others_P[pair]
-        longest = max(longest, ends_D[one] - begins_D[one])
-        longest = max(longest, ends_D[other] - begins_D[other])
-    room = longest // 2 + 2  # words of a row; shingles are no more
-    begins_W, ends_W = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
-    hashes_W, hashes_S = np.empty(2 * room, np.uint64), np.empty(2 * room, np.uint64)
-    first_S, met_S, own_slots_S = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+    room = longest_of(begins_D, ends_D, ones_P, others_P) // 2 + 2  # words of a row; shingles are no more
+    begins_W, ends_W, hashes_W = (
+        np.empty(2 * room, np.int64),
+        np.empty(2 * room, np.int64),
+        np.empty(2 * room, np.uint64),
+    )
+    hashes_S, own_slots_S = np.empty(2 * room, np.uint64), np.empty(room, np.int64)
+    first_S, met_S = np.empty(room, np.int64), np.empty(room, np.int64)
     tables, own_tables = np.empty(table_size(room), np.int32), np.full(table_size(room), -1, np.int32)
     before, length, different, table_T = np.int64(-1), np.int64(0), np.int64(0), tables
     for pair in range(len(ones_P)):
@@ -262,26 +275,11 @@ def confirm(
             continue
         own_T = own_tables[: table_size(size // 2 + 1)]
         shared, fresh = walk(
-            text_B,
-            begin,
-            end,
-            begins_W,
-            ends_W,
-            hashes_W,
-            length,
-            last,
-            width,
-            hashes_S,
-            table_T,
-            first_S,
-            met_S,
-            pair,
-            own_T,
-            own_slots_S,
-        )
+            text_B, begin, end, begins_W, ends_W, hashes_W, length, last, width, hashes_S, table_T, first_S, met_S,
+            pair, own_T, own_slots_S,
+        )  # fmt: skip
         if shared < 0:  # one shingle: all of its words
-            is_same = fresh == length and same_words(text_B, begins_W, ends_W, 0, room, length)
-            one_each = np.int64(is_same)
-            shared, fresh = min(fresh, one_each), min(fresh, 1 - one_each)
+            is_same = np.int64(fresh == length and same_words(text_B, begins_W, ends_W, 0, room, length))
+            shared, fresh = min(fresh, is_same), min(fresh, 1 - is_same)
         shared_P[pair] = shared
         union_P[pair] = different + fresh
