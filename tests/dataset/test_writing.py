@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import record, records
 
-from phase0.dataset import BadRow, atomic, file_digest, read, read_records, write_json, writer
+from phase0.dataset import BadRow, atomic, file_digest, read, read_records, write_json, writer, writing
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, UsageError
 from phase0.records import Record, encode
@@ -210,6 +210,54 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, ending: str) -
 
 
 @pytest.mark.parametrize("ending", FORMATS)
+def test_the_digest_of_what_was_written_is_that_of_the_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / name(ending)
+    with writer(path) as out:
+        for number in range(3000):
+            out.write(encode(record(number)))
+        out.write_lines(memoryview(encode(record(3001)) + b"\n" + encode(record(3002)) + b"\n"))
+    assert out.digest == file_digest(path)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_long_file_is_brought_to_the_disk_while_it_is_written_and_no_error_of_it_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """The system tells of an error once. Where that is long before the end, the end must still hear of it."""
+    asked = []
+
+    def sync(handle: int) -> None:
+        asked.append(os.fstat(handle).st_size)
+        if fails and len(asked) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", sync, raising=False)
+    monkeypatch.setattr(writing, "_SYNCED", 1 << 20)
+    path = tmp_path / "x.jsonl"
+
+    def write() -> None:
+        with writer(path) as out:
+            for _ in range(8):
+                out.write_lines(b"x" * (1 << 20) + b"\n")
+
+    if fails:
+        with pytest.raises(DataError, match=r"x\.jsonl: cannot be written \(Input/output error\)"):
+            write()
+        assert list(tmp_path.iterdir()) == []
+    else:
+        write()
+        assert path.stat().st_size == 8 * (1 + (1 << 20))
+    assert asked
+    assert asked[0] >= 1 << 20
+
+
+def test_a_new_file_is_written_from_its_first_byte_to_its_last(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="written from its first byte to its last"), atomic(tmp_path / "x") as file:
+        file.seek(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", FORMATS)
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
@@ -258,10 +306,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch
     with pytest.raises(DataError, match=r"x\.jsonl: cannot be written \((File exists|Not a directory)\)"):
         put(tmp_path / "file" / "x.jsonl", [])
 
-    def readonly(self: Path, mode: str) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+    def readonly(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(Path, "open", readonly)
+    monkeypatch.setattr(writing, "NewFile", readonly)
     with pytest.raises(DataError, match=r"x\.jsonl: cannot be written \(Permission denied\)"):
         put(tmp_path / "x.jsonl", [])
 

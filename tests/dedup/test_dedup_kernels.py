@@ -14,7 +14,7 @@ from searched import joined_pairs
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.exact import distinct
 from phase0.dedup.flat import flat
-from phase0.dedup.kernels import choosing, confirming, hashing, instructions, joining, recounting, slow, sorting
+from phase0.dedup.kernels import choosing, confirming, hashing, instructions, joining, lines, recounting, slow, sorting
 from phase0.dedup.letters import LIMIT, letters
 from phase0.dedup.sets import Sets, hashed
 from phase0.text import tokens
@@ -213,13 +213,32 @@ def test_shared_keys_are_counted_or_known_to_be_too_few(one, other, needed):
     assert counted == (shared if shared >= needed else -1)
 
 
-pieces = st.lists(st.sampled_from([b"a", b"b", b"cc", b"word", b"aa"]), min_size=1, max_size=30)
+pieces = st.lists(
+    st.tuples(
+        st.sampled_from([b"a", b"b", b"cc", b"word", b"aa", b"thirteenchars", b"sixteen_letters_"]),
+        st.sampled_from([b" ", b" ", b", ", b" - ", b" " * 70]),
+    ),
+    max_size=30,
+)
 
 
-@given(st.lists(pieces, min_size=2, max_size=5), st.integers(1, 6), st.data())
-@settings(max_examples=200)
+@st.composite
+def edited_rows(draw):
+    """Rows of which some are others with words put in, taken out or parted otherwise."""
+    rows = [[], *draw(st.lists(pieces, min_size=1, max_size=4))]
+    for _ in range(draw(st.integers(1, 4))):
+        row = list(draw(st.sampled_from(rows)))
+        for _ in range(draw(st.integers(0, 3))):
+            begin, end = sorted(draw(st.tuples(*2 * [st.integers(0, len(row))])))
+            row[begin : min(end, begin + 3)] = draw(pieces)[:3]
+        rows.append(row)
+    return rows
+
+
+@given(edited_rows(), st.integers(1, 6), st.data())
+@settings(max_examples=300)
 def test_confirmation_counts_the_shingles_of_the_text(rows, width, data):
-    made = canonical_rows(flat([b", ".join(row).decode() for row in rows]))
+    made = canonical_rows(flat([b"".join(b"".join(piece) for piece in row).decode() for row in rows]))
     index = st.integers(0, len(rows) - 1)
     pairs = data.draw(
         st.lists(st.tuples(index, index), min_size=1, max_size=6).map(
@@ -229,9 +248,45 @@ def test_confirmation_counts_the_shingles_of_the_text(rows, width, data):
     ones, others = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
     shared, union = np.empty(len(pairs), np.int64), np.empty(len(pairs), np.int64)
     confirming.confirm(made.text_B, made.begins_D, made.ends_D, ones, others, width, shared, union)
+    words = [[word for word, _ in row] for row in rows]
     assert list(zip(shared.tolist(), union.tolist(), strict=True)) == [
-        slow.confirm(rows[one], rows[other], width) for one, other in pairs
+        slow.confirm(words[one], words[other], width) for one, other in pairs
     ]
+
+
+def laid_out(texts):
+    """Texts one behind the other, with room to look beyond the last, and where each begins and ends."""
+    ends = np.cumsum([0, *map(len, texts)])
+    return np.frombuffer(b"".join(texts) + bytes(64), np.uint8), ends[:-1].copy(), ends[1:].copy()
+
+
+some_bytes = st.binary(max_size=8) | st.integers(60, 140).map(lambda size: bytes(range(size)))
+
+
+@given(st.lists(some_bytes, max_size=8), st.randoms())
+def test_lines_are_the_rows_each_with_its_end(rows, draw):
+    text, begins, ends = laid_out(rows)
+    order = draw.sample(range(len(rows)), len(rows))
+    out = np.empty(len(text) + len(rows), np.uint8)
+    size = lines.lines(text, begins[order], ends[order], out)
+    assert out[:size].tobytes() == slow.lines([rows[at] for at in order])
+
+
+@given(
+    st.lists(some_bytes, min_size=4, max_size=4),
+    st.lists(st.tuples(some_bytes, st.integers(0, 2**63 - 1) | st.integers(0, 101), some_bytes), max_size=6),
+)
+def test_a_form_is_filled_with_the_values_of_each_row(parts, rows):
+    form, _, form_ends = laid_out(parts)
+    text, text_begins, text_ends = laid_out([row[0] for row in rows])
+    raw, raw_begins, raw_ends = laid_out([row[2] for row in rows])
+    numbers = np.array([row[1] for row in rows], np.int64)
+    firsts = np.stack([text_begins, numbers, raw_begins], axis=1).reshape(-1)
+    ends = np.stack([text_ends, numbers, raw_ends], axis=1).reshape(-1)
+    kinds = np.array([lines.STRING, lines.NUMBER, lines.ROW])
+    out = np.empty(len(text) + len(raw) + len(rows) * (19 + len(form)) + 64, np.uint8)
+    size = lines.filled(form, form_ends, text, kinds, firsts, ends, raw, out)
+    assert out[:size].tobytes() == slow.filled(parts, rows)
 
 
 @given(st.integers(1, 20), st.data())

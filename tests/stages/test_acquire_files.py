@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -164,17 +165,17 @@ def test_every_container_gives_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_among_good_ones_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from phase0.stages import output
+    from phase0.stages import digests
 
     good, secret = write(tmp_path / "good.jsonl", alpaca(1)), write(tmp_path / "secret.jsonl", alpaca(2))
-    real = output.file_digest
+    real = digests.file_digest
 
-    def digest(path: Path) -> str:
+    def digest(path: Path, halt: threading.Event) -> str:
         if path.name == "secret.jsonl":
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
+        return real(path, halt)
 
-    monkeypatch.setattr(output, "file_digest", digest)
+    monkeypatch.setattr(digests, "file_digest", digest)
     made = take(tmp_path / "raw", good, secret)
     assert "secret.jsonl: cannot be read (Permission denied)" in made.rejected[0].reason
     assert made.combined.counts.kept == 1

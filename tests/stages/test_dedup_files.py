@@ -14,9 +14,11 @@ from types import SimpleNamespace
 import pytest
 
 from phase0.dataset import manifest_of
+from phase0.dataset.manifest import is_whole
 from phase0.dataset.writing import file_digest, writer
 from phase0.dedup import exact, memory, near, shelf
 from phase0.errors import DataError, UsageError
+from phase0.progress import Silent
 from phase0.stages import row_files
 from phase0.stages.deduplicate import deduplicate
 
@@ -89,9 +91,110 @@ def test_output_is_the_same_for_any_number_of_workers_and_blocks(lines, tmp_path
     kept, dropped = outcome([source], tmp_path / "out.jsonl")
     assert 50 < len(dropped) < 550
     monkeypatch.setattr(row_files, "_BLOCK", 5000)
-    monkeypatch.setattr("phase0.stages.dedup_files._WINDOW", 3000)
+    monkeypatch.setattr("phase0.stages.dedup_writing._WINDOW", 3000)
+    monkeypatch.setattr("phase0.stages.row_bytes._NEAR", 300)
+    monkeypatch.setattr("phase0.stages.row_bytes._TOGETHER", 3000)
+    monkeypatch.setattr("phase0.dedup.decide._CONFIRMED", 16)
+    monkeypatch.setattr("phase0.dedup.decide._MOST_AGAIN", 20_000)
     for workers in (1, 2, 4):
         assert outcome([source], tmp_path / f"out-{workers}.jsonl", workers=workers) == (kept, dropped)
+
+
+def as_line(row, form):
+    """A row as its line, or as something that only a strict reader reads, or none can."""
+    plain = json.dumps(row).encode()
+    spelled = {
+        "escaped": plain.replace(b'"id"', b'"\\u0069d"'),
+        "bad": plain[:-1],
+        "blank": b" \t",
+        "crlf": plain + b"\r",
+    }
+    return spelled.get(form, plain)
+
+
+@pytest.mark.parametrize("window", [1, 500, 1 << 20])
+@pytest.mark.parametrize("ending", [b"\n", b""])
+def test_every_row_goes_to_its_place_whatever_stands_between_and_however_files_end(
+    tmp_path, monkeypatch, window, ending
+):
+    """Several files; bad and blank lines, CRLF, rows that are read strictly; ids of any kind."""
+    draw = random.Random(window)
+    rows, others = made(draw, 160), made(draw, 20)
+    rows += [dict(draw.choice(others)) for _ in range(20)]
+    for row in rows:
+        row["id"] = draw.choice([None, 5, 'é/\\"\u2028', row["id"], row["id"], row["id"]])
+    forms = draw.choices(["plain", "escaped", "bad", "blank", "crlf"], [8, 2, 2, 1, 2], k=len(rows))
+    lines = [as_line(row, form) for row, form in zip(rows, forms, strict=True)]
+    paths = []
+    for number, part in enumerate((lines[:50], [], lines[50:51], [b"{", b"["], lines[51:])):
+        paths.append(tmp_path / f"{number}.jsonl")
+        paths[-1].write_bytes(b"\n".join(part) + (ending if part else b""))
+    against = written(tmp_path / "against.jsonl", [json.dumps(row).encode() for row in others] + [b"{"])
+    monkeypatch.setattr("phase0.stages.dedup_writing._WINDOW", window)
+    kept, dropped = outcome(paths, tmp_path / "out.jsonl", workers=2, against=[against])
+
+    gone = {(row["file"], row["line"]): row for row in dropped}
+    assert [(row["file"], row["line"]) for row in dropped] == sorted(gone)
+    stay, read = [], {}
+    for path in (*paths, against):
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+            if line.strip(b" \t\r"):
+                read[path.name, number] = line.strip(b" \t\r")
+                if path is not against and (path.name, number) not in gone:
+                    stay.append(line.strip(b" \t\r") + b"\n")
+    assert kept == b"".join(stay)
+    assert {row["reason"] for row in dropped} == {"near_duplicate", "invalid_json", "bad_row"}
+    assert any(row["evidence"].get("kept_file") == "against.jsonl" for row in dropped)
+    for place, row in gone.items():
+        raw = read[place]
+        if row["reason"] != "near_duplicate":
+            assert row["row"] == {"raw": raw.decode()}
+            continue
+        assert row["row"] == json.loads(raw)
+        told = row["evidence"]
+        witness = json.loads(read[told["kept_file"], told["kept_line"]])
+        assert told["kept_id"] == (witness["id"] if isinstance(witness["id"], str) else None)
+        assert told["jaccard"] == round(told["shared"] / told["union"], 6) >= 0.6
+    manifest = manifest_of(tmp_path / "out.jsonl")
+    assert is_whole(tmp_path / "out.jsonl", manifest)
+    assert [item.read for item in manifest.inputs] == [sum(name == path.name for name, _ in read) for path in paths]
+
+
+def test_reading_tells_how_many_bytes_it_is_of_how_many(lines, tmp_path, monkeypatch):
+    heard = []
+
+    class Heard(Silent):
+        def start(self, step, total, unit="rows"):
+            heard.append([step, total, unit, 0])
+
+        def advance(self, units):
+            heard[-1][3] += units
+
+    paths = [written(tmp_path / "a.jsonl", lines[:300]), tmp_path / "b.jsonl.gz", tmp_path / "c.jsonl"]
+    paths[1].write_bytes(gzip.compress(b"\n".join(lines[300:])))
+    paths[2].write_bytes(b"")
+    monkeypatch.setattr(row_files, "_BLOCK", 1000)
+    outcome(paths, tmp_path / "out.jsonl", workers=2, progress=Heard())
+    packed, plain = paths[1].stat().st_size, sum(map(len, lines[300:])) + len(lines[300:])
+    assert heard[:2] == [
+        ["lay rows out", packed, "bytes", packed],
+        ["read the words", paths[0].stat().st_size + plain, "bytes", paths[0].stat().st_size + plain],
+    ]
+
+
+def test_a_file_that_is_cut_short_before_it_is_written_is_one_clear_line(lines, tmp_path, monkeypatch):
+    source = written(tmp_path / "in.jsonl", lines)
+    from phase0.stages import dedup_files
+
+    def cut(*arguments):
+        source.write_bytes(b"".join(line + b"\n" for line in lines[:300]))
+        return write(*arguments)
+
+    write = dedup_files.write
+    monkeypatch.setattr(dedup_files, "write", cut)
+    with pytest.raises(DataError, match=r"in\.jsonl was cut short while it was being read; run the same again"):
+        outcome([source], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 @pytest.mark.parametrize("shards", [7, 50])
@@ -373,9 +476,9 @@ def test_a_disk_that_fills_while_a_packed_file_is_unpacked_is_one_clear_line(lin
 
 def test_another_dataset_that_changes_meanwhile_is_found_out(lines, tmp_path, monkeypatch):
     source, other = written(tmp_path / "in.jsonl", lines), written(tmp_path / "old.jsonl", lines[:9])
-    taken = row_files.RowFiles.take
+    again = row_files.RowFiles.again
     monkeypatch.setattr(
-        row_files.RowFiles, "take", lambda files, rows: written(other, lines[:9]) and taken(files, rows)
+        row_files.RowFiles, "again", lambda files, rows: written(other, lines[:9]) and again(files, rows)
     )
     with pytest.raises(DataError, match=r"old.jsonl was changed while dedup was reading it"):
         deduplicate([source], tmp_path / "out.jsonl", against=[other])

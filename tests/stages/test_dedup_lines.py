@@ -80,6 +80,13 @@ def fast(path: Path, on: On, folder: Path) -> Iterator[Seen | int]:
     assert len(texts) == len(rows.line_R)
     every = np.arange(len(texts))
     assert said(files.take(every)) == texts
+    some = every[:: max(1, len(every) // 5)]
+    again = [text for piece in files.again(some) for text in said(piece.read())]
+    assert again == [texts[row] for row in some]
+    ids = files.ids(every)
+    for raw, begin, end in zip(files.raw(every), ids.begin_R, ids.end_R, strict=True):
+        name = decode(raw).id
+        assert bytes(ids.text_B[begin:end]) == msgspec.json.encode(name if isinstance(name, str) else None)
     seen: list[Seen | int] = [
         Seen(int(line), raw, text, int(length), float(quality), rows.sources[source])
         for line, raw, text, length, quality, source in zip(

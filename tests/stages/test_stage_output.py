@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from typing import Any
 import pytest
 from stagefiles import check_sums, dropped_of, leftovers, rows_of, write
 
-from phase0.dataset import manifest_of, meta_folder
+from phase0.dataset import file_digest, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
 from phase0.errors import BusyError, DataError, UsageError
-from phase0.stages import output as stage
+from phase0.stages import digests
 from phase0.stages.output import StageOutput, stage_output
 from phase0.stages.publish import publish
 
@@ -178,6 +179,74 @@ def test_an_input_that_changes_while_it_is_read_is_noticed(before: tuple[Path, P
     assert state(output) == old
 
 
+def test_an_input_that_changes_while_its_digest_is_worked_out_is_noticed(
+    before: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = before
+    old, real, begun, go_on = state(output), digests.file_digest, threading.Event(), threading.Event()
+
+    def slow(path: Path, halt: threading.Event) -> str:
+        begun.set()
+        go_on.wait()
+        return real(path, halt)
+
+    monkeypatch.setattr(digests, "file_digest", slow)
+
+    def change_it() -> None:
+        with stage_output("test", output, [source], {}) as out:
+            out.keep(b"{}")
+            begun.wait()
+            threading.Timer(0.01, lambda: (write(source, {"n": 1}), go_on.set())).start()
+
+    with pytest.raises(DataError, match=r"in\.jsonl was changed while test was reading it"):
+        change_it()
+    assert state(output) == old
+
+
+def test_a_stage_that_breaks_does_not_wait_for_digests_that_nobody_wants(
+    before: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = before
+    halts: list[threading.Event] = []
+
+    def endless(path: Path, halt: threading.Event) -> str:
+        halts.append(halt)
+        halt.wait()
+        return "?"
+
+    monkeypatch.setattr(digests, "file_digest", endless)
+    with pytest.raises(RuntimeError, match="broken"):
+        keep_all(output, source, fail_after=3)
+    assert all(halt.is_set() for halt in halts)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_disk_that_fills_names_the_file_that_it_had_no_room_for(tmp_path: Path, kept: bool) -> None:
+    source = write(tmp_path / "in.jsonl", {"n": 1})
+    script = f"""
+import resource, signal
+from pathlib import Path
+from phase0.errors import DataError
+from phase0.stages.output import stage_output
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    with stage_output("test", Path({str(tmp_path / "out.jsonl")!r}), [Path({str(source)!r})], {{}}) as out:
+        for n in range(5000):
+            if {kept} and n > 20:
+                out.keep(b'{{"text": "something long enough"}}')
+            else:
+                out.drop(b'{{"text": "something long enough"}}', line=n, reason="test", evidence={{}})
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    path = tmp_path / ("out.jsonl" if kept else "out.meta/dropped.jsonl")
+    assert done.stdout == f"{path}: cannot be written (File too large)\n"
+    assert leftovers(tmp_path) == []
+
+
 def test_the_output_may_not_be_one_of_the_inputs_under_any_name(before: tuple[Path, Path]) -> None:
     source, output = before
     link = output.with_name("link.jsonl")
@@ -293,4 +362,4 @@ def no_false_manifest_is_left(tmp_path: Path) -> Iterator[None]:
         assert manifest is not None
         assert is_whole(output, manifest)
         for item in manifest.others:
-            assert stage.file_digest(output.parent / item.path) == item.digest
+            assert file_digest(output.parent / item.path) == item.digest

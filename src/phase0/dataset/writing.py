@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,17 +22,20 @@ from phase0.dataset.containers import LeftOpen, opened, suffix
 from phase0.dataset.rows import FIELDS, STANDARD
 from phase0.errors import DataError, UsageError
 
+_SYNCED = 64 << 20  # bytes after which the disk is asked to take what was written
 _BATCH = 4096  # rows to a Parquet row group
 
 
 class Writer(Protocol):
     """Takes rows as JSON bytes and lays them out as the file's suffix asks."""
 
+    digest: str = ""  # of the file, as `file_digest` finds it; once it is published
+
     def write(self, row: bytes) -> None: ...
 
-    def write_lines(self, block: bytes) -> None:
+    def write_lines(self, block: bytes | memoryview) -> None:
         """Write rows that stand in lines, each with its end."""
-        for row in block.split(b"\n")[:-1]:
+        for row in bytes(block).split(b"\n")[:-1]:
             self.write(row)
 
     def close(self) -> None:
@@ -42,7 +46,7 @@ class Writer(Protocol):
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
+def atomic(path: Path) -> Iterator[NewFile]:
     """A binary file that takes its name only when the block ends well. Raises DataError where it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     if path.exists() and not path.is_file():
@@ -50,14 +54,17 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{path}: is {what}, which a finished file cannot replace")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("wb")
+        file = NewFile(partial)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        with file:
+        try:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            file.sync()
+            file.close()
+        finally:
+            file.abandon()
         partial.replace(path)
     except OSError as error:
         if error.filename not in {None, str(partial)}:
@@ -67,6 +74,84 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             partial.unlink()
     _sync_folder(path.parent)
+
+
+class NewFile(io.BufferedWriter):
+    """A file that is written once, from its first byte to its last. Its digest is known without reading it again."""
+
+    def __init__(self, path: Path) -> None:
+        self._bytes = _Bytes(path)
+        super().__init__(self._bytes)
+
+    def sync(self) -> None:
+        """Return when everything that was flushed is on the disk."""
+        self._bytes.settle()
+        os.fsync(self._bytes.fileno())
+
+    def abandon(self) -> None:
+        """Close without writing what is still in memory."""
+        self._bytes.close()
+
+    def digest(self) -> str:
+        """What `file_digest` finds in everything that was flushed."""
+        return self._bytes.state.hexdigest()
+
+
+class _Bytes(io.FileIO):
+    """Where the bytes go: counted into the digest, and brought to the disk while others are still being made, so that
+    the end need not wait for all of them. Errors name the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), "wb")
+        self.state = xxhash.xxh3_128()
+        self._ahead = 0  # bytes since the disk was last asked
+        self._syncing: _Syncing | None = None
+
+    def write(self, block: Any) -> int:
+        try:
+            written: int = super().write(block)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.name) from error
+        self.state.update(memoryview(block)[:written])
+        self._ahead += written
+        if self._ahead >= _SYNCED and not (self._syncing and self._syncing.is_alive()):
+            self.settle()
+            self._ahead = 0
+            self._syncing = _Syncing(self.fileno())
+            self._syncing.start()
+        return written
+
+    def seek(self, *_where: int) -> int:
+        raise io.UnsupportedOperation("a new file is written from its first byte to its last")
+
+    def settle(self) -> None:
+        """Wait until the disk has answered. It tells an error once, so that nobody else would hear of it."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.join()
+            if syncing.error is not None:
+                raise OSError(syncing.error.errno, syncing.error.strerror, self.name)
+
+    def close(self) -> None:
+        """Close the file when nobody uses it any more."""
+        if self._syncing is not None:
+            self._syncing.join()
+        super().close()
+
+
+class _Syncing(threading.Thread):
+    """Has the disk take what was written to a file so far."""
+
+    def __init__(self, handle: int) -> None:
+        super().__init__(daemon=True)
+        self._handle = handle
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        try:
+            getattr(os, "fdatasync", os.fsync)(self._handle)  # macOS has but one of them
+        except OSError as error:
+            self.error = error
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:
@@ -96,11 +181,12 @@ def write_json(path: Path, value: Any) -> None:
         file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
-def file_digest(path: Path) -> str:
-    """XXH3-128 of a file's bytes, as 32 hex digits: to notice change, not to resist forgery."""
+def file_digest(path: Path, halt: threading.Event | None = None) -> str:
+    """XXH3-128 of a file's bytes, as 32 hex digits: to notice change, not to resist forgery. Of no worth once `halt` is
+    set: it then ends at once."""
     state = xxhash.xxh3_128()
     with opened(path) as file:
-        while block := file.read(1 << 20):
+        while (block := file.read(1 << 20)) and not (halt and halt.is_set()):
             state.update(block)
     return state.hexdigest()
 
@@ -118,6 +204,7 @@ def writer(path: Path) -> Iterator[Writer]:
             out.close()
         finally:
             out.abandon()
+    out.digest = file.digest()
 
 
 @contextmanager
@@ -157,7 +244,7 @@ class _Lines(Writer):
     def write(self, row: bytes) -> None:
         self._file.write(row + b"\n")
 
-    def write_lines(self, block: bytes) -> None:
+    def write_lines(self, block: bytes | memoryview) -> None:
         self._file.write(block)
 
     def close(self) -> None: ...

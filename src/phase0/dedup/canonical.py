@@ -23,11 +23,20 @@ class Canonical(NamedTuple):
     ends_D: I64  # noqa: N815
 
 
-def canonical_rows(chunk: Flat) -> Canonical:
-    """The tokens of some texts as canonical text; by `phase0.text.tokens` itself where a character is odd."""
+def room_for(size: int, rows: int) -> int:
+    """Bytes that the canonical text of `rows` rows needs whose text is `size` bytes, as a rule."""
+    return 2 * size + PADDING * rows
+
+
+def canonical_rows(chunk: Flat, out_B: U8 | None = None) -> Canonical:  # noqa: N803
+    """The tokens of some texts as canonical text; by `phase0.text.tokens` itself where a character is odd.
+
+    It is written to `out_B` if it is given and there is room.
+    """
     rows = len(chunk.starts_D1) - 1
-    room = 2 * int(chunk.starts_D1[-1]) + PADDING * rows
-    text, begins, ends = np.empty(room, np.uint8), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    room = room_for(int(chunk.starts_D1[-1]), rows)
+    text = np.empty(room, np.uint8) if out_B is None or len(out_B) < room else out_B
+    begins, ends = np.empty(rows, np.int64), np.empty(rows, np.int64)
     while True:
         canonical(chunk.text_B, chunk.starts_D1, letters(), text, begins, ends)
         odd = np.flatnonzero(ends < begins)
@@ -39,7 +48,7 @@ def canonical_rows(chunk: Flat) -> Canonical:
     spelled = [b"\0".join(token.encode() for token in tokens(row)) + bytes(PADDING) for row in odd_rows]
     at = int(max(begins[-1], ends[-1])) + PADDING
     end = at + sum(map(len, spelled))
-    if end > room:  # decomposed text that NFC makes longer
+    if end > len(text):  # decomposed text that NFC makes longer
         text = np.concatenate((text[:at], np.empty(end - at, np.uint8)))
     text[at:end] = np.frombuffer(b"".join(spelled), np.uint8)
     ends_of = at + np.cumsum([len(one) for one in spelled])

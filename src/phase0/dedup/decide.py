@@ -9,26 +9,28 @@ Shapes: R rows, D sets (numbered by their first row), P pairs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.canonical import canonical_rows
-from phase0.dedup.flat import I64, Texts
+from phase0.dedup.canonical import Canonical, canonical_rows, room_for
+from phase0.dedup.flat import I64, U8, Piece, Texts, marked
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
 from phase0.dedup.kernels.confirming import confirm
+from phase0.dedup.pages import untouched
 from phase0.dedup.search import I32, NO_LIMIT, Ordered, Pairs, Search, all_of, by_size
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress, many
 
-_CONFIRMED = 2048  # pairs whose texts are read again together: about 4 MB
+_CONFIRMED = 2048  # pairs that are confirmed by one thread at a time
+_MOST_AGAIN = 1 << 30  # bytes of rows whose words are held together
 _LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
 _PAIR = 64  # bytes of a pair while rows are chosen
 
@@ -276,31 +278,76 @@ def _holds(claimed: Removals, confirmed: Removals, threshold: Fraction) -> bool:
 
 
 def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
-    """The same removals with what the words themselves say."""
+    """The same removals with what the words themselves say.
+
+    As many pairs are held at once as fit, because rows are then read in the order of their places, and each once.
+    """
     by_kept = np.argsort(claimed.kept_R, kind="stable")
     shared, union = np.empty_like(claimed.shared_R), np.empty_like(claimed.union_R)
-    parts = [by_kept[at : at + _CONFIRMED] for at in range(0, len(by_kept), _CONFIRMED)]
-    calls = ((partial(_counted, known), claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
+    waiting = [by_kept] if len(by_kept) else []
     with ThreadPoolExecutor(known.workers) as pool:
-        for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
-            shared[part], union[part] = counted
-            progress.advance(len(part))
+        while waiting:
+            held = waiting.pop()
+            rows = marked(len(known.same), claimed.rows_R[held], claimed.kept_R[held])
+            pieces = known.texts.again(rows)
+            if len(held) > _CONFIRMED and sum(piece.room for piece in pieces) > min(known.room, _MOST_AGAIN):
+                waiting += [held[len(held) // 2 :], held[: len(held) // 2]]
+                continue
+            count = _Counting(known, rows, _canonical(pieces, known.workers, pool))
+            parts = [held[first : first + _CONFIRMED] for first in range(0, len(held), _CONFIRMED)]
+            calls = ((count.of, claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
+            for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
+                shared[part], union[part] = counted
+                progress.advance(len(part))
     return claimed._replace(shared_R=shared, union_R=union)
 
 
-def _counted(known: Known, ones: I64, others: I64) -> tuple[I64, I64]:
-    rows, places = np.unique(np.concatenate((ones, others)), return_inverse=True)
-    text, begins, ends = canonical_rows(known.texts.take(rows))
-    shared, union = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
-    confirm(text, begins, ends, places[: len(ones)], places[len(ones) :], known.width, shared, union)
-    return shared, union
+class _Counting:
+    """Counts the shingles of pairs among some rows, whose words were read again."""
+
+    def __init__(self, known: Known, rows: I64, words: Canonical) -> None:
+        self._width, self._words = known.width, words
+        self._place_R = np.empty(len(known.same), np.int64)
+        self._place_R[rows] = np.arange(len(rows))
+
+    def of(self, ones: I64, others: I64) -> tuple[I64, I64]:
+        """What the rows of each pair share, and have together."""
+        shared, union = np.empty(len(ones), np.int64), np.empty(len(ones), np.int64)
+        confirm(*self._words, self._place_R[ones], self._place_R[others], self._width, shared, union)
+        return shared, union
+
+
+def _canonical(pieces: Sequence[Piece], workers: int, pool: ThreadPoolExecutor) -> Canonical:
+    """The canonical text of all pieces in one array. Each has room for the most it can be; pages that nothing is
+    written to take no memory."""
+    rooms = [room_for(piece.room, piece.rows) for piece in pieces]
+    ends_of = np.cumsum([0, *rooms]).tolist()
+    text = untouched(ends_of[-1], np.uint8)
+    places = zip(pieces, rooms, ends_of[1:], strict=True)
+    calls = ((_canonical_piece, piece, text[end - room : end]) for piece, room, end in places)
+    begins, ends, texts, used = [], [], [text], ends_of[-1]
+    for at, made in zip(ends_of[:-1], in_order(pool, workers, calls), strict=True):
+        place = at
+        if not np.may_share_memory(made.text_B, text):  # longer than text is as a rule
+            place = used
+            texts.append(made.text_B)
+            used += len(made.text_B)
+        begins.append(made.begins_D + place)
+        ends.append(made.ends_D + place)
+    return Canonical(np.concatenate(texts) if len(texts) > 1 else text, np.concatenate(begins), np.concatenate(ends))
+
+
+def _canonical_piece(piece: Piece, out_B: U8) -> Canonical:  # noqa: N803
+    return canonical_rows(piece.read(), out_B)
 
 
 def _carefully(known: Known, ranked: I64, pairs: Pairs) -> Removals:
     """The choice in Python, in which the words have the last word on every single removal."""
 
     def by_words(row: int, other: int) -> Overlap:
-        shared, union = _counted(known, np.array([row]), np.array([other]))
+        rows = marked(len(known.same), np.array([row, other]))
+        count = _Counting(known, rows, canonical_rows(known.texts.take(rows)))
+        shared, union = count.of(np.array([row]), np.array([other]))
         return Overlap(other, int(shared[0]), int(union[0]))
 
     set_of = {int(row): int(known.same[row]) for row in ranked}

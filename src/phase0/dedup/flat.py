@@ -18,6 +18,7 @@ from phase0.errors import UsageError
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
+_TAKEN = 1000  # rows of texts in memory that are looked at together the second time
 _SAMPLED = 20_000  # rows from which it is told how much there will be, and which shingles are common
 _CHARACTERS = 1000  # of a string, before it is looked at
 _CHUNK = 1 << 20  # characters or bytes read together: they fit into a core's cache
@@ -29,6 +30,10 @@ class Flat(NamedTuple):
     text_B: U8  # noqa: N815 - the suffix is the shape
     starts_D1: I64  # noqa: N815 - text d is text_B[starts_D1[d]:starts_D1[d + 1]]
 
+    @property
+    def extent(self) -> int:
+        return len(self.text_B)
+
     def read(self) -> Flat:
         """Itself: flat texts are a chunk that was read."""
         return self
@@ -36,6 +41,29 @@ class Flat(NamedTuple):
 
 class Chunk(Protocol):
     """Some texts that are still to be read, by any thread, once."""
+
+    @property
+    def extent(self) -> int:
+        """Its share of the extent of all texts."""
+        ...
+
+    def read(self) -> Flat:
+        """The texts."""
+        ...
+
+
+class Piece(Chunk, Protocol):
+    """Some texts that were read before, to be read once more."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """Their bytes are not more."""
+        ...
 
     def read(self) -> Flat:
         """The texts."""
@@ -60,13 +88,47 @@ class Texts(Protocol):
         """These texts again. To be asked once `chunks` has ended."""
         ...
 
+    def again(self, rows: I64) -> Sequence[Piece]:
+        """These texts, in ascending order, cut into pieces of work. To be asked once `chunks` has ended."""
+        ...
+
     def hint(self) -> int:
         """About how many bytes of text there will be; 0 where nobody knows."""
+        ...
+
+    def extent(self) -> int | None:
+        """How many bytes are read when all chunks are; None where nobody knows."""
         ...
 
     def sample(self) -> Part | None:
         """Some of the texts that stand for all, to be read once more; None where texts can be drawn only once."""
         ...
+
+
+class Taken(NamedTuple):
+    """Texts that are in memory, as a piece."""
+
+    texts: Flat
+
+    @property
+    def extent(self) -> int:
+        return self.texts.extent
+
+    @property
+    def rows(self) -> int:
+        return len(self.texts.starts_D1) - 1
+
+    @property
+    def room(self) -> int:
+        return int(self.texts.starts_D1[-1])
+
+    def read(self) -> Flat:
+        return self.texts
+
+
+def taken_again(texts: Texts, rows: I64) -> list[Piece]:
+    """Some rows of texts that are in memory, in pieces."""
+    return [Taken(texts.take(rows[at : at + _TAKEN])) for at in range(0, len(rows), _TAKEN)]
 
 
 def flat(texts: Sequence[str]) -> Flat:
@@ -92,7 +154,10 @@ class Arrow:
         self._chunks = [piece for chunk in getattr(array, "chunks", [array]) for piece in _arrow_pieces(chunk)]
 
     def hint(self) -> int:
-        return sum(int(chunk.starts_D1[-1] - chunk.starts_D1[0]) for chunk in self._chunks)
+        return sum(chunk.extent for chunk in self._chunks)
+
+    def extent(self) -> int | None:
+        return self.hint()
 
     def sample(self) -> Part | None:
         if not self._chunks:
@@ -106,6 +171,9 @@ class Arrow:
 
     def take(self, rows: I64) -> Flat:
         return taken(self._chunks, rows)
+
+    def again(self, rows: I64) -> Sequence[Piece]:
+        return taken_again(self, rows)
 
 
 def _arrow_pieces(array: Any) -> Iterator[Flat]:
@@ -136,6 +204,9 @@ class Strings:
     def hint(self) -> int:
         return 0 if not isinstance(self._texts, Sequence) else _CHARACTERS * len(self._texts)
 
+    def extent(self) -> int | None:
+        return None
+
     def sample(self) -> Part | None:
         if not isinstance(self._texts, Sequence) or not self._texts:
             return None
@@ -153,6 +224,9 @@ class Strings:
         if isinstance(self._texts, Sequence):
             return flat([self._texts[row] for row in rows.tolist()])
         return taken(self._held, rows)
+
+    def again(self, rows: I64) -> Sequence[Piece]:
+        return taken_again(self, rows)
 
     def _cut(self) -> Iterator[list[str]]:
         chunk: list[str] = []
@@ -176,6 +250,10 @@ class Both:
 
     def hint(self) -> int:
         return self._others.hint() + self._texts.hint()
+
+    def extent(self) -> int | None:
+        others, own = self._others.extent(), self._texts.extent()
+        return None if others is None or own is None else others + own
 
     def sample(self) -> Part | None:
         larger = max(self._texts, self._others, key=lambda texts: texts.hint())
@@ -201,13 +279,16 @@ class Both:
         parts = {True: _spans(others), False: _spans(own)}
         return joined([next(parts[which]) for which in is_other.tolist()])
 
+    def again(self, rows: I64) -> Sequence[Piece]:
+        return taken_again(self, rows)
+
 
 class _Counted:
     """A chunk that remembers how many texts it held."""
 
     def __init__(self, chunk: Chunk) -> None:
         self._chunk: Chunk | None = chunk
-        self.rows = 0
+        self.rows, self.extent = 0, chunk.extent
 
     def read(self) -> Flat:
         if self._chunk is None:
@@ -231,6 +312,14 @@ def taken(chunks: Sequence[Flat], rows: I64) -> Flat:
         local = row - int(ends[number]) + len(chunk.starts_D1) - 1
         parts.append(chunk.text_B[chunk.starts_D1[local] : chunk.starts_D1[local + 1]])
     return joined(parts)
+
+
+def marked(rows: int, *chosen: I64) -> I64:
+    """Which of so many rows are among these, ascending: what `np.unique` answers in ten times as long."""
+    is_chosen = np.zeros(rows, np.bool_)
+    for some in chosen:
+        is_chosen[some] = True
+    return np.flatnonzero(is_chosen)
 
 
 def joined(parts: Sequence[U8]) -> Flat:

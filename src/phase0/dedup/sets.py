@@ -69,14 +69,15 @@ def read_sets(
     collected = _Collected(texts.hint() // _BYTES_A_SHINGLE, memory)
     if on_disk:
         collected.spill()
-    progress.start("read the words", None)
+    extent = texts.extent()
+    progress.start("read the words", extent, "rows" if extent is None else "bytes")
     with closing(collected), ThreadPoolExecutor(workers) as pool:
         chunks: Iterable[Chunk] = texts.chunks()
         if levels is None:
             levels, chunks = _peeked(chunks, width)
         for made in in_order(pool, workers, ((_made, chunk, width, levels) for chunk in chunks)):
             collected.append(made)
-            progress.advance(len(made.sizes_D))
+            progress.advance(len(made.sizes_D) if extent is None else made.extent)
         progress.finish()
         return collected.sets(progress)
 
@@ -118,12 +119,15 @@ class _Made(NamedTuple):
     sizes_D: I64  # noqa: N815
     sketches_D8: U64  # noqa: N815
     prints_D: U64  # noqa: N815
+    extent: int  # of the chunk they were read from
 
 
 def _made(chunk: Chunk, width: int, levels: U64) -> _Made:
+    extent = chunk.extent
     hashes, sizes = hashed(chunk, width)
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
-    return _Made(hashes[: sort_rows(hashes, sizes, levels, sketches, prints)], sizes, sketches, prints)
+    total = sort_rows(hashes, sizes, levels, sketches, prints)
+    return _Made(hashes[:total], sizes, sketches, prints, extent)
 
 
 class _Collected:
@@ -175,7 +179,7 @@ class _Collected:
 
     def sets(self, progress: Progress) -> Sets:
         """All of them."""
-        parts = self._parts or [_Made(*_none())]
+        parts = self._parts or [_Made(*_none(), 0)]
         sizes, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 4))
         self._parts.clear()
         if self._spilled is None or not self._used:

@@ -3,28 +3,25 @@ imported where it is used."""
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dataset.containers import opened
 from phase0.dedup import Keep
 from phase0.dedup.decide import Known, Rank, Removals
-from phase0.dedup.flat import I64
+from phase0.dedup.flat import I64, marked
 from phase0.dedup.near import Asked, decided, read
 from phase0.progress import Progress
-from phase0.stages.output import StageOutput, names
-from phase0.stages.row_files import RowFiles, Rows
+from phase0.stages.dedup_writing import write
+from phase0.stages.output import StageOutput
+from phase0.stages.row_files import RowFiles
 
 ALARM = 0.5  # a source that loses more than this share of its rows is named
 
 _TIED = 20_000  # rows whose lines are read together
 _LINES = 64 << 20  # bytes of their lines that are looked at together
-_WINDOW = 1 << 20  # bytes of a file that are written together: they stay in a core's cache
 
 
 def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, keep: Keep, progress: Progress) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, keep: Keep, pro
     known = read(files, how, progress, files.firsts)
     gone = decided(known, rank_of(files, keep), how, progress).removals
     progress.start("write kept rows", len(known.same) - known.fixed)
-    write(out, files, gone, progress)
+    write(out, files, gone, known.workers, progress)
     progress.finish()
     return figures(known, gone, files)
 
@@ -126,105 +123,6 @@ def _together(counts: I64) -> list[tuple[int, int]]:
     return list(pairwise([*starts.tolist(), len(counts)]))
 
 
-def write(out: StageOutput, files: RowFiles, gone: Removals, progress: Progress) -> None:
-    """Send every row to where it belongs, some megabytes at a time."""
-    rows = files.rows()
-    lost = _Lost(out, files, gone)
-    is_kept = np.ones(len(rows.file_R), np.bool_)
-    is_kept[gone.rows_R] = False
-    before = len(files.others)
-    edges = np.searchsorted(rows.file_R, np.arange(before, before + len(out.sums) + 1))
-    for file, (first, last) in enumerate(pairwise(edges.tolist())):
-        out.sums[file].read += last - first
-        windows = np.flatnonzero(np.diff(rows.begin_R[first:last] // _WINDOW, prepend=-1)) + first
-        with opened(files.path(before + file)) as plain:
-            for begin, end in pairwise([*windows.tolist(), last]):
-                start = int(rows.begin_R[begin])
-                block = memoryview(os.pread(plain.fileno(), int(rows.end_R[end - 1]) - start, start))
-                runs = _runs(rows, begin + np.flatnonzero(is_kept[begin:end]))
-                if runs:
-                    lines = b"\n".join([block[first - start : last - start] for first, last in runs]) + b"\n"
-                    out.keep_lines(lines, int(is_kept[begin:end].sum()), file)
-                lost.drop(file, begin, end, block)
-                progress.advance(end - begin)
-        lost.drop_rest(file)
-
-
-def _runs(rows: Rows, kept: I64) -> list[tuple[int, int]]:
-    """Where the lines of these rows begin and end in their file, neighbours as one."""
-    if not len(kept):
-        return []
-    begins, ends = rows.begin_R[kept], rows.end_R[kept]
-    apart = np.flatnonzero(begins[1:] != ends[:-1] + 1)
-    firsts, lasts = begins[np.append(0, apart + 1)], ends[np.append(apart, len(kept) - 1)]
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
-
-
-class _Id(msgspec.Struct, frozen=True):
-    id: Any = None
-
-
-_id_of = msgspec.json.Decoder(_Id).decode
-
-
-class _Lost:
-    """Writes what goes, in input order: near-duplicates with their evidence, and among them lines that are no rows."""
-
-    def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
-        self._out, self._rows, self._gone = out, files.rows(), gone
-        self._names = [*names(files.others, out.path.parent), *out.names]
-        self._bad = [(file - len(files.others), bad) for file, bad in self._rows.bad if file >= len(files.others)]
-        witnesses = np.unique(gone.kept_R)
-        self._ids: dict[int, str | None] = {}
-        for at in range(0, len(witnesses), _TIED):
-            some = witnesses[at : at + _TIED]
-            ids = (_id_of(raw).id for raw in files.raw(some))
-            self._ids |= {
-                row: name if isinstance(name, str) else None for row, name in zip(some.tolist(), ids, strict=True)
-            }
-        self._next_bad = 0
-
-    def drop(self, file: int, begin: int, end: int, block: memoryview) -> None:
-        """Drop what goes of the rows `begin` to `end - 1`, whose lines are in `block`, and bad lines between them."""
-        first, last = np.searchsorted(self._gone.rows_R, [begin, end]).tolist()
-        rows, start = self._rows, int(self._rows.begin_R[begin])
-        gone, kept, shared, union = (column[first:last] for column in self._gone)
-        columns = (rows.line_R[gone], rows.plain_R[gone], rows.begin_R[gone] - start, rows.end_R[gone] - start)
-        evidence = (kept, rows.file_R[kept], rows.line_R[kept], shared, union)
-        for line, is_plain, opens, closes, witness, owner, place, both, either in zip(
-            *(column.tolist() for column in (*columns, *evidence)), strict=True
-        ):
-            self._drop_bad(file, line)
-            self._out.drop(
-                bytes(block[opens:closes]),
-                line=line,
-                reason="near_duplicate",
-                evidence={
-                    "kept_id": self._ids[witness],
-                    "kept_file": self._names[owner],
-                    "kept_line": place,
-                    "jaccard": round(both / either, 6),
-                    "shared": both,
-                    "union": either,
-                },
-                file=file,
-                is_line=is_plain,
-            )
-
-    def drop_rest(self, file: int) -> None:
-        """Drop the bad lines of a file that are left."""
-        self._drop_bad(file, None)
-
-    def _drop_bad(self, file: int, before: int | None) -> None:
-        while self._next_bad < len(self._bad):
-            owner, bad = self._bad[self._next_bad]
-            if owner != file or (before is not None and bad.line > before):
-                return
-            self._out.sums[file].read += 1
-            self._out.drop_bad(bad, file)
-            self._next_bad += 1
-
-
 def figures(known: Known, gone: Removals, files: RowFiles) -> dict[str, Any]:
     """What the manifest tells of it."""
     rows, fixed = files.rows(), known.fixed
@@ -238,7 +136,7 @@ def figures(known: Known, gone: Removals, files: RowFiles) -> dict[str, Any]:
         "exact": known.exact,
         "missed_share": known.missed_share,
         "wordless": int((known.same[fixed:] < 0).sum()),
-        "clusters": len(np.unique(gone.kept_R)),
+        "clusters": len(marked(len(rows.file_R), gone.kept_R)),
         "sources_over_half_removed": sorted(rows.sources[name] for name in np.flatnonzero(lost > ALARM * before)),
     }
     if files.others:

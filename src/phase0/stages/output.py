@@ -7,7 +7,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -23,7 +23,6 @@ from phase0.dataset import (
     OutputFile,
     Rejected,
     atomic,
-    file_digest,
     meta_folder,
     write_json,
     writer,
@@ -32,6 +31,7 @@ from phase0.dataset.manifest import Dropped, dropped_row, sharer
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
+from phase0.stages.digests import Digests
 from phase0.workspace import hold
 
 _WAITING = 256  # dropped rows that are written together: with rows of some KB, what fits a core's cache
@@ -63,10 +63,10 @@ class StageOutput:
         self.names = names(self.inputs, path.parent)  # what dropped rows call the file they came from
         self.sums = [Sums() for _ in inputs]
         self._marks = [_mark(item) for item in inputs]
-        self._digests = [_digest(item) for item in inputs]
+        self._digests = Digests(self.inputs)
         self._looked_at: list[tuple[Path, _Mark]] = []
         self._started, self._clock = datetime.now(UTC), time.monotonic()
-        self._beside: list[Path] = []
+        self._beside: list[tuple[Path, Writer]] = []
         self._waiting: list[Dropped] = []
         self._files: ExitStack
         self._kept: Writer
@@ -74,13 +74,17 @@ class StageOutput:
 
     @property
     def recipe(self) -> str:
-        return recipe(self.stage, self.settings, self._digests)
+        return recipe(self.stage, self.settings, self._digests.all())
 
     def open(self, files: ExitStack) -> None:
         """Begin to write: everything opened into `files` is published together when they close."""
         self._files = files
         self._kept = files.enter_context(writer(self.path))
         self._dropped = files.enter_context(atomic(meta_folder(self.path) / "dropped.jsonl"))
+
+    def close(self) -> None:
+        """Work no longer at digests that nobody wants."""
+        self._digests.end()
 
     def looks_at(self, paths: Sequence[Path]) -> None:
         """These files decide too, and are not inputs: they may not change meanwhile."""
@@ -90,15 +94,16 @@ class StageOutput:
         """A further file, with as many rows as the output, that is published with it."""
         check_output(path, self.inputs)
         sweep(path)
-        self._beside.append(path)
-        return self._files.enter_context(writer(path))
+        out = self._files.enter_context(writer(path))
+        self._beside.append((path, out))
+        return out
 
     def keep(self, raw: bytes, file: int = 0) -> None:
         """Keep a row of the `file`-th input."""
         self._kept.write(raw)
         self.sums[file].kept += 1
 
-    def keep_lines(self, block: bytes, rows: int, file: int = 0) -> None:
+    def keep_lines(self, block: bytes | memoryview, rows: int, file: int = 0) -> None:
         """Keep rows of the `file`-th input that stand in lines, each with its end."""
         self._kept.write_lines(block)
         self.sums[file].kept += rows
@@ -121,6 +126,12 @@ class StageOutput:
         self.sums[file].reasons[reason] += 1
         if len(self._waiting) == _WAITING:
             self.flush()
+
+    def drop_lines(self, block: bytes, reasons: Counter[str], file: int = 0) -> None:
+        """Drop rows of the `file`-th input that stand in lines as `dropped` makes them, so many for each reason."""
+        self.flush()
+        self._dropped.write(block)
+        self.sums[file].reasons.update(reasons)
 
     def flush(self) -> None:
         """Write the dropped rows that wait: together, as that takes half as long."""
@@ -146,6 +157,7 @@ class StageOutput:
 
     def check_inputs(self) -> None:
         """Raise DataError when an input is no longer the file whose digest the manifest will state."""
+        self._digests.all()  # a file that changes while its digest is still being worked out has changed as well
         for path, mark in [*zip(self.inputs, self._marks, strict=True), *self._looked_at]:
             if _mark(path) != mark:
                 raise DataError(f"{path} was changed while {self.stage} was reading it; run the same again")
@@ -158,9 +170,9 @@ class StageOutput:
             stage=self.stage,
             recipe=self.recipe,
             settings=self.settings,
-            inputs=tuple(map(self._input, self.inputs, self._marks, self._digests, self.sums)),
-            output=described(self.path, kept, self.path.parent),
-            others=tuple(described(path, kept, self.path.parent) for path in self._beside),
+            inputs=tuple(map(self._input, self.inputs, self._marks, self._digests.all(), self.sums)),
+            output=described(self.path, self._kept, kept, self.path.parent),
+            others=tuple(described(path, out, kept, self.path.parent) for path, out in self._beside),
             counts=Counts(
                 read=sum(sums.read for sums in self.sums),
                 rows_in=kept + reasons.total(),
@@ -210,14 +222,14 @@ def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[
     with hold(folder / ".lock", str(path)):
         for written in (path, folder / "dropped.jsonl", manifest):
             sweep(written)
-        out = StageOutput(stage, path, inputs, settings)
-        with ExitStack() as files:
-            out.open(files)
-            yield out
-            out.flush()
-            out.check_inputs()
-            manifest.unlink(missing_ok=True)  # from here on the old one would be a lie
-        write_json(manifest, out.manifest())
+        with closing(StageOutput(stage, path, inputs, settings)) as out:
+            with ExitStack() as files:
+                out.open(files)
+                yield out
+                out.flush()
+                out.check_inputs()
+                manifest.unlink(missing_ok=True)  # from here on the old one would be a lie
+            write_json(manifest, out.manifest())
 
 
 def check_output(path: Path, inputs: Sequence[Path]) -> None:
@@ -266,13 +278,6 @@ def _mark(path: Path) -> _Mark:
     return _Mark(seen.st_size, seen.st_mtime_ns, seen.st_ino)
 
 
-def _digest(path: Path) -> str:
-    try:
-        return file_digest(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def evidence_of(error: RowError) -> dict[str, Any]:
     """What `dropped.jsonl` says of a row that breaks a rule."""
     return {"detail": error.detail} | ({"field": error.field} if error.field else {})
@@ -283,9 +288,9 @@ def recipe(stage: str, settings: dict[str, Any], digests: Sequence[str]) -> str:
     return digest((stage, settings, list(digests), __version__))
 
 
-def described(path: Path, rows: int, folder: Path) -> OutputFile:
-    """A written file as its manifest names it."""
-    return OutputFile(path=relative(path, folder), rows=rows, bytes=path.stat().st_size, digest=file_digest(path))
+def described(path: Path, out: Writer, rows: int, folder: Path) -> OutputFile:
+    """A file that was just published, as its manifest names it."""
+    return OutputFile(path=relative(path, folder), rows=rows, bytes=path.stat().st_size, digest=out.digest)
 
 
 def relative(path: Path, folder: Path) -> str:

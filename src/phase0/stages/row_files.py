@@ -26,11 +26,13 @@ from phase0.dataset.containers import Kind, is_compressed, kind_of, opened
 from phase0.dataset.reading import not_json
 from phase0.dataset.rows import MAX_ROW, NOT_JSON
 from phase0.dedup import On, text_of
-from phase0.dedup.flat import I64, Chunk, Flat, Part, joined
+from phase0.dedup.flat import I64, U8, Chunk, Flat, Part, Piece, joined
 from phase0.dedup.kernels.json import PADDING, newlines
-from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_rows
+from phase0.dedup.kernels.rows import BOTH, INSTRUCTION, RESPONSE, first_alike, read_again, read_rows
 from phase0.errors import DataError, RowError
 from phase0.progress import Progress
+from phase0.stages.row_bytes import Spans, scratch_of_texts, spans, to_the_end
+from phase0.stages.row_ids import Ids, NotedIds
 
 UNKNOWN = "unknown"  # the source of a row that names none
 
@@ -93,6 +95,7 @@ class RowFiles:
         self._numbers: dict[int, array[int]] = {}
         self._bad: list[tuple[int, BadRow]] = []
         self._rows: Rows | None = None
+        self._ids = NotedIds()
 
     def lay_out(self, progress: Progress) -> None:
         """Lay files that are not plain JSONL out as such. To be asked first, once."""
@@ -107,6 +110,9 @@ class RowFiles:
     def hint(self) -> int:
         return sum(path.stat().st_size for path in self._plain)
 
+    def extent(self) -> int | None:
+        return self.hint()
+
     def sample(self) -> Part | None:
         sizes = [path.stat().st_size for path in self._plain]
         step = max(_SAMPLE, sum(sizes) // _SAMPLES)
@@ -119,14 +125,27 @@ class RowFiles:
 
     def chunks(self) -> Iterator[Chunk]:
         for file, path in enumerate(self._plain):
-            for begin in range(0, path.stat().st_size, _BLOCK):
-                chunk = _Lines(file, path, begin, begin + _BLOCK, self._on)
+            size = path.stat().st_size
+            for begin in range(0, size, _BLOCK):
+                chunk = _Lines(file, path, begin, min(begin + _BLOCK, size), self._on)
                 self._chunks.append(chunk)
                 yield chunk
 
     def take(self, rows: I64) -> Flat:
         block = b"\n".join(self.raw(rows))
         return _read(block + _PADDING, len(block), self._on, is_first=False).texts
+
+    def again(self, rows: I64) -> list[Piece]:
+        known = self.rows()
+        plain = known.plain_R[rows]
+        found = spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
+        return [_Again(piece, rows[piece.first :], plain[piece.first :], self._on, self._ids) for piece in found]
+
+    def ids(self, rows: I64) -> Ids:
+        """The ids of these rows, which come in ascending order."""
+        for piece in self.again(self._ids.missing(rows)):
+            piece.read()
+        return self._ids.of(rows)
 
     def raw(self, rows: I64, begin: int = 0, length: int = MAX_ROW) -> list[bytes]:
         """The JSON of these rows, or what it has from byte `begin` on."""
@@ -215,6 +234,7 @@ class _Lines:
     """The lines of a file that begin between two bytes of it, to be read once by any thread."""
 
     def __init__(self, file: int, path: Path, begin: int, end: int, on: On) -> None:
+        self.extent = end - begin
         self.file = file
         self._path, self._begin, self._end, self._on = path, begin, end, on
         self.begin, self.newlines = 0, 0
@@ -238,27 +258,45 @@ def _whole_lines(file: int, begin: int, end: int) -> tuple[int, memoryview, int]
         return end, memoryview(_PADDING), 0  # no line begins here
     last = block.find(b"\n", end - begin + before - 1) + 1
     if last == 0:
-        block, last = _to_the_end(file, block, begin - before)
+        block, last = to_the_end(file, block, begin - before, most=MAX_ROW + 2, step=_BLOCK)
     if last + PADDING > len(block):
         block = block[:last] + _PADDING
     return begin - before + first, memoryview(block)[first:], last - first
 
 
-def _to_the_end(file: int, block: bytes, at: int) -> tuple[bytes, int]:
-    """A block that begins at byte `at`, with the rest of its last line; of that no more than makes it too long."""
-    parts, size, looked_at = [block], len(block), len(block)
-    while more := os.pread(file, _BLOCK, at + looked_at):
-        found = more.find(b"\n") + 1
-        looked_at += len(more)
-        kept = more[: min(found or len(more), max(0, MAX_ROW + 2 + len(block) - size))]
-        parts.append(kept)
-        size += len(kept)
-        if found:
-            if not kept.endswith(b"\n"):
-                parts.append(b"\n")  # the line ends, whatever is not looked at
-                size += 1
-            break
-    return b"".join(parts), size
+class _Again:
+    """Rows that were read before, to be read once more by any thread."""
+
+    def __init__(
+        self,
+        where: Spans,
+        numbers_R: I64,  # noqa: N803
+        plain_R: npt.NDArray[np.bool_],  # noqa: N803
+        on: On,
+        ids: NotedIds,
+    ) -> None:
+        self._where, self._on, self._ids = where, on, ids
+        self.rows = len(where.begin_R)
+        self.extent = self.room = int((where.end_R - where.begin_R).sum())
+        self._numbers_R, self._plain_R = numbers_R[: self.rows], plain_R[: self.rows]
+
+    def read(self) -> Flat:
+        """The texts, which stay until this thread reads others. The ids are noted."""
+        found, plain = self._where.read(), self._plain_R
+        out, starts = scratch_of_texts.room(self.room + PADDING), np.empty(self.rows + 1, np.int64)
+        id_begins, id_ends = np.empty((2, self.rows), np.int64)
+        read_again(*found, plain, _ON[self._on], out, starts, id_begins, id_ends)
+        self._ids.note(self._numbers_R[plain], found.block_B, id_begins[plain], id_ends[plain])
+        if plain.all():
+            return Flat(out[: starts[-1]], starts)
+        parts = [out[begin:end] for begin, end in pairwise(starts.tolist())]
+        for at in np.flatnonzero(~plain).tolist():
+            row = _strictly(0, found.block_B[found.begin_R[at] : found.end_R[at]].tobytes())
+            if isinstance(row, BadRow):
+                raise DataError(f"{self._where.path} was changed while it was being read; run the same again")
+            parts[at] = _text(row, self._on)
+            self._ids.note_value(self._numbers_R[at : at + 1], row.id)
+        return joined(parts)
 
 
 class _Read(NamedTuple):
@@ -310,7 +348,7 @@ def _with_doubtful(block: bytes | memoryview, made: _Read, doubtful: I64, on: On
             stays[at] = False
             rows.bad.append((0, row))
             continue
-        parts[at] = np.frombuffer(text_of(row.instruction, row.response, on).encode("utf-8", "replace"), np.uint8)
+        parts[at] = _text(row, on)
         rows.length_R[at] = len(row.response or "")
         rows.quality_R[at] = _quality(row.quality_score)
         rows.source_R[at] = len(rows.sources)
@@ -331,6 +369,10 @@ def _strictly(line: int, raw: bytes) -> _Texts | BadRow:
     except NOT_JSON as error:
         return BadRow(line, raw, not_json(raw, error))
     return row
+
+
+def _text(row: _Texts, on: On) -> U8:
+    return np.frombuffer(text_of(row.instruction, row.response, on).encode("utf-8", "replace"), np.uint8)
 
 
 def _quality(value: Any) -> float:

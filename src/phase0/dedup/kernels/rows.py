@@ -11,7 +11,20 @@ import numpy as np
 
 from phase0.dedup.kernels.bits import below64, copy64, equal64, ones, trailing_zeros
 from phase0.dedup.kernels.canonical import write_point
-from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, Array, count, flag, kernel, real, two_counts
+from phase0.dedup.kernels.compiling import (
+    BYTES,
+    F64,
+    FLAGS,
+    I64,
+    TEXT,
+    Array,
+    count,
+    flag,
+    kernel,
+    nothing,
+    real,
+    two_counts,
+)
 from phase0.dedup.kernels.json import (
     digits_end,
     escape_end,
@@ -24,7 +37,7 @@ from phase0.dedup.kernels.json import (
 )
 
 FIELDS = (b"instruction", b"response", b"source", b"quality_score", b"id")
-_QUALITY = 3
+_QUALITY, _ID = 3, 4
 _NAMES = np.frombuffer(b"".join(field + b'"' for field in FIELDS), np.uint8)
 _NAME_ENDS = np.cumsum([len(field) + 1 for field in FIELDS])
 _EXACT_DIGITS, _EXACT_POWER = 15, 22  # so many digits, and 10 to the power of 22, are exact in a float
@@ -245,6 +258,44 @@ def read_rows(
         rows += 1
         starts_D1[rows] = to
     return rows
+
+
+@kernel(nothing, TEXT, I64, I64, FLAGS, count, BYTES, I64, I64, I64, allocates=True)
+def read_again(
+    text_B: Array,
+    begins_D: Array,
+    ends_D: Array,
+    plain_D: Array,
+    on: int,
+    out_B: Array,
+    starts_D1: Array,
+    id_begins_D: Array,
+    id_ends_D: Array,
+) -> None:
+    """Read rows once more that were plain the first time, wherever they lie: their text is
+    out_B[starts_D1[d]:starts_D1[d + 1]], their id with its quotes text_B[id_begins_D[d]:id_ends_D[d]]; it begins below
+    0 where there is none. `out_B` must hold PADDING more than all of them.
+
+    A row that is not plain, or no more, has neither and is noted in `plain_D`.
+    """
+    spans = np.empty(10, np.int64)
+    starts_D1[0] = to = 0
+    for row in range(len(begins_D)):
+        begin, end = begins_D[row], ends_D[row]
+        id_begins_D[row] = id_ends_D[row] = MISSING
+        plain = plain_D[row] and members(text_B, begin, end, spans) == end and spans[0] >= 0 and spans[2] != MISSING
+        if plain:
+            if on != RESPONSE:
+                to = unescape(text_B, spans[0], spans[1], out_B, to)
+            if on == BOTH:
+                out_B[to] = 10
+                to += 1
+            if on != INSTRUCTION and spans[2] >= 0:
+                to = unescape(text_B, spans[2], spans[3], out_B, to)
+            if spans[2 * _ID] >= 0:
+                id_begins_D[row], id_ends_D[row] = spans[2 * _ID] - 1, spans[2 * _ID + 1] + 1
+        plain_D[row] = plain
+        starts_D1[row + 1] = to
 
 
 @kernel(count, TEXT, I64, I64, I64, allocates=True)

@@ -162,8 +162,21 @@ def band_keys(slots: Sequence[int], bands: int, rows: int) -> list[int]:
 
 def confirm(one: Sequence[bytes], other: Sequence[bytes], width: int) -> tuple[int, int]:
     """Shared shingles, and all of two rows."""
-    mine, theirs = ({tuple(row[i : i + width]) for i in range(max(1, len(row) - width + 1))} for row in (one, other))
+    mine, theirs = (
+        {tuple(row[i : i + width]) for i in range(max(1, len(row) - width + 1)) if row} for row in (one, other)
+    )
     return len(mine & theirs), len(mine | theirs)
+
+
+def lines(rows: Iterable[bytes]) -> bytes:
+    """Rows as lines."""
+    return b"".join(row + b"\n" for row in rows)
+
+
+def filled(parts: Sequence[bytes], rows: Iterable[Sequence[bytes | int]]) -> bytes:
+    """A form whose parts are these, with the values of each row between them."""
+    spelled = [[value if isinstance(value, bytes) else b"%d" % value for value in row] for row in rows]
+    return b"".join(part + value for row in spelled for part, value in zip(parts, [*row, b""], strict=True))
 
 
 def components(rows: int, pairs: Iterable[tuple[int, int]]) -> list[int]:

@@ -1,0 +1,101 @@
+"""The lines of `dropped.jsonl` for near-duplicates: one form, in which the values of each row are filled in.
+
+Shapes: R rows that go, B bytes, F values of a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from phase0.dataset.manifest import Dropped
+from phase0.dedup.decide import Removals
+from phase0.dedup.flat import I64, U8, marked
+from phase0.dedup.kernels.lines import NUMBER, PADDING, ROW, STRING, filled
+from phase0.stages.output import StageOutput, names
+from phase0.stages.row_files import RowFiles
+
+REASON = "near_duplicate"
+
+_BLANK = "%b"  # no part of the form holds a per cent sign
+
+_encode = msgspec.json.encode
+
+
+class _Value(NamedTuple):
+    """A number, or the bytes of the text from one place to another, of each row."""
+
+    first_R: I64  # noqa: N815 - the suffix is the shape
+    end_R: I64  # noqa: N815
+    kind: int = STRING
+
+
+class Evidence:
+    """What speaks against every row that goes."""
+
+    def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
+        rows = files.rows()
+        witnesses = marked(len(rows.file_R), gone.kept_R)
+        ids = files.ids(witnesses)
+        own = _Text([_encode(name) for name in (*names(files.others, out.path.parent), *out.names)])
+        pairs, share_of = np.unique((gone.shared_R << 32) + gone.union_R, return_inverse=True)
+        spelled = _Text([_encode(round((pair >> 32) / (pair & 0xFFFFFFFF), 6)) for pair in pairs.tolist()])
+        shares = spelled.after(len(ids.text_B) + len(own.text_B))
+        self._text = np.concatenate((ids.text_B, own.text_B, spelled.text_B, np.zeros(PADDING, np.uint8)))
+        self._files = own.after(len(ids.text_B))
+        id_of, file_of = np.searchsorted(witnesses, gone.kept_R), rows.file_R[gone.kept_R]
+        evidence = {
+            "kept_id": _Value(ids.begin_R[id_of], ids.end_R[id_of]),
+            "kept_file": _Value(self._files.first_R[file_of], self._files.end_R[file_of]),
+            "kept_line": _number(rows.line_R[gone.kept_R]),
+            "jaccard": _Value(shares.first_R[share_of], shares.end_R[share_of]),
+            "shared": _number(gone.shared_R),
+            "union": _number(gone.union_R),
+        }
+        self._evidence, self._line = list(evidence.values()), _number(rows.line_R[gone.rows_R])
+        blank: Any = msgspec.Raw(_BLANK)
+        filled_in: Any = {"evidence": dict.fromkeys(evidence, blank), "file": blank, "line": blank, "row": blank}
+        self._form = _Text((_encode(Dropped(stage=out.stage, reason=REASON, **filled_in)) + b"\n").split(b"%b"))
+        self._form_text = np.append(self._form.text_B, np.zeros(PADDING, np.uint8))
+
+    def lines(self, first: int, file: int, rows_B: U8, begin_R: I64, end_R: I64) -> bytes:  # noqa: N803
+        """Those of the rows from `first` on, of this file, which are JSON on one line and stand there in `rows_B`."""
+        if not len(begin_R):
+            return b""
+        chosen = slice(first, first + len(begin_R))
+        first_byte, end_byte = self._files.first_R[file], self._files.end_R[file]
+        owner = _Value(np.full(len(begin_R), first_byte), np.full(len(begin_R), end_byte))
+        evidence = [_Value(value.first_R[chosen], value.end_R[chosen], value.kind) for value in self._evidence]
+        line = _number(self._line.first_R[chosen])
+        values = [*evidence, owner, line, _Value(begin_R, end_R, ROW)]
+        firsts = np.stack([value.first_R for value in values], axis=1).reshape(-1)
+        ends = np.stack([value.end_R for value in values], axis=1).reshape(-1)
+        kinds = np.array([value.kind for value in values])
+        texts = np.where(kinds == NUMBER, _DIGITS, ends.reshape(-1, len(kinds)) - firsts.reshape(-1, len(kinds)))
+        out = np.empty(int(texts.sum()) + len(begin_R) * len(self._form.text_B) + PADDING, np.uint8)
+        size = filled(self._form_text, self._form.end_R, self._text, kinds, firsts, ends, rows_B, out)
+        return out[:size].tobytes()
+
+
+_DIGITS = 19  # of the greatest number
+
+
+class _Text:
+    """Small texts, one behind the other."""
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        lengths = np.array([len(text) for text in texts], np.int64)
+        self.text_B = np.frombuffer(b"".join(texts), np.uint8)
+        self.end_R = np.cumsum(lengths)
+        self._first_R = self.end_R - lengths
+
+    def after(self, size: int) -> _Value:
+        """Where they are when so many bytes are before them."""
+        return _Value(self._first_R + size, self.end_R + size)
+
+
+def _number(values: I64) -> _Value:
+    return _Value(values, values, NUMBER)
