@@ -72,10 +72,11 @@ def read_sets(
     extent = texts.extent()
     progress.start("read the words", extent, "rows" if extent is None else "bytes")
     with closing(collected), ThreadPoolExecutor(workers) as pool:
-        chunks: Iterable[Chunk] = texts.chunks()
+        chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        for made in in_order(pool, workers, ((_made, chunk, width, levels) for chunk in chunks)):
+        calls = ((_made, chunk, share, width, levels) for chunk, share in chunks)
+        for made in in_order(pool, workers, calls):
             collected.append(made)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
         progress.finish()
@@ -104,11 +105,11 @@ def _alike_rare() -> U64:
     return np.zeros((1 << CLASS_BITS) // 32, np.uint64)
 
 
-def _peeked(chunks: Iterable[Chunk], width: int) -> tuple[U64, Iterable[Chunk]]:
+def _peeked(chunks: Iterable[tuple[Chunk, int]], width: int) -> tuple[U64, Iterable[tuple[Chunk, int]]]:
     """How common shingles are in the first chunks, and all chunks. Few texts are joined sooner than counted."""
     rest = iter(chunks)
-    first = [chunk.read() for chunk in islice(rest, _PEEKED)]
-    levels = rarity(hashed(chunk, width)[0] for chunk in first) if len(first) == _PEEKED else _alike_rare()
+    first = [(chunk.read(), share) for chunk, share in islice(rest, _PEEKED)]
+    levels = rarity(hashed(chunk, width)[0] for chunk, _ in first) if len(first) == _PEEKED else _alike_rare()
     return levels, chain(first, rest)
 
 
@@ -122,8 +123,7 @@ class _Made(NamedTuple):
     extent: int  # of the chunk they were read from
 
 
-def _made(chunk: Chunk, width: int, levels: U64) -> _Made:
-    extent = chunk.extent
+def _made(chunk: Chunk, extent: int, width: int, levels: U64) -> _Made:
     hashes, sizes = hashed(chunk, width)
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
     total = sort_rows(hashes, sizes, levels, sketches, prints)
