@@ -18,8 +18,6 @@ from phase0.dedup.kernels.lines import NUMBER, PADDING, ROW, STRING, filled
 from phase0.stages.output import StageOutput, names
 from phase0.stages.row_files import RowFiles
 
-REASON = "near_duplicate"
-
 _BLANK = "%b"  # no part of the form holds a per cent sign
 
 _encode = msgspec.json.encode
@@ -58,7 +56,9 @@ class Evidence:
         self._evidence, self._line = list(evidence.values()), _number(rows.line_R[gone.rows_R])
         blank: Any = msgspec.Raw(_BLANK)
         filled_in: Any = {"evidence": dict.fromkeys(evidence, blank), "file": blank, "line": blank, "row": blank}
-        self._form = _Text((_encode(Dropped(stage=out.stage, reason=REASON, **filled_in)) + b"\n").split(b"%b"))
+        form = Dropped(stage=out.stage, reason="near_duplicate", **filled_in)
+        self.reason = form.reason
+        self._form = _Text((_encode(form) + b"\n").split(b"%b"))
         self._form_text = np.append(self._form.text_B, np.zeros(PADDING, np.uint8))
 
     def lines(self, first: int, file: int, rows_B: U8, begin_R: I64, end_R: I64) -> bytes:  # noqa: N803

@@ -24,7 +24,7 @@ from phase0.dedup.flat import U8
 from phase0.dedup.kernels.lines import PADDING, lines
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
-from phase0.stages.dedup_evidence import REASON, Evidence
+from phase0.stages.dedup_evidence import Evidence
 from phase0.stages.output import StageOutput, evidence_of
 from phase0.stages.row_bytes import fill, scratch_of_blocks
 from phase0.stages.row_files import RowFiles
@@ -116,7 +116,7 @@ class _Windows:
         gone = self._gone.rows_R[first : np.searchsorted(self._gone.rows_R, window.end)]
         begins, ends = rows.begin_R[gone] - start, rows.end_R[gone] - start
         owner = window.file + len(self._files.others)
-        reasons = Counter({REASON: len(gone)} if len(gone) else {})
+        reasons = Counter({self._evidence.reason: len(gone)} if len(gone) else {})
         if not window.bad and rows.plain_R[gone].all():
             return self._evidence.lines(first, owner, block, begins, ends), reasons
         made = []

@@ -75,6 +75,22 @@ def spell(text_B: Array, begin: int, end: int, begins_W: Array, ends_W: Array, h
     return found
 
 
+@kernel(two_counts, BYTES, count, count, I64, I64, U64, count, count)
+def spell_on(
+    text_B: Array, at: int, end: int, begins_W: Array, ends_W: Array, hashes_W: Array, found: int, wanted: int
+) -> tuple[int, int]:
+    """Spell the words of a row that end at byte `end` from byte `at` and word `found` on, up to word `wanted` - 1.
+    Answers how many words are known then, and where the last of them ends."""
+    while found < wanted:
+        begin, at = next_word(text_B, at, end)
+        if begin == end:
+            break
+        begins_W[found], ends_W[found] = begin, at
+        hashes_W[found] = hash_word(text_B, begin, at - begin)
+        found += 1
+    return found, at
+
+
 @kernel(flag, BYTES, I64, I64, count, count, count)
 def same_words(text_B: Array, begins_W: Array, ends_W: Array, one: int, other: int, width: int) -> bool:
     """Whether `width` words from two places on are the same."""
@@ -198,13 +214,7 @@ def walk(
                 hashes_W[copy] = hashes_W[i]
             spelled = at + alike - place
             at, place = at + done, -1
-        while spelled < at + width:
-            begins_W[spelled], past = next_word(text_B, past, end)
-            if begins_W[spelled] == end:
-                break
-            ends_W[spelled] = past
-            hashes_W[spelled] = hash_word(text_B, begins_W[spelled], past - begins_W[spelled])
-            spelled += 1
+        spelled, past = spell_on(text_B, past, end, begins_W, ends_W, hashes_W, spelled, at + width)
         if spelled < at + width:
             break
         hashes_S[at] = fold(hashes_W, at, width)
