@@ -57,9 +57,12 @@ def check_whole(made: Rehearsal, count: int) -> None:
     steps = {step.output.stem: step.manifest for step in made.run.steps}
     for step in steps.values():
         assert step.counts.rows_in == step.counts.kept + step.counts.dropped
+    assert steps["combined"].counts.kept == count
+    (prompts,) = [step.output for step in made.run.steps if step.stage == "prompts"]  # none is asked twice
+    asked = rows_of(prompts)
     for teacher, share in MIX.items():
-        assert abs(steps[teacher].counts.rows_in - count * share / 100) <= 1
-    assert sum(steps[teacher].counts.rows_in for teacher in MIX) == count
+        assert abs(steps[teacher].counts.rows_in - len(asked) * share / 100) <= 1
+    assert sum(steps[teacher].counts.rows_in for teacher in MIX) == len(asked)
     assert steps["all_scored"].counts.rows_in == sum(steps[teacher].counts.kept for teacher in MIX)
     report = made.run.report.read_text()
     assert f"**The sums close**: {count:,} in = " in report
@@ -70,8 +73,7 @@ def check_whole(made: Rehearsal, count: int) -> None:
         assert sum(each.cost for each in ledger.spend("model")) == made.cost
     assert Decimal(made.run.verification.cost.usd or "NaN") == made.cost
     answered = [row for teacher in MIX for row in rows_of(made.run.folder / "distilled" / f"{teacher}.jsonl")]
-    raw = rows_of(made.run.folder / "raw" / "combined.jsonl")
-    assert Counter(row["instruction"] for row in answered) == Counter(row["instruction"] for row in raw)
+    assert Counter(row["instruction"] for row in answered) == Counter(row["instruction"] for row in asked)
 
 
 @pytest.fixture(scope="module")
