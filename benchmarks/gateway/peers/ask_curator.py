@@ -15,7 +15,8 @@ from asking import KEY, MAX_TOKENS, MODEL, NO_LIMIT, Asked, question, tell
 def prepare() -> None:
     """No network: token counts from the files that litellm ships, prices from its own list, no word to its makers."""
     litellm = find_spec("litellm")
-    assert litellm is not None and litellm.origin is not None
+    assert litellm is not None
+    assert litellm.origin is not None
     os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers")
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     os.environ["TELEMETRY_ENABLED"] = "False"
