@@ -29,7 +29,7 @@ class Run(NamedTuple):
     rate: float  # answers per second
     cpu: float  # ms of a processor for each, in the client
     served: float  # ms of a processor for each, in the provider
-    peak: float  # MiB that the client's processes held at most, from their start
+    peak: float  # MiB that the client held at most, from its start
 
 
 def python(client: Tool, cache: Path) -> Path:
@@ -43,12 +43,11 @@ def run(client: Tool, provider: Simulated, requests: int, concurrent: int, cache
         asked = [provider.url, str(requests), str(concurrent), folder]
         log = Path(folder) / "said.txt"
         before = provider.cpu_seconds()
-        measured = measure.run(
-            [python(client, cache), client.script, *asked], os.environ, len(os.sched_getaffinity(0)), log
-        )
+        cores = len(os.sched_getaffinity(0))
+        measure.run([python(client, cache), client.script, *asked], os.environ, cores, log)
         served = (provider.cpu_seconds() - before) / (requests + concurrent)
         took = json.loads(next(line for line in reversed(log.read_text().splitlines()) if line.startswith("{")))
     if took["answers"] != requests:
         raise measure.RunFailed(f"{client.name} has {took['answers']:,} answers to {requests:,} questions")
     rate, cpu = requests / took["seconds"], took["cpu"] / requests
-    return Run(rate, cpu * 1000, served * 1000, measured.peak * 1024)
+    return Run(rate, cpu * 1000, served * 1000, took["peak"] / 2**20)

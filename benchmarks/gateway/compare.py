@@ -4,7 +4,7 @@
 
     --requests 5000         of every run
     --concurrent 64,256     in flight at once
-    --many 100000           requests of one more run each, for its memory; 0: none
+    --many 10000,100000     requests of one more run each, for its memory
     --only phase0,aiohttp   some of them, by parts of names
 
 An answer of phase0 counts when it is durable in the ledger; the others keep none, but for curator, which writes files.
@@ -32,7 +32,7 @@ from phase0.simulator import Settings, Simulated, simulated
 
 HEAD = ("", "runs", "answers/s", "CPU ms", "server ms", "peak MiB", "rate / bare", "CPU / bare", "phase0's rate / its")
 LEGEND = """CPU: user and system time of the client for one answer, from its first question to its last answer; server:
-of the provider for the same answer. peak: what the client's processes held at most, from their start. bare: the loop
+of the provider for the same answer. peak: what the client held at most, from its start. bare: the loop
 over aiohttp. What every client does before, its imports and as many requests as run at once, is not counted."""
 RESULT = "gateway"
 
@@ -45,19 +45,13 @@ def main() -> None:
     for client in clients:
         python(client, options.cache)
     told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.repeat} round(s)."]
-    few: Runs = {}
     with simulated(Settings(plain=True)) as provider:
         for concurrent in options.concurrent:
             runs = rounds(clients, provider, options, concurrent)
-            few = few or runs
             told.append(section(runs, options.requests, concurrent))
             print(told[-1], flush=True)
         if options.many:
-            many = {
-                client: [run(client, provider, options.many, options.concurrent[0], options.cache)]
-                for client in clients
-            }
-            told.append(memory(few, many, options))
+            told.append(memory(clients, provider, options))
             print(told[-1], flush=True)
     if options.write:
         keep(RESULT, "Gateway", [*told, LEGEND], Path(__file__), options.cache)
@@ -66,8 +60,8 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=5_000)
-    parser.add_argument("--concurrent", type=lambda value: [int(part) for part in value.split(",")], default=[64, 256])
-    parser.add_argument("--many", type=int, default=100_000)
+    parser.add_argument("--concurrent", type=counts, default=[64, 256])
+    parser.add_argument("--many", type=counts, default=[10_000, 100_000])
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", type=lambda value: value.split(","))
     parser.add_argument("--cache", type=Path, required=True, help="folder for environments and for what clients write")
@@ -76,6 +70,10 @@ def parsed() -> argparse.Namespace:
     options.cache = options.cache.resolve()
     options.cache.mkdir(parents=True, exist_ok=True)
     return options
+
+
+def counts(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
 
 
 def rounds(clients: Sequence[Tool], provider: Simulated, options: argparse.Namespace, concurrent: int) -> Runs:
@@ -136,16 +134,18 @@ def bar(what: str, figure: float, limit: float, kind: str, shown: Callable[[floa
     return f"- {what}: {shown(figure)}, {kind} {shown(limit)}: {'met' if met else 'MISSED'}"
 
 
-def memory(few: Runs, many: Runs, options: argparse.Namespace) -> str:
-    head = ("", f"peak MiB, {options.requests:,}", f"peak MiB, {options.many:,}", "more", "answers/s", "CPU ms")
+def memory(clients: Sequence[Tool], provider: Simulated, options: argparse.Namespace) -> str:
+    """What each client holds for few and for many requests."""
+    concurrent = options.concurrent[0]
+    head = ["", *(f"peak MiB, {count:,}" for count in options.many), "more", "answers/s", "CPU ms"]
     lines = []
-    for client in many:
-        small, (large,) = median(few[client], "peak"), many[client]
-        grown = f"{large.peak / small - 1:+.0%}"
-        lines.append(
-            [client.name, f"{small:,.0f}", f"{large.peak:,.0f}", grown, f"{large.rate:,.0f}", f"{large.cpu:.3f}"]
-        )
-    return f"## {options.many:,} requests, {options.concurrent[0]} at once\n\n{table(head, lines)}"
+    for client in clients:
+        runs = [run(client, provider, count, concurrent, options.cache) for count in options.many]
+        print(concurrent, client.name, *runs, file=sys.stderr, flush=True)
+        more, last = runs[-1].peak / runs[0].peak - 1, runs[-1]
+        peaks = [f"{each.peak:,.0f}" for each in runs]
+        lines.append([client.name, *peaks, f"{more:+.0%}", f"{last.rate:,.0f}", f"{last.cpu:.3f}"])
+    return f"## Memory, {concurrent} at once\n\n{table(head, lines)}"
 
 
 if __name__ == "__main__":

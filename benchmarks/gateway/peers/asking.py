@@ -45,7 +45,7 @@ def tell(ask: Callable[[Asked, range], int]) -> None:
     ask(given, range(given.requests, given.requests + given.concurrent))
     began, cpu = time.perf_counter(), _cpu()
     answers = ask(given, range(given.requests))
-    took = {"seconds": time.perf_counter() - began, "cpu": _cpu() - cpu, "answers": answers}
+    took = {"seconds": time.perf_counter() - began, "cpu": _cpu() - cpu, "peak": _peak(), "answers": answers}
     print(json.dumps(took), flush=True)
 
 
@@ -53,3 +53,9 @@ def _cpu() -> float:
     """Seconds of a processor, of all threads and of every child that was waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _peak() -> int:
+    """Bytes that this process held at most. Not what getrusage says: that begins with what the parent held."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
