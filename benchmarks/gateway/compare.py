@@ -33,7 +33,8 @@ from phase0.simulator import Settings, Simulated, simulated
 HEAD = ("", "runs", "answers/s", "CPU ms", "server ms", "peak MiB", "rate / bare", "CPU / bare", "phase0's rate / its")
 LEGEND = """CPU: user and system time of the client for one answer, from its first question to its last answer; server:
 of the provider for the same answer. peak: what the client held at most, from its start. bare: the loop
-over aiohttp. What every client does before, its imports and as many requests as run at once, is not counted."""
+over aiohttp. What every client does before, its imports and as many requests as run at once, is not counted. What
+phase0 holds grows with the ledger's file until SQLite's page caches are full: 16 MB for writing, 16 MB for reading."""
 RESULT = "gateway"
 
 Runs = dict[Tool, list[Run]]

@@ -105,12 +105,12 @@ def test_the_clock_of_a_fast_loop_goes_on_by_what_was_waited_and_stands_still_me
         assert runner.run(wait()) == pytest.approx(5, abs=0.001)
 
 
-@pytest.mark.parametrize("case", range(4))
+@pytest.mark.parametrize("case", range(5))
 def test_a_run_under_limits_answers_everything_and_is_never_faster_than_possible(benchmark, case):
     limits = benchmark["limits"]
     outcome = limits.measured(limits.CASES[case], 700, 200.0)
     assert outcome.summary.replies == 700
-    assert outcome.shortest <= outcome.seconds < 1.5 * outcome.shortest + 65  # a minute that is begun for a few
+    assert outcome.shortest <= outcome.seconds < 1.6 * outcome.shortest + 65  # a minute that is begun for a few
     assert outcome.limited < 0.1
 
 
