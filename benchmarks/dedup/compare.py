@@ -30,11 +30,15 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-import environments
-import measure
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import environments
 from pairs import I64
 from rows import Made, count_of, make
+from shared import measure
+from shared.tools import python_of
 from truth import Truth, Verdict, judge, judge_recorded, surplus, truth_of
 
 from phase0.dedup import ratio
@@ -151,7 +155,7 @@ def warm(bench: Bench, names: dict[str, Outcome]) -> None:
     subprocess.run(["cat", bench.made.rows], stdout=subprocess.DEVNULL, check=True)
     for tool in (*environments.FLOOR, *environments.PEERS):
         if tool.name in names:
-            environments.python_of(tool, bench.cache)
+            python_of(tool, bench.cache)
     few = bench.scratch / "few.jsonl"
     with bench.made.rows.open("rb") as lines:
         few.write_bytes(b"".join(line for line, _ in zip(lines, range(2_000), strict=False)))
@@ -190,7 +194,7 @@ def command(bench: Bench, name: str, kept: Path) -> list[str | Path]:
         bound = ["--max-memory", bench.max_memory] if bench.max_memory else []
         return [sys.executable, "-m", "phase0", "dedup", *asked, *shared, *bound]
     tool = next(tool for tool in (*environments.FLOOR, *environments.PEERS) if tool.name == name)
-    return [environments.python_of(tool, bench.cache), tool.script, bench.made.rows, kept, *shared]
+    return [python_of(tool, bench.cache), tool.script, bench.made.rows, kept, *shared]
 
 
 def kept_lines(rows: Path, output: Path) -> I64:
@@ -246,7 +250,7 @@ def checked(made: Made, setting: Setting, cache: Path) -> str:
     tool = environments.PAIRS
     theirs = made.rows.with_suffix(f".{setting.threshold}.setsimilarity.txt")
     source = Path(__file__).resolve().parents[2] / "src"
-    asked = [environments.python_of(tool, cache), tool.script, made.rows, theirs, "--threshold", setting.threshold]
+    asked = [python_of(tool, cache), tool.script, made.rows, theirs, "--threshold", setting.threshold]
     subprocess.run(asked, check=True, env={**os.environ, "PYTHONPATH": str(source)})
     found = np.loadtxt(theirs, np.int64, ndmin=2).reshape(-1, 2)
     found = found[np.lexsort((found[:, 1], found[:, 0]))]
@@ -260,7 +264,7 @@ def draw(growth: dict[str, list[tuple[int, float]]], picture: Path, cache: Path)
         measured = Path(folder) / "measured.json"
         measured.write_text(json.dumps(growth))
         tool = environments.PLOT
-        subprocess.run([environments.python_of(tool, cache), tool.script, measured, picture.resolve()], check=True)
+        subprocess.run([python_of(tool, cache), tool.script, measured, picture.resolve()], check=True)
 
 
 def keep(told: str, cache: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks" / "dedup"
-NAMES = ("pairs", "rows", "truth", "environments", "measure", "compare")
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+NAMES = ("pairs", "rows", "truth", "environments", "compare")
+SHARED = ("shared", "shared.measure", "shared.tools")
 ROWS = 300
 WORDS = [f"word{number}" for number in range(20)]
 
@@ -18,10 +19,11 @@ WORDS = [f"word{number}" for number in range(20)]
 @pytest.fixture(scope="module")
 def benchmark():
     """The benchmark's files, which import each other by their bare names; nothing of them stays behind."""
-    sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in NAMES}
-    sys.path.remove(str(FOLDER))
-    for name in NAMES:
+    before = list(sys.path)
+    sys.path[:0] = [str(BENCHMARKS / "dedup"), str(BENCHMARKS)]
+    yield {name: importlib.import_module(name) for name in (*SHARED, *NAMES)}
+    sys.path[:] = before
+    for name in (*NAMES, *SHARED):
         del sys.modules[name]
 
 
@@ -190,7 +192,7 @@ def test_kept_lines_are_found_by_their_bytes_and_order(benchmark, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_run_counts_the_time_and_memory_of_its_children_and_a_failure_is_told(benchmark, tmp_path):
-    measure = benchmark["measure"]
+    measure = benchmark["shared.measure"]
     child = "x = bytearray(60 << 20); import time; t = time.process_time()\nwhile time.process_time() < t + 0.3: pass"
     start = f"subprocess.Popen([sys.executable, '-c', {child!r}])"
     both = f"import subprocess, sys; [process.wait() for process in [{start}, {start}]]"
