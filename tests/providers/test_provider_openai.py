@@ -201,7 +201,7 @@ def test_a_server_that_is_not_there_may_come_back() -> None:
         await provider.close()
         return error.value
 
-    assert run(whole()).reason == "connection"  # type: ignore[attr-defined]
+    assert run(whole()).reason == "unreachable"  # type: ignore[attr-defined]
 
 
 def test_a_url_that_nobody_gave_is_asked_for() -> None:

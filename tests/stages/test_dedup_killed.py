@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -226,27 +227,35 @@ def test_the_command_killed_in_its_own_process_leaves_what_the_next_one_cleans_u
     check_rerun(place, run)
 
 
-PLAN = Path(__file__).parents[2] / "plans" / "quickstart.toml"
+QUICKSTART = Path(__file__).parents[2] / "plans" / "quickstart.toml"
 
 
 @pytest.fixture(scope="module")
-def calm(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickstart without its de-duplication of prompts, whose steps have the same names."""
+    path = tmp_path_factory.mktemp("plan") / "plan.toml"
+    path.write_text(re.sub(r"\[prompts\][^\[]*", "", QUICKSTART.read_text()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def calm(run: Run, plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("calm")
-    assert run("run", PLAN, "--output", folder, "--workers", 1).status == 0
+    assert run("run", plan, "--output", folder, "--workers", 1).status == 0
     return folder
 
 
 @pytest.mark.parametrize("moment", [("advance", "join"), ("after", "deduped.jsonl")], ids=["join", "written"])
 def test_a_run_killed_in_de_duplication_makes_it_again_and_nothing_before_it(
-    moment: tuple[str, str], run: Run, calm: Path, tmp_path: Path
+    moment: tuple[str, str], run: Run, plan: Path, calm: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    assert run("run", PLAN, "--output", output, "--workers", 1, die=moment).status == KILLED
+    assert run("run", plan, "--output", output, "--workers", 1, die=moment).status == KILLED
     assert manifest_of(output / "deduped/deduped.jsonl") is None
     assert lineage(output / "deduped/deduped.jsonl") == []
     assert not (output / "dataset.jsonl").exists()
-    again = run("run", PLAN, "--output", output, "--workers", 1)
+    again = run("run", plan, "--output", output, "--workers", 1)
     assert again.status == 0
     assert "score all_scored.jsonl: done before" in again.said
     assert "dedup deduped.jsonl: done before" not in again.said

@@ -65,6 +65,8 @@ def deduplicate(
     """
     if keep not in get_args(Keep):
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
+    paths = expand(inputs)
+    others = _others(against, paths, Path(output))
     load_kernels(progress, (*REMOVER, "json", "rows"))
     from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked
@@ -73,8 +75,6 @@ def deduplicate(
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
-    paths = expand(inputs)
-    others = _others(against, paths, Path(output))
     settings = dedup_settings(
         output,
         threshold=threshold,
