@@ -12,12 +12,12 @@ import msgspec
 
 from phase0.catalog.prices import cost
 from phase0.errors import Fatal, ProviderError, Refused, Transient
-from phase0.gateway.line import input_tokens, largest_reply, worst_case
+from phase0.gateway.line import input_tokens, largest_reply, usage, worst_case
 from phase0.gateway.questions import Index, Question
 from phase0.gateway.shop import Shop
 from phase0.ledger import Batch, Bought
 from phase0.providers import BatchLine, BatchState
-from phase0.records import Reply, Request
+from phase0.records import Request
 
 _AT_ONCE = 1000  # replies on their way to the disk
 
@@ -97,8 +97,8 @@ def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bo
                 got.lost += _worst(request, shop)
         else:
             got.replies += 1
-            tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
-            price = _price(request, reply, got, shop)
+            tokens_in, tokens_out = usage(reply)
+            price = _price(request, tokens_in, tokens_out, got, shop)
             following = shop.again(request, reply) if shop.again else None
             if following is not None:
                 got.following.append(following)
@@ -127,15 +127,18 @@ def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bo
     )
 
 
-def _price(request: Request, reply: Reply, got: Collected, shop: Shop) -> Decimal | None:
+def _price(
+    request: Request, tokens_in: int | None, tokens_out: int | None, got: Collected, shop: Shop
+) -> Decimal | None:
     """What an answer cost, counted; None where its usage is not known, and then its worst case is counted."""
-    if reply.tokens_in is None or reply.tokens_out is None:
-        got.cost += _worst(request, shop)
-        return None
-    price = cost(shop.route.price, reply.tokens_in, reply.tokens_out, batch=True)
+    if tokens_in is None or tokens_out is None:
+        worst = _worst(request, shop)
+        got.cost += worst
+        return None if worst else worst
+    price = cost(shop.route.price, tokens_in, tokens_out, batch=True)
     got.cost += price
-    got.tokens_in += reply.tokens_in
-    got.tokens_out += reply.tokens_out
+    got.tokens_in += tokens_in
+    got.tokens_out += tokens_out
     return price
 
 
