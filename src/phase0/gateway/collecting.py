@@ -32,6 +32,7 @@ class Collected:
         self.cost = self.lost = Decimal(0)
         self.following: list[Request] = []  # questions that follow from its answers
         self.fatal: Fatal | None = None
+        self.gone = ""  # why a file of its answers cannot be had any more
 
     def told(self) -> str:
         """What a person should know of lines that were not as they should be."""
@@ -40,12 +41,13 @@ class Collected:
             "that came twice": self.duplicates,
             "that cannot be read": self.unreadable,
         }
-        return ", ".join(f"{count:,} lines {what}" for what, count in odd.items() if count)
+        lines = ", ".join(f"{count:,} lines {what}" for what, count in odd.items() if count)
+        return "; ".join(filter(None, (lines, self.gone)))
 
 
 async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
     """Store all answers of a batch that has ended. Raises Transient where the download broke off: it may be called
-    again, and the ledger keeps what it has."""
+    again, and the ledger keeps what it has. A file that is gone takes with it only the answers that were in it."""
     got = Collected(batch.keys)
     index = Index(shop.questions(batch).path)
     stored: list[asyncio.Future[bool]] = []
@@ -57,9 +59,11 @@ async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
                 stored.append(asyncio.wrap_future(shop.ledger.store(bought)))
             if len(stored) >= _AT_ONCE:
                 await _durable(stored)
-        await _durable(stored)
+    except Refused as error:
+        got.gone = str(error)
     finally:
         index.close()
+    await _durable(stored)
     return got
 
 
