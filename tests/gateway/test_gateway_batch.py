@@ -375,6 +375,23 @@ class Mortal:
 # Modes, money, follow-ups.
 
 
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_what_is_in_a_batch_elsewhere_is_not_bought_a_second_time(case: Case, mode: str) -> None:
+    """Once in another mode, once at a server that came to be preferred."""
+    case.buy(questions(30), wait=False)
+    other = FakeProvider()
+    other.batches = FakeBatches(other)
+    where = line(case.provider) if mode == "online" else line(other, case.provider)
+    if mode == "batch":
+        where = where._replace(routes=(where.routes[0]._replace(name="elsewhere"), where.routes[1]))
+    summary = case.buy(questions(40), where, mode=mode)
+    assert (summary.ended, summary.replies, summary.left) == ("submitted", 10, 30)
+    assert "30 questions are in batches at server0" in summary.detail
+    assert case.buy(questions(40)).ended == "done"
+    assert case.all_answered(questions(40))
+    assert case.ledger.again == []
+
+
 def test_a_batch_stays_within_the_budget(case: Case) -> None:
     worst = Decimal(7) / 2 + 100  # 5 tokens in and a quarter more at half a dollar, 100 out at a dollar
     budget = Budget(worst * 10 / 1_000_000)

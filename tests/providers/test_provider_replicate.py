@@ -90,7 +90,9 @@ def test_a_prediction_that_takes_too_long_is_cancelled_so_that_it_costs_no_more(
     assert waited == 5.0
 
 
-@pytest.mark.parametrize(("body", "status"), [({"detail": "oops"}, 500), ({"detail": "slow down"}, 429), (b"<html>", 200)])
+@pytest.mark.parametrize(
+    ("body", "status"), [({"detail": "oops"}, 500), ({"detail": "slow down"}, 429), (b"<html>", 200)]
+)
 def test_a_look_that_fails_does_not_have_a_prediction_bought_again(body: Any, status: int) -> None:
     begun = answer(prediction(status="processing", output=None), 201)
     sent, asked, _ = sending(begun, answer(body, status), answer(SUCCEEDED))

@@ -14,7 +14,9 @@ from phase0.providers import Provider
 from phase0.records import Reply, Request
 
 _PER_MESSAGE, _PER_REPLY = 4, 3  # tokens of a chat's frame
-_MOST_COUNTED = 1 << 22  # tokens; at the dearest price that may be given so many on both sides are a sum the ledger holds
+_MOST_COUNTED = (
+    1 << 22
+)  # tokens; at the dearest price that may be given so many on both sides are a sum the ledger holds
 _OTHERS = 5, 4  # other vocabularies than the one counted with need up to a quarter more for most texts
 
 
