@@ -14,6 +14,7 @@ from phase0.catalog.prices import Price
 from phase0.errors import ProviderError, Transient
 from phase0.gateway.line import Line, Route
 from phase0.ledger import Batch, Bought, Failure
+from phase0.ledger.changes import store_of
 from phase0.providers import Batches, BatchLine, BatchState, Limits, Listed, Sent
 from phase0.records import Reply, Request
 
@@ -104,6 +105,7 @@ class FakeLedger:
         return {key for key in keys if key in self.bought}
 
     def store(self, bought: Bought) -> asyncio.Future[bool]:
+        store_of(bought)  # what the real one cannot hold, this one refuses too
         return self._later(lambda: self._keep(bought))
 
     def fail(self, key: str, reason: str, detail: str, run: str) -> asyncio.Future[bool]:

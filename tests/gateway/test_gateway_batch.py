@@ -194,6 +194,29 @@ def test_lines_are_joined_by_their_ids_alone(tmp_path_factory: Any, seed: int, c
         assert case.ledger.bought[request.key].raw in (body(request.messages[0][1]), body("another"))
 
 
+@pytest.mark.parametrize("tokens", [-10, 2**62, 2**70, None])
+def test_an_answer_of_a_batch_with_an_absurd_usage_is_kept_and_counted_at_its_worst(
+    case: Case, tokens: int | None
+) -> None:
+    case.provider.script = lambda request, times: body(tokens_out=tokens)
+    summary = case.buy(questions(5))
+    assert (summary.ended, summary.replies, summary.cost) == ("done", 5, 5 * Decimal("103.5") / 1_000_000)
+    assert {kept.cost for kept in case.ledger.bought.values()} == {None}
+
+
+def test_what_one_file_of_a_batch_brought_is_not_bought_again_because_the_other_is_gone(case: Case) -> None:
+    def spoil(number: int, lines: list[BatchLine]) -> Iterator[BatchLine]:
+        yield from lines[:20] if number == 0 else lines
+        if number == 0:
+            raise Refused("no such file", reason="not_found")
+
+    case.batches.spoil = spoil  # type: ignore[assignment]
+    summary = case.buy(questions(30))
+    assert [len(asked) for _, _, asked in case.batches.made] == [30, 10]
+    assert (summary.replies, case.ledger.again) == (30, [])
+    assert case.all_answered(questions(30))
+
+
 def test_a_refusal_in_a_batch_is_final(case: Case) -> None:
     case.provider.script = lambda request, times: Refused("no", reason="content_filter")
     summary = case.buy(questions(5))
@@ -350,6 +373,23 @@ class Mortal:
 
 
 # Modes, money, follow-ups.
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_what_is_in_a_batch_elsewhere_is_not_bought_a_second_time(case: Case, mode: str) -> None:
+    """Once in another mode, once at a server that came to be preferred."""
+    case.buy(questions(30), wait=False)
+    other = FakeProvider()
+    other.batches = FakeBatches(other)
+    where = line(case.provider) if mode == "online" else line(other, case.provider)
+    if mode == "batch":
+        where = where._replace(routes=(where.routes[0]._replace(name="elsewhere"), where.routes[1]))
+    summary = case.buy(questions(40), where, mode=mode)
+    assert (summary.ended, summary.replies, summary.left) == ("submitted", 10, 30)
+    assert "30 questions are in batches at server0" in summary.detail
+    assert case.buy(questions(40)).ended == "done"
+    assert case.all_answered(questions(40))
+    assert case.ledger.again == []
 
 
 def test_a_batch_stays_within_the_budget(case: Case) -> None:

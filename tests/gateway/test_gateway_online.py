@@ -326,7 +326,21 @@ def test_a_reply_without_usage_is_counted_at_its_worst_and_stored_at_unknown_cos
     provider = FakeProvider(lambda request, times: body(tokens_in=None, tokens_out=None))
     _, ledger = bought(questions(1), line(provider), budget=budget)
     assert ledger.bought[question(0).key].cost is None
-    assert budget.left() == 1 - Decimal(205) / 1_000_000
+    assert budget.left() == 1 - Decimal(207) / 1_000_000
+
+
+ABSURD = [(-5, 10), (5, -10), (5, 2**62), (2**70, 10), (5, None)]
+"""Counts of tokens that servers have been seen to send, or might: of none of them a price can be made."""
+
+
+@pytest.mark.parametrize(("given", "made"), ABSURD)
+def test_an_answer_with_an_absurd_usage_is_kept_and_counted_at_its_worst(given: int, made: int | None) -> None:
+    budget = Budget(Decimal(1))
+    provider = FakeProvider(lambda request, times: body(tokens_in=given, tokens_out=made))
+    summary, ledger = bought(questions(3), line(provider), budget=budget)
+    assert (summary.ended, summary.replies, len(ledger.bought)) == ("done", 3, 3)
+    assert {kept.cost for kept in ledger.bought.values()} == {None}
+    assert budget.left() == 1 - 3 * Decimal(207) / 1_000_000
 
 
 # What follows from an answer.

@@ -91,6 +91,24 @@ def test_a_prediction_that_takes_too_long_is_cancelled_so_that_it_costs_no_more(
 
 
 @pytest.mark.parametrize(
+    ("body", "status"), [({"detail": "oops"}, 500), ({"detail": "slow down"}, 429), (b"<html>", 200)]
+)
+def test_a_look_that_fails_does_not_have_a_prediction_bought_again(body: Any, status: int) -> None:
+    begun = answer(prediction(status="processing", output=None), 201)
+    sent, asked, _ = sending(begun, answer(body, status), answer(SUCCEEDED))
+    assert isinstance(sent, Sent)
+    assert read(sent.body).text == "Hi."
+    assert [one.method for one in asked] == ["POST", "GET", "GET"]
+
+
+def test_a_prediction_that_nobody_can_see_or_cancel_may_have_been_billed() -> None:
+    got, asked, _ = sending(answer(prediction(status="starting"), 201), answer({"detail": "oops"}, 500), timeout=5)
+    assert isinstance(got, Transient)
+    assert got.reason == "timeout"
+    assert asked[-1].path == "/v1/predictions/p1/cancel"
+
+
+@pytest.mark.parametrize(
     ("body", "status", "kind", "reason"),
     [
         (prediction(status="failed", error="CUDA out of memory"), 201, Transient, "server"),

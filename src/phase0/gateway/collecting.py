@@ -12,12 +12,12 @@ import msgspec
 
 from phase0.catalog.prices import cost
 from phase0.errors import Fatal, ProviderError, Refused, Transient
-from phase0.gateway.line import input_tokens, largest_reply, worst_case
+from phase0.gateway.line import input_tokens, largest_reply, usage, worst_case
 from phase0.gateway.questions import Index, Question
 from phase0.gateway.shop import Shop
 from phase0.ledger import Batch, Bought
 from phase0.providers import BatchLine, BatchState
-from phase0.records import Reply, Request
+from phase0.records import Request
 
 _AT_ONCE = 1000  # replies on their way to the disk
 
@@ -32,6 +32,7 @@ class Collected:
         self.cost = self.lost = Decimal(0)
         self.following: list[Request] = []  # questions that follow from its answers
         self.fatal: Fatal | None = None
+        self.gone = ""  # why a file of its answers cannot be had any more
 
     def told(self) -> str:
         """What a person should know of lines that were not as they should be."""
@@ -40,12 +41,13 @@ class Collected:
             "that came twice": self.duplicates,
             "that cannot be read": self.unreadable,
         }
-        return ", ".join(f"{count:,} lines {what}" for what, count in odd.items() if count)
+        lines = ", ".join(f"{count:,} lines {what}" for what, count in odd.items() if count)
+        return "; ".join(filter(None, (lines, self.gone)))
 
 
 async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
     """Store all answers of a batch that has ended. Raises Transient where the download broke off: it may be called
-    again, and the ledger keeps what it has."""
+    again, and the ledger keeps what it has. A file that is gone takes with it only the answers that were in it."""
     got = Collected(batch.keys)
     index = Index(shop.questions(batch).path)
     stored: list[asyncio.Future[bool]] = []
@@ -57,9 +59,11 @@ async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
                 stored.append(asyncio.wrap_future(shop.ledger.store(bought)))
             if len(stored) >= _AT_ONCE:
                 await _durable(stored)
-        await _durable(stored)
+    except Refused as error:
+        got.gone = str(error)
     finally:
         index.close()
+    await _durable(stored)
     return got
 
 
@@ -97,8 +101,8 @@ def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bo
                 got.lost += _worst(request, shop)
         else:
             got.replies += 1
-            tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
-            price = _price(request, reply, got, shop)
+            tokens_in, tokens_out = usage(reply)
+            price = _price(request, tokens_in, tokens_out, got, shop)
             following = shop.again(request, reply) if shop.again else None
             if following is not None:
                 got.following.append(following)
@@ -127,15 +131,18 @@ def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bo
     )
 
 
-def _price(request: Request, reply: Reply, got: Collected, shop: Shop) -> Decimal | None:
+def _price(
+    request: Request, tokens_in: int | None, tokens_out: int | None, got: Collected, shop: Shop
+) -> Decimal | None:
     """What an answer cost, counted; None where its usage is not known, and then its worst case is counted."""
-    if reply.tokens_in is None or reply.tokens_out is None:
-        got.cost += _worst(request, shop)
-        return None
-    price = cost(shop.route.price, reply.tokens_in, reply.tokens_out, batch=True)
+    if tokens_in is None or tokens_out is None:
+        worst = _worst(request, shop)
+        got.cost += worst
+        return None if worst else worst
+    price = cost(shop.route.price, tokens_in, tokens_out, batch=True)
     got.cost += price
-    got.tokens_in += reply.tokens_in
-    got.tokens_out += reply.tokens_out
+    got.tokens_in += tokens_in
+    got.tokens_out += tokens_out
     return price
 
 

@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from phase0.catalog.prices import Price, cost
 from phase0.providers import Provider
-from phase0.records import Request
+from phase0.records import Reply, Request
 
 _PER_MESSAGE, _PER_REPLY = 4, 3  # tokens of a chat's frame
+_MOST_COUNTED = (
+    1 << 22
+)  # tokens; at the dearest price that may be given so many on both sides are a sum the ledger holds
 _OTHERS = 5, 4  # other vocabularies than the one counted with need up to a quarter more for most texts
 
 
@@ -54,6 +57,16 @@ def largest_reply(request: Request, max_output: int) -> int:
     params = request.params
     cap = params.get("max_tokens") or params.get("max_completion_tokens") or max_output
     return int(cap) * int(params.get("n") or 1)
+
+
+def usage(reply: Reply) -> tuple[int | None, int | None]:
+    """Tokens of its prompt and of itself, as its server counts them; None for a count that no request can have. What
+    is stored and what it cost depend on these: a slip of a server's must not lose an answer that was paid for."""
+    given, made = (
+        count if count is not None and 0 <= count <= _MOST_COUNTED else None
+        for count in (reply.tokens_in, reply.tokens_out)
+    )
+    return given, made
 
 
 def worst_case(price: Price, tokens_in: int, largest: int, *, batch: bool = False) -> Decimal:

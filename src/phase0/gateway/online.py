@@ -23,7 +23,7 @@ from phase0.errors import Fatal, Phase0Error, Refused, Transient
 from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.forecast import Forecast
 from phase0.gateway.lanes import PATIENT, Errand, Lane, Lanes
-from phase0.gateway.line import Line, worst_case
+from phase0.gateway.line import Line, usage, worst_case
 from phase0.gateway.orders import Order, Orders
 from phase0.gateway.pace import backoff
 from phase0.gateway.policy import RETRIED, Again
@@ -277,11 +277,13 @@ class _Purchase:
 
     def _answered(self, errand: Errand, sent: Sent, reply: Reply) -> None:
         order, route = errand.order, errand.lane.route
-        tokens_in = order.tokens_in if reply.tokens_in is None else reply.tokens_in
-        tokens_out = order.largest if reply.tokens_out is None else reply.tokens_out
-        price = cost(route.price, tokens_in, tokens_out, batch=False)
-        if reply.tokens_out is not None:
-            self._forecast.learn(reply.tokens_out)
+        said = given, made = usage(reply)
+        tokens_in = order.tokens_in if given is None else given
+        tokens_out = order.largest if made is None else made
+        is_known = None not in said
+        price = cost(route.price, tokens_in, tokens_out, batch=False) if is_known else errand.worst
+        if made is not None:
+            self._forecast.learn(made)
         errand.lane.pace.answered(errand.ticket, self._clock(), tokens_in + tokens_out, sent.limits)
         self._budget.settle(errand.worst, price)
         tally = self._tally
@@ -289,8 +291,7 @@ class _Purchase:
         tally.tokens_in += tokens_in
         tally.tokens_out += tokens_out
         tally.cost += price
-        known = price if not price or None not in (reply.tokens_in, reply.tokens_out) else None
-        self._store(errand, sent.body, tokens=(reply.tokens_in, reply.tokens_out), price=known)
+        self._store(errand, sent.body, tokens=said, price=price if is_known or not price else None)
         self._orders.follow(order.request, reply)
 
     def _refused(self, errand: Errand, error: Refused) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -73,7 +74,10 @@ class Replicate:
         self._clock = clock
 
     async def send(self, request: Request) -> Sent:
-        """One prediction, looked at until it ends. One that takes longer than the timeout is cancelled."""
+        """One prediction, looked at until it ends. One that takes longer than the timeout is cancelled.
+
+        Once there is a prediction it is on the bill: a look that fails says nothing about it, so it is looked at again.
+        """
         until = self._clock() + self._timeout
         body = _encode({"input": input_of(request, self._server)})
         sent = await self._client.send("POST", self._create, body, asking=True, extra=self._prefer)
@@ -81,10 +85,10 @@ class Replicate:
             # Its own `urls` are not followed: they may lead to another host, and the key goes with the request.
             place = f"/predictions/{quote(state.id, safe='')}"
             if self._clock() >= until:
-                await self._client.send("POST", self._client.url(f"{place}/cancel"))
+                await self._cancel(place)
                 raise Transient(f"{self._server}: no answer in {self._timeout:g} s", reason="timeout")
             await self._sleep(_POLL)
-            sent = Sent((await self._client.send("GET", self._client.url(place))).body, sent.limits)
+            sent = Sent(await self._looked_at(place, until) or sent.body, sent.limits)
         if state.status != "succeeded":
             raise self._failed(state)
         return sent
@@ -120,6 +124,20 @@ class Replicate:
     async def close(self) -> None:
         """Give back the connections."""
         await self._client.close()
+
+    async def _looked_at(self, place: str, until: float) -> bytes | None:
+        """The prediction as it stands; None where it cannot be seen now."""
+        try:
+            raw = (await self._client.send("GET", self._client.url(place))).body
+            self._read(raw)
+        except Transient as error:
+            await self._sleep(max(0.0, min(error.retry_after or 0.0, until - self._clock())))
+            return None
+        return raw
+
+    async def _cancel(self, place: str) -> None:
+        with suppress(ProviderError):  # it is given up in any case
+            await self._client.send("POST", self._client.url(f"{place}/cancel"))
 
     def _read(self, raw: bytes) -> _Prediction:
         try:
