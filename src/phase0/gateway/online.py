@@ -388,9 +388,8 @@ class _Purchase:
             else:
                 self._progress.warn(f"{error} The other endpoints go on.")
 
-    # What a person is told.
-
     def _tell(self, now: float, *, words: bool = False) -> None:
+        """Tell a person how it goes."""
         self._told = now
         tally = self._tally
         waits = f", waits for {self._waits_for}" if self._waits_for else ""
