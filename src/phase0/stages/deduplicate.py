@@ -66,6 +66,7 @@ def deduplicate(
     if keep not in get_args(Keep):
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
     paths = expand(inputs)
+    check_output(Path(output), paths)  # before kernels are compiled for a call that cannot go on
     others = _others(against, paths, Path(output))
     load_kernels(progress, (*REMOVER, "json", "rows"))
     from phase0.dedup.memory import bounded
