@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from phase0.cli import settings
+from phase0.cli.accounting import no_ledger
 from phase0.cli.screen import screen
 from phase0.cli.settings import Workspace
 from phase0.errors import UsageError
@@ -36,7 +37,7 @@ def batches(
 
     place = workspace_of(Path.cwd() / "any", settings.workspace(workspace)) / MARK
     if not (place / FILE).exists():
-        raise UsageError(f"{place / FILE} is not there: nothing was bought in this workspace yet")
+        raise no_ledger(place / FILE)
     with Ledger(place / FILE) as ledger, screen() as progress:
         if cancel:
             tags = [batch.tag for batch in ledger.open_batches()] if cancel == ["all"] else cancel
