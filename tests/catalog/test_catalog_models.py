@@ -152,6 +152,13 @@ def test_what_is_no_base_url_is_said_to_be_none(url: str) -> None:
         moved(teacher("gpt-4o"), url)
 
 
+@pytest.mark.parametrize("url", ["https://me:s3cret@host/v1", "https://s3cret@host/v1", "ftp://:s3cret@host/v1"])
+def test_a_base_url_with_a_password_is_refused_without_telling_it(url: str) -> None:
+    with pytest.raises(UsageError, match="--api-key-env") as error:
+        moved(teacher("gpt-4o"), url)
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_base_url_keeps_the_price_and_speaks_as_anyone_does() -> None:
     there = moved(teacher("llama-405b"), "http://10.0.0.5:8000/v1/", model_id="local-llama", key_env="MY_KEY")
     (endpoint,) = there.endpoints

@@ -112,3 +112,12 @@ def test_a_file_that_is_no_export_is_refused_in_one_line(tmp_path: Path, capsys:
     told = capsys.readouterr().err
     assert "x.jsonl:1: is not an exported reply" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["ledger", "batches"])
+def test_the_ledger_of_a_folder_below_is_pointed_to(
+    command: str, workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace.parent)
+    assert status_of([command]) == 2
+    assert "There is one in a: --workspace a." in capsys.readouterr().err

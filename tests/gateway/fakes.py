@@ -111,9 +111,9 @@ class FakeLedger:
     def fail(self, key: str, reason: str, detail: str, run: str) -> asyncio.Future[bool]:
         return self._later(lambda: self.failed.__setitem__(key, Failure(key, reason, detail, run)))
 
-    def intend(self, tag: str, server: str, model: str, keys: Sequence[str]) -> None:
+    def intend(self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "") -> None:
         assert tag not in self.batches
-        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0)
+        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run)
 
     def sent(self, tag: str, batch_id: str) -> None:
         self.batches[tag] = self.batches[tag]._replace(state="sent", batch_id=batch_id)

@@ -399,6 +399,8 @@ def test_a_batch_stays_within_the_budget(case: Case) -> None:
     assert summary.ended == "budget"
     first = len(case.batches.made[0][2])
     assert first == 10
+    assert "For the 25 that are missing, raise it to about $0.01." in summary.detail
+    assert summary.left == 25
     assert summary.replies == 75  # 12.5 each, until the worst case of the next does not fit
     assert budget.left() is not None
     assert 0 <= (budget.left() or 0) < worst / 1_000_000
@@ -440,6 +442,37 @@ def test_a_stream_of_many_is_not_held_in_memory(case: Case) -> None:
 
 
 # Batches that are out.
+
+
+def test_whoever_stores_the_answers_of_a_batch_they_count_for_the_run_that_sent_it(case: Case) -> None:
+    async def work() -> None:
+        await case.work(questions(20), wait=False, run="first")
+        await asyncio.sleep(1000)
+        await resume(case.ledger, lambda server, model: line(case.provider), case.folder)  # type: ignore[arg-type]
+        await case.work(questions(20, seed=1), wait=False, run="first")
+        await case.work(questions(20, seed=2), run="second")
+
+    run(work())
+    runs = [kept.run for kept in case.ledger.bought.values()]
+    assert (runs.count("first"), runs.count("second")) == (40, 20)
+
+
+def test_a_server_that_cannot_be_asked_does_not_keep_the_answers_of_others_away(case: Case) -> None:
+    case.ledger.intend("elsewhere", "a server of before", "m", ())
+
+    def connect(server: str, model: str) -> Line:
+        if server != "server0":
+            raise UsageError(f"nobody knows {server}")
+        return line(case.provider)
+
+    async def work() -> None:
+        await case.work(questions(20), wait=False)
+        await asyncio.sleep(1000)
+        with pytest.raises(UsageError, match="a server of before"):
+            await resume(case.ledger, connect, case.folder)  # type: ignore[arg-type]
+
+    run(work())
+    assert case.all_answered(questions(20))
 
 
 def test_batches_that_are_out_are_listed_stopped_and_brought_in(case: Case) -> None:

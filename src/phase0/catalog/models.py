@@ -197,6 +197,8 @@ def located(endpoint: Endpoint, variables: Mapping[str, str]) -> Endpoint:
 def checked_url(url: str, where: str) -> str:
     """A base URL without a slash at its end. Raises UsageError where it is none."""
     parts = urlsplit(url.strip())
+    if parts.username is not None:  # its host names the server in the ledger, in messages and in reports
+        raise UsageError(f"{where} holds a user's name or a password. Keys are given in variables: --api-key-env.")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise UsageError(f"{where} is {url!r}; a base URL reads like https://host/v1.")
     return url.strip().rstrip("/")

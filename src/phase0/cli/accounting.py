@@ -95,8 +95,17 @@ def _place(workspace: Path | None) -> Path:
 def _ledger(workspace: Path | None) -> Path:
     path = _place(workspace)
     if not path.exists():
-        raise UsageError(f"{path}: there is no ledger yet. --workspace names the folder that holds .phase0/.")
+        raise no_ledger(path)
     return path
+
+
+def no_ledger(path: Path) -> UsageError:
+    """What to say where a workspace has no ledger: often the workspace is a folder below, such as data/."""
+    below = sorted(each.parent.parent for each in path.parent.parent.glob(f"*/{path.parent.name}/{path.name}"))
+    hint = "--workspace names the folder that holds .phase0/."
+    if below:
+        hint = f"There is one in {', '.join(each.name for each in below)}: --workspace {below[0].name}."
+    return UsageError(f"{path}: there is no ledger yet. {hint}")
 
 
 def _table(found: list[Spend], by: str) -> str:

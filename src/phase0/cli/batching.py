@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from phase0.cli import settings
+from phase0.cli.accounting import no_ledger
 from phase0.cli.screen import screen
 from phase0.cli.settings import Workspace
 from phase0.errors import UsageError
@@ -36,12 +37,15 @@ def batches(
 
     place = workspace_of(Path.cwd() / "any", settings.workspace(workspace)) / MARK
     if not (place / FILE).exists():
-        raise UsageError(f"{place / FILE} is not there: nothing was bought in this workspace yet")
+        raise no_ledger(place / FILE)
     with Ledger(place / FILE) as ledger, screen() as progress:
         if cancel:
             tags = [batch.tag for batch in ledger.open_batches()] if cancel == ["all"] else cancel
-            for batch in asyncio.run(standing.cancel(tags, ledger, connection)):
+            asked = asyncio.run(standing.cancel(tags, ledger, connection))
+            for batch in asked:
                 print(f"{batch.tag}: asked {batch.server} to stop it")
+            for tag in sorted(set(tags) - {batch.tag for batch in asked}):
+                print(f"{tag}: nobody knows whether it was sent; --resume or the next run finds out")
         if resume:
             for summary in asyncio.run(standing.resume(ledger, connection, place / "batches", progress=progress)):
                 print(f"{summary.replies:,} replies, {summary.refused:,} refused; {summary.left:,} are still out")
@@ -60,16 +64,12 @@ def connection(server: str, model: str) -> Line:
     import os
     from datetime import UTC, datetime
 
-    from phase0.catalog.models import located, teachers
-    from phase0.catalog.prices import price_of
-    from phase0.gateway.line import Line, Route
-    from phase0.providers import connect
+    from phase0.catalog.models import teachers
+    from phase0.stages.means import Means, line_to, places
 
     for teacher in teachers().values():
-        for endpoint in teacher.endpoints:
-            if (teacher.model, endpoint.server.name) == (model, server):
-                here = located(endpoint, os.environ)
-                key = os.environ.get(here.server.key_env) if here.server.key_env else None
-                price = price_of(teacher, here, on=datetime.now(UTC).date())
-                return Line(model, (Route(server, connect(here, key), price),))
+        if teacher.model == model:
+            for place in places(teacher, Means(os.environ), datetime.now(UTC).date()):
+                if place.endpoint.server.name == server:
+                    return line_to(teacher, [place])
     raise UsageError(f"the catalogue has no {model} at {server}; run the plan that sent this batch")

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from phase0.errors import Fatal, ProviderError, Refused, Transient
-from phase0.gateway.budget import Budget, shown
+from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.collecting import Collected, collect
 from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
 from phase0.gateway.line import Line, worst_case
@@ -196,7 +196,7 @@ class _Batching:
             if draft is not None:
                 await self._send(draft, round_)
             elif poor and not self._sent:
-                self._end("budget", f"The budget has {shown(self._budget.left() or Decimal(0))} left.")
+                self._end("budget", self._way_on(stream))
             elif source is not None and not poor and bounds.alone:
                 source.remove()
                 self._again_in.popleft()
@@ -204,11 +204,19 @@ class _Batching:
             if draft is None or poor:
                 return
 
+    def _way_on(self, stream: Stream) -> str:
+        """What it takes to go on when the budget does not hold the next question."""
+        candidate, tally = stream.next(), self._tally
+        worst = candidate.worst if candidate else Decimal(0)
+        waiting = self._orders.count()
+        return way_on(self._budget, worst=worst, answers=tally.replies, cost=tally.cost, waiting=waiting)
+
     async def _send(self, draft: Draft, round_: int) -> None:
         """Intent, submission, and the provider's id: each on the disk before the next."""
-        self._ledger.intend(draft.tag, self._route.name, self._line.model, draft.keys)
+        what, run = (draft.tag, self._route.name, self._line.model, draft.keys), self._options.run
+        self._ledger.intend(*what, run)
         self._tally.sent += len(draft.keys)
-        batch = Batch(draft.tag, self._route.name, self._line.model, draft.keys, "sent", None, None, 0.0)
+        batch = Batch(*what, "sent", None, None, 0.0, run)
         sent = Sent(batch, round_, draft.tokens, draft.worst)
         try:
             batch_id = await self._submitted(draft)

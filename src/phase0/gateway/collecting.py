@@ -49,6 +49,7 @@ async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
     """Store all answers of a batch that has ended. Raises Transient where the download broke off: it may be called
     again, and the ledger keeps what it has. A file that is gone takes with it only the answers that were in it."""
     got = Collected(batch.keys)
+    shop = shop._replace(options=shop.options._replace(run=batch.run))
     index = Index(shop.questions(batch).path)
     stored: list[asyncio.Future[bool]] = []
     try:

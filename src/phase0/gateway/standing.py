@@ -51,13 +51,15 @@ async def _standing(batch: Batch, connect: Connect) -> Standing:
 
 
 async def cancel(tags: Iterable[str], ledger: Ledger, connect: Connect) -> list[Batch]:
-    """Have batches stopped. What they have answered by then is billed, and stored by `resume` or the next run."""
+    """Have batches stopped; those that their servers were asked about. What they have answered by then is billed, and
+    stored by `resume` or the next run."""
     out = {batch.tag: batch for batch in ledger.open_batches()}
     chosen = []
     for tag in tags:
         if tag not in out:
             raise UsageError(f"no batch {tag} is out.{near_miss(tag, out)}")
         chosen.append(out[tag])
+    asked = []
     for batch in chosen:
         found = batch_route(connect(batch.server, batch.model))
         if found is not None and batch.batch_id is not None:
@@ -65,20 +67,33 @@ async def cancel(tags: Iterable[str], ledger: Ledger, connect: Connect) -> list[
                 await found[1].cancel(batch.batch_id)
             finally:
                 await found[0].provider.close()
-    return chosen
+            asked.append(batch)
+    return asked
 
 
 async def resume(ledger: Ledger, connect: Connect, folder: Path, *, progress: Progress = SILENT) -> list[Summary]:
-    """Store what every batch that has ended brought. What they left out is asked by the next run."""
+    """Store what every batch that has ended brought. What they left out is asked by the next run.
+
+    One server that cannot be asked does not keep the others' answers away: its error is raised when all are done.
+    """
     summaries = []
+    failed: ProviderError | UsageError | None = None
     for server, model in sorted({(batch.server, batch.model) for batch in ledger.open_batches()}):
-        line = connect(server, model)
         options = Options(folder, wait=False, rounds=0)
+        try:
+            line = connect(server, model)
+        except UsageError as error:
+            failed = failed or error
+            continue
         try:
             async with buying_in_batches((), line, ledger, Budget(None), options, progress=progress) as batched:
                 summaries.append(batched.tally.summary())
                 batched.rest.remove()
+        except ProviderError as error:
+            failed = failed or error
         finally:
             for route in line.routes:
                 await route.provider.close()
+    if failed is not None:
+        raise failed
     return summaries

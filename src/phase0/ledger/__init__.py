@@ -80,13 +80,13 @@ class Ledger:
         """What failed of these keys, or of all, by key."""
         return {failure.key: failure for failure in self._reader.failures(keys)}
 
-    def intend(self, tag: str, server: str, model: str, keys: Sequence[str]) -> None:
-        """Say that a batch is about to be sent. On the disk when it returns, as are the next two.
+    def intend(self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "") -> None:
+        """Say that a batch of a run is about to be sent. On the disk when it returns, as are the next two.
 
         Raises UsageError for a tag that was used before: at the provider it would name two batches.
         """
         digests = b"".join(map(bytes.fromhex, keys))
-        self._do(Intend(tag, server, model, digests, self._clock()))
+        self._do(Intend(tag, server, model, digests, self._clock(), run))
 
     def sent(self, tag: str, batch_id: str) -> None:
         """Note the provider's id of a batch."""

@@ -50,6 +50,7 @@ class Batch(NamedTuple):
     batch_id: str | None
     status: str | None  # how it ended
     at: float  # when it was intended, seconds since 1970
+    run: str  # that sent it, and pays for it whoever stores its answers
 
 
 class Spend(NamedTuple):

@@ -66,7 +66,8 @@ CREATE TABLE batch (
     state TEXT NOT NULL,        -- intent, sent or settled
     batch_id TEXT,
     status TEXT,                -- how it ended
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    run TEXT NOT NULL
 ) STRICT;
 """
 
