@@ -28,6 +28,7 @@ from phase0.stages.means import Means, Mode
 from phase0.workspace import MARK
 
 RATE = 0.2
+BATCH_SIZE = 5
 GPT = Model(name="gpt-4o", price=(Decimal("2.50"), Decimal(10)), batch_price=(Decimal("1.25"), Decimal(5)))
 FATAL = ("no_quota", "bad_key", "no_access", "unknown_model")
 DROPS = {
@@ -49,7 +50,8 @@ class Outcome(NamedTuple):
 
     what: str
     mode: str
-    asked: int  # exchanges, or lines of batches
+    asked: int  # exchanges, or lines of batches that were answered or failed
+    batches: int  # that were created
     faults: Counter[str]  # that answers met, or prevented them
     kept: int
     dropped: Counter[str]
@@ -61,10 +63,11 @@ class Outcome(NamedTuple):
     def told(self) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items())) or "none"
         money = f"${self.billed:.5f} = ${self.stored:.5f} + ${self.lost:.5f}"
-        return f"{self.what:<16} {self.mode:<7}{self.asked:>6} {self.kept:>5}  {money}  {reasons}"
+        return f"{self.what:<16} {self.mode:<7}{self.asked:>6} {self.batches:>7} {self.kept:>5}  {money}  {reasons}"
 
 
-HEAD = f"{'fault':<16} {'mode':<7}{'asked':>6} {'kept':>5}  {'billed = stored + lost on the way':<32}  dropped"
+MONEY = "billed = stored + lost on the way"
+HEAD = f"{'fault':<16} {'mode':<7}{'asked':>6} {'batches':>7} {'kept':>5}  {MONEY}  dropped"
 
 
 def rows_in(folder: Path, count: int) -> Path:
@@ -88,7 +91,7 @@ def answered(folder: Path, what: str, mode: Mode, faults: Faults, count: int, *,
     source = rows_in(folder, count)
     with failing(faults) as provider:
         variables = {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk-1"}
-        means = Means(variables=variables, mode=mode, batch_size=20, rehearsal=200)
+        means = Means(variables=variables, mode=mode, batch_size=BATCH_SIZE, rehearsal=200)
         work = partial(distill, [source], folder / "out.jsonl", teacher="gpt-4o", means=means)
         if fatal:
             with pytest.raises(Unfinished) as error:
@@ -97,8 +100,8 @@ def answered(folder: Path, what: str, mode: Mode, faults: Faults, count: int, *,
             provider.change(Faults())
         manifest = work()
         bill = provider.bill()
-        asked = [entry for entry in provider.requests() if entry.call.endswith("chat/completions")]
-        asked += [entry for entry in provider.requests() if entry.call.startswith("batch ")]
+        entries = provider.requests()
+    asked = [entry for entry in entries if entry.call.endswith("chat/completions") or entry.call.startswith("batch ")]
     with Ledger(folder / MARK / FILE) as ledger:
         stored = sum((each.cost for each in ledger.spend("model")), Decimal(0))
     assert manifest.counts.rows_in == count == manifest.counts.kept + manifest.counts.dropped
@@ -106,6 +109,7 @@ def answered(folder: Path, what: str, mode: Mode, faults: Faults, count: int, *,
         what,
         mode,
         len(asked),
+        sum(entry.call.startswith("POST") and entry.call.endswith("/batches") for entry in entries),
         Counter(entry.fault for entry in asked if entry.fault),
         manifest.counts.kept,
         Counter(manifest.counts.reasons),
@@ -181,7 +185,10 @@ def test_every_fault_alone_and_all_together(tmp_path: Path, capsys: pytest.Captu
             for fault in faults:
                 seen = alone(fault, mode, tmp_path / f"{mode}-{fault}", count)  # type: ignore[arg-type]
                 print(seen.told(), flush=True)
-                assert seen.faults[fault] or fault in BATCHED
+                if fault in BATCHED and fault != "line_duplicate":
+                    assert seen.batches > count / BATCH_SIZE, f"no batch met {fault}"
+                else:
+                    assert seen.faults[fault] or fault == "line_duplicate"
                 check(seen, fault, clean, count)
         for mode in ("online", "batch"):
             seen = mixed(mode, tmp_path / f"mixed-{mode}", count)  # type: ignore[arg-type]
