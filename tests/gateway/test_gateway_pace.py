@@ -48,7 +48,8 @@ def test_no_minute_has_more_than_its_limits(
 @pytest.mark.parametrize("headers", [False, True])
 @pytest.mark.parametrize("provider", ["windows", "bucket"])
 @pytest.mark.parametrize(
-    ("requests", "tokens", "count"), [(600, 10**9, 12_600), (10**6, 100_000, 7_000), (1500, 300_000, 20_000)]
+    ("requests", "tokens", "count"),
+    [(600, 10**9, 12_600), (10**6, 100_000, 7_000), (1500, 300_000, 20_000), (3000, 600_000, 40_000)],
 )
 def test_the_work_is_done_hardly_later_than_the_limits_allow_and_with_hardly_a_429(
     requests: int, tokens: int, count: int, provider: str, headers: bool

@@ -237,6 +237,16 @@ def test_spend_is_told_by_day_dearest_first(ledger: Ledger) -> None:
     ]
 
 
+def test_what_a_run_paid_without_knowing_how_much_is_told_as_often_as_it_did(ledger: Ledger) -> None:
+    """The second answer to a question was paid for as well, though the first one stands."""
+    unknown = {"cost": None, "tokens_out": None}
+    for number, fields in ((0, {}), (1, unknown), (1, unknown), (2, unknown | {"run": "second"})):
+        ledger.store(answer(number, **fields)).result()  # type: ignore[union-attr]
+    assert [each.key for each in ledger.unpriced("first")] == [answer(1).key] * 2
+    assert [each.key for each in ledger.unpriced("second")] == [answer(2).key]
+    assert not list(ledger.unpriced("third"))
+
+
 def test_what_a_run_spent_is_known_to_the_cent_and_below(ledger: Ledger) -> None:
     store(ledger, answer(1, cost=Decimal("0.000000000001")), answer(2, cost=Decimal("12.34")), answer(3, run="other"))
     assert ledger.spent("first") == Decimal("12.340000000001")

@@ -115,6 +115,17 @@ def test_a_budget_counts_what_was_bought_under_the_same_name_and_nothing_else(le
     assert provider.closed == 3
 
 
+def test_answers_without_usage_count_against_a_budget_at_their_worst_case(ledger: Ledger) -> None:
+    for question in questions(40):
+        ledger.store(replied(question, cost=None, tokens_in=None, tokens_out=None)).result()  # type: ignore[union-attr]
+    provider = Answering()
+    with pytest.raises(Unfinished):
+        ask(ledger, provider, 60, budget="0.65")  # 0.6 of it may be spent: 15 tokens each, at most
+    asked = len(provider.asked)
+    assert 0 < asked < 10
+    assert ask(ledger, provider, 60, budget="3").replies == 20 - asked
+
+
 def test_a_provider_that_will_not_answer_ends_it_with_its_own_words(ledger: Ledger) -> None:
     provider = Answering(Fatal("s: no credit is left. Add some.", reason="no_quota"))
     with pytest.raises(Unfinished, match=r"^s: no credit is left\. Add some\.$") as error:

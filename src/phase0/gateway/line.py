@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from phase0.catalog.prices import Price, cost
+from phase0.gateway.questions import request_of
+from phase0.ledger import Bought, Ledger
 from phase0.providers import Provider
 from phase0.records import Reply, Request
 
@@ -73,3 +75,20 @@ def worst_case(price: Price, tokens_in: int, largest: int, *, batch: bool = Fals
     """The most that a request can cost, in US dollars."""
     more, than = _OTHERS
     return cost(price, -(-tokens_in * more // than), largest, batch=batch)
+
+
+def spent_at_most(ledger: Ledger, run: str, line: Line) -> Decimal:
+    """The most that a run can have paid so far: an answer whose usage was not told counts at its worst case.
+
+    Answers of another model are taken to cost what this line's do: the ledger knows no prices.
+    """
+    unpriced = (_at_most(bought, line) for bought in ledger.unpriced(run))
+    return ledger.spent(run) + sum(unpriced, Decimal(0))
+
+
+def _at_most(bought: Bought, line: Line) -> Decimal:
+    request = request_of(bought.request)
+    (tokens_in,) = (line.tokens_of or input_tokens)([request])
+    largest, batch = largest_reply(request, line.max_output), bought.mode == "batch"
+    there = [route for route in line.routes if route.name == bought.server] or line.routes
+    return max(worst_case(route.price, tokens_in, largest, batch=batch) for route in there)

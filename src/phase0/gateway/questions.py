@@ -15,7 +15,7 @@ import msgspec
 
 from phase0.records import Request
 
-_request = msgspec.json.Decoder(Request).decode
+request_of = msgspec.json.Decoder(Request).decode
 
 
 class Question(NamedTuple):
@@ -26,7 +26,7 @@ class Question(NamedTuple):
 
     @property
     def request(self) -> Request:
-        return _request(self.body)
+        return request_of(self.body)
 
 
 def key_of(body: bytes) -> str:

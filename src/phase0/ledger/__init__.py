@@ -7,7 +7,7 @@ power cut.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,8 @@ from phase0.ledger.schema import prepare
 from phase0.ledger.writing import Later, Writer
 
 __all__ = ["Batch", "Bought", "By", "Failure", "Imported", "Ledger", "Spend"]
+
+_AT_ONCE = 1000  # answers that are read together
 
 FILE = "ledger.sqlite"
 """The name of the ledger in a workspace's own folder."""
@@ -109,8 +111,16 @@ class Ledger:
         return self._reader.spend(by)
 
     def spent(self, run: str) -> Decimal:
-        """What a run paid so far, in dollars."""
+        """What a run paid so far, in dollars, for what has a price."""
         return sum((each.cost for each in self._reader.spend("run") if each.name == run), Decimal(0))
+
+    def unpriced(self, run: str) -> Iterator[Bought]:
+        """Answers that a run paid for at a cost that nobody knows, each as often as it did."""
+        keys = self._reader.unpriced(run)
+        for start in range(0, len(keys), _AT_ONCE):
+            part = keys[start : start + _AT_ONCE]
+            found = self.find(part)
+            yield from (found[key] for key in part)
 
     def export_to(self, path: Path) -> int:
         """Write every answer as a line of JSON, for another workspace. The number of answers."""

@@ -73,6 +73,16 @@ class Reader:
                 page = list(self._bought(connection, [row[:-1] for row in rows]))
             yield from page
 
+    def unpriced(self, run: str) -> list[str]:
+        """The questions whose answers a run paid for at a cost that nobody knows, each as often as it did."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT key FROM reply WHERE cost IS NULL AND NOT imported"
+                " AND run = (SELECT id FROM name WHERE text = ?)",
+                (run,),
+            )
+            return [key.hex() for (key,) in rows]
+
     def failures(self, keys: Iterable[str] | None) -> Iterator[Failure]:
         with self._open() as connection:
             parts = [()] if keys is None else _parts(keys)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from phase0.errors import Unfinished
 from phase0.gateway.budget import Budget
-from phase0.gateway.line import Line
+from phase0.gateway.line import Line, spent_at_most
 from phase0.gateway.modes import purchase
 from phase0.gateway.policy import Again
 from phase0.gateway.shop import POLL, Options
@@ -49,7 +49,7 @@ def ask_models(
     async def asked() -> Summary:
         to = line()
         stop = asyncio.Event()
-        budget = Budget(means.budget_usd, ledger.spent(asking.run))
+        budget = Budget(means.budget_usd, spent_at_most(ledger, asking.run, to))
         folder, (soon, late) = ledger.path.parent / "batches", POLL
         poll = (soon / means.speed, late / means.speed)
         batches = Options(folder, asking.run, size=means.batch_size, wait=means.wait, poll=poll)
