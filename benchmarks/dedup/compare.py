@@ -10,6 +10,7 @@
     --threshold 0.5,0.7,0.9              other thresholds
     --workers 1,2                        as many processes or threads, on as many cores
     --check                              at 100k: the set of pairs against SetSimilaritySearch's
+    --write [dedup]                      keep what is printed in ../results/dedup.md
 
 phase0 is measured through its command, with the kept lines and all it drops written; the peers write row numbers.
 Each round runs every tool once, so that a busy moment of the machine does not meet one tool alone; medians are told.
@@ -45,7 +46,7 @@ from phase0.dedup import ratio
 
 METHODS = ("exact", "minhash")
 MOST_ROWS_JUDGED = 1_000_000  # beyond, the exact set of pairs would need more memory than the tools
-RESULT = Path(__file__).parent.parent / "results" / "dedup.md"
+RESULTS = Path(__file__).parent.parent / "results"
 HEAD = (
     *("", "runs", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "removed", "recall", "precision"),
     *("lost", "left"),
@@ -96,7 +97,7 @@ def main() -> None:
     if options.plot:
         draw(growth, options.plot, options.cache)
     if options.write:
-        keep("\n\n".join([*told, LEGEND]), options.cache)
+        keep("\n\n".join([*told, LEGEND]), RESULTS / f"{options.write}.md", options.cache)
 
 
 def parsed() -> argparse.Namespace:
@@ -114,7 +115,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", type=Path, help="PNG to draw seconds against rows in")
-    parser.add_argument("--write", action="store_true", help=f"keep what is printed in {RESULT.name}")
+    parser.add_argument("--write", nargs="?", const="dedup", metavar="NAME", help="keep it in results/NAME.md")
     options = parser.parse_args()
     if not options.data:
         parser.error("give --data, or set PHASE0_DEV_DATA")
@@ -267,11 +268,10 @@ def draw(growth: dict[str, list[tuple[int, float]]], picture: Path, cache: Path)
         subprocess.run([python_of(tool, cache), tool.script, measured, picture.resolve()], check=True)
 
 
-def keep(told: str, cache: Path) -> None:
-    words = ("DIR" if Path(part).resolve() == cache else part for part in sys.argv[1:])
-    asked = " ".join(part for part in words if part != "--write")
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(f"# De-duplication\n\n`python benchmarks/dedup/compare.py {asked} --write` printed:\n\n{told}\n")
+def keep(told: str, result: Path, cache: Path) -> None:
+    asked = " ".join("DIR" if Path(part).resolve() == cache else part for part in sys.argv[1:])
+    result.parent.mkdir(exist_ok=True)
+    result.write_text(f"# De-duplication\n\n`python benchmarks/dedup/compare.py {asked}` printed:\n\n{told}\n")
 
 
 if __name__ == "__main__":
