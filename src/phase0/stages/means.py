@@ -35,6 +35,7 @@ class Means(NamedTuple):
     batch_size: int | None = None  # requests, at most
     wait: bool = True  # for batches
     agree: Callable[[Estimate], bool] | None = None  # asked before anything is spent without a budget
+    retry_failed: bool = False  # ask judges once more about rows to which they gave no score
     rehearsal: int | None = None  # a simulator stands in, so many times as fast as the servers that it stands for
 
     @property
