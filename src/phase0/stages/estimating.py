@@ -14,7 +14,8 @@ from phase0.dataset import BadRow, read_records
 from phase0.errors import UsageError
 from phase0.exchanges.rubric import Rubric
 from phase0.gateway.estimate import Ask, Row
-from phase0.records import Meta, Origin, Record
+from phase0.records import Record
+from phase0.stages.judges import bare
 from phase0.stages.means import Means, wanted
 
 ASKS_ABOVE = Decimal(10)  # US dollars; what costs more is not bought before a person has agreed
@@ -34,7 +35,7 @@ def ask_of(name: str, means: Means, *, share: Decimal, judges: bool = False, dra
         role="judge" if judges else "teacher",
         share=share,
         price=price,
-        system=_rubric(model) if judges else model.style_of(None).system or "",
+        system=_told(model) if judges else model.style_of(None).system or "",
         draws=draws,
         sees_answer=judges,
         tokens_out=_VERDICT if judges else None,
@@ -50,11 +51,9 @@ def judge_asks(names: Sequence[str], samples: int, means: Means, *, share: Decim
     return [ask_of(name, means, share=share, judges=True, draws=samples) for name in names]
 
 
-def _rubric(model: Teacher) -> str:
+def _told(judge: Teacher) -> str:
     """All that a judge is told besides the row."""
-    nothing = Meta(origin=Origin(dataset="", revision=None, row=""))
-    blank = Record(instruction="", response="", source="", quality_score=None, id="", meta=nothing)
-    return "\n".join(content for request in Rubric(model).ask(blank) for _, content in request.messages)
+    return "\n".join(content for _, content in bare(Rubric(judge)).messages)
 
 
 def _first(model: Teacher, means: Means, on: date) -> tuple[Endpoint, Price]:

@@ -110,7 +110,7 @@ class _Seat:
         """The verdict about a row, of all that was heard about it."""
         replies = [one.answer.reply for one in heard]
         verdict = heard[0].verdict if len(heard) == 1 else self.rubric.judged(record, replies)
-        if verdict.state != "scored" and None in replies:  # the rubric knows only that there is none, not why
+        if verdict.state == "failed":  # the rubric knows only that there is no reply, not why
             verdict = next(one.verdict for one in heard if one.answer.reply is None)
         self.states[verdict.state] += 1
         return verdict
@@ -142,10 +142,9 @@ def _worth_another(heard: _Heard) -> bool:
 
 def another(request: Request, number: int) -> Request:
     """A question for the `number`-th further try: warmer, and with another seed where a server knows seeds."""
-    params = request.params | {"seed": number}
-    if "temperature" in params:
-        params["temperature"] = max(params["temperature"], _WARMER)
-    return msgspec.structs.replace(request, draw=request.draw + number * _FURTHER, params=params)
+    draw = request.draw + number * _FURTHER
+    warm = max(request.params.get("temperature", 0), _WARMER)
+    return msgspec.structs.replace(request, draw=draw, params=request.params | {"temperature": warm, "seed": draw})
 
 
 def _later(before: _Heard, answer: Answer, verdict: Verdict) -> _Heard:
@@ -272,12 +271,13 @@ def _outcomes(
             continue
         kin.meet(record.source)
         verdicts = [seat.judged(record, next(heard)) for seat, heard in zip(bench, heard_by, strict=True)]
-        yield decided(record, _together(verdicts, bench), rule)
+        yield decided(record, _together(verdicts, bench, rule), rule)
 
 
-def _together(verdicts: Sequence[Verdict], bench: Sequence[_Seat]) -> Judged:
+def _together(verdicts: Sequence[Verdict], bench: Sequence[_Seat], rule: Rule) -> Judged:
     """The verdict of all judges."""
     judges = tuple(seat.judge.model.model for seat in bench)
     if len(verdicts) == 1:
         return Judged(verdicts[0], judges)
-    return Judged(combined(verdicts), judges)
+    panel = combined(verdicts, rule.weights)
+    return Judged(panel.verdict, judges, panel.disagreement)

@@ -11,6 +11,7 @@ from phase0.catalog.models import Teacher, teachers
 from phase0.catalog.models import teacher as find_teacher
 from phase0.errors import UsageError, near_miss
 from phase0.exchanges.rubric import Rubric
+from phase0.records import Meta, Origin, Record, Request
 from phase0.stages.means import Means, places, wanted
 
 SCORERS = {
@@ -25,6 +26,12 @@ class Judge(NamedTuple):
     name: str  # as the caller calls it
     model: Teacher
     rubric: Rubric
+
+
+def bare(rubric: Rubric) -> Request:
+    """What a judge is asked about a row that says nothing: all that it is told besides the row, and how it is asked."""
+    nothing = Meta(origin=Origin(dataset="", revision=None, row=""))
+    return rubric.ask(Record(instruction="", response="", source="", quality_score=None, id="", meta=nothing))[0]
 
 
 def judges_of(names: Sequence[str], samples: int, means: Means) -> list[Judge]:

@@ -17,9 +17,9 @@ from phase0.errors import TooManyFailures, UsageError
 from phase0.exchanges.rubric import Verdict
 from phase0.ledger import FILE as LEDGER
 from phase0.progress import SILENT, Progress
-from phase0.records import Record, encode
+from phase0.records import Record, digest, encode
 from phase0.stages.buying import can_be_asked
-from phase0.stages.judges import SCORERS, Judge, check_ready, judges_of
+from phase0.stages.judges import SCORERS, Judge, bare, check_ready, judges_of
 from phase0.stages.means import Asking, Means
 from phase0.stages.output import check_output, relative
 from phase0.stages.parts import Kept, Lost, each_record, finished
@@ -102,8 +102,9 @@ def score_settings(rule: Rule, means: Means | None = None) -> dict[str, Any]:
     if not judges:
         return {"model": rule.judges[0]} | rule.settings()
     who = [judge.model.model for judge in judges]
-    told = {"model": who[0]} if len(who) == 1 else {"judges": who}
+    told: dict[str, Any] = {"model": who[0]} if len(who) == 1 else {"judges": who}
     told |= rule.settings() | {"max_failures": rule.max_failures}
+    told["rubric"] = digest([bare(judge.rubric) for judge in judges])
     return told | ({"rehearsal": True} if means is not None and means.rehearsal is not None else {})
 
 

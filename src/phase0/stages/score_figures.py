@@ -37,7 +37,7 @@ def failed_share(found: Mapping[str, Any]) -> float:
     states = found.get("states")
     counts = {name: rows for name, rows in states.items() if isinstance(rows, int)} if isinstance(states, dict) else {}
     total = sum(counts.values())
-    return 1 - counts.get("scored", 0) / total if total else 0.0
+    return (total - counts.get("scored", 0)) / total if total else 0.0
 
 
 def correlation(pairs: Mapping[Key, int]) -> float | None:
