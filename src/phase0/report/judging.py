@@ -124,7 +124,7 @@ def _acceptance(manifest: Manifest) -> Iterator[Acceptance]:
     for source, counts in _table(manifest, "sources").items():
         found = _counts(counts)
         scored, kept = found.get("scored", 0), found.get("kept", 0)
-        if 0 <= kept <= scored:
+        if 0 <= kept <= scored > 0:
             low, high = wilson(kept, scored)
             yield Acceptance(source=source, scored=scored, kept=kept, low=round(low, 4), high=round(high, 4))
 
