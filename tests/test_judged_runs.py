@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made import write_records
 
 import phase0
 from phase0.cli import status_of
@@ -87,9 +88,8 @@ def test_teacher_and_judge_share_a_budget_and_a_larger_one_goes_on_to_the_same_b
         assert sum(cost for _, cost in halfway.values()) <= limit
         again = run(plan(tmp_path / "b", budget_usd=Decimal(9)), tmp_path / "b", provider)
         assert bought(tmp_path / "b") == spent
-    assert [step.manifest.output.digest for step in again.steps] == [
-        step.manifest.output.digest for step in whole.steps
-    ]
+    made = [[step.manifest.output.digest for step in done.steps] for done in (whole, again)]
+    assert made[0] == made[1]
     assert Decimal(again.verification.cost.usd) == total
     assert "| score | `gpt-4o-mini` |" in again.report.read_text()
 
@@ -145,25 +145,13 @@ def test_too_many_failures_end_the_run_until_they_are_asked_again_or_allowed(tmp
 def test_the_command_ends_with_status_1_and_the_reasons_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [
-        {"instruction": f"Name star {n}.", "response": "Vega.", "source": "x", "quality_score": None} for n in range(9)
-    ]
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_records(tmp_path / "in.jsonl", 9)
     monkeypatch.chdir(tmp_path)
     with simulated(Settings(models=MODELS, faults=Faults(refusal=1))) as provider:
         monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk")
-        command = [
-            "score",
-            "--input",
-            "in.jsonl",
-            "--output",
-            "out.jsonl",
-            "--model",
-            "gpt-4o-mini",
-            "--mode",
-            "online",
-        ]
+        command = ["score", "--input", "in.jsonl", "--output", "out.jsonl", "--model", "gpt-4o-mini"]
+        command += ["--mode", "online"]
         assert status_of(command) == 1
         assert "100.0% of 9 judged rows have no score (9 refused), and 2.0% may." in capsys.readouterr().err
         assert status_of([*command, "--max-failures", "1", "--weights", "safety=2,clarity=0"]) == 0
