@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import write_records
+from made import record, write_lines, write_records
 
 import phase0
 from phase0.cli import status_of
 from phase0.errors import TooManyFailures, Unfinished, UsageError
+from phase0.estimating import estimate_plan
 from phase0.ledger import FILE, Ledger
 from phase0.plan import plan_from
+from phase0.records import encode
 from phase0.simulator import Faults, Model, Settings, Simulated, simulated
 from phase0.stages.means import Means
 from phase0.workspace import MARK
@@ -110,6 +112,19 @@ def test_without_a_key_for_the_judge_nothing_is_bought_of_the_teacher(tmp_path: 
         with pytest.raises(UsageError, match="llama-405b cannot be asked without a key: set OPENROUTER_API_KEY"):
             run(wanted, tmp_path, provider)
         assert provider.requests() == []
+
+
+def test_an_estimate_has_every_sample_of_every_judge_and_is_near_the_bill(tmp_path: Path) -> None:
+    rows = [encode(record(n, response="A star, or two. " * (n % 9 + 1))) for n in range(60)]
+    wanted = plan(tmp_path, distill={}, score={"judges": ["gpt-4o", "gpt-4o-mini"], "samples": 2, "threshold": 1.0})
+    source = write_lines(tmp_path / "answered.jsonl", rows)
+    with simulated(Settings(models=MODELS)) as provider:
+        found = estimate_plan(wanted, inputs=[source], means=means(provider))
+        made = phase0.run(wanted, tmp_path / "run", inputs=[source], workspace=tmp_path, means=means(provider))
+    assert [(part.ask.name, part.requests) for part in found.parts] == [("gpt-4o", 120), ("gpt-4o-mini", 120)]
+    assert {name: requests for name, (requests, _) in bought(tmp_path).items()} == {"gpt-4o": 120, "gpt-4o-mini": 120}
+    bill = Decimal(made.verification.cost.usd or "NaN")
+    assert abs(found.online / bill - 1) < Decimal("0.05")
 
 
 def test_each_round_judges_its_own_answers_once(tmp_path: Path) -> None:
