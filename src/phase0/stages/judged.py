@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from phase0.dataset import BadRow
-from phase0.errors import Unfinished
 from phase0.exchanges.rubric import Verdict, combined
 from phase0.progress import SILENT, Progress
 from phase0.records import Record, Request, encode
-from phase0.stages.buying import Spent, agree, buy, can_be_asked
+from phase0.stages.buying import Spent, Submitted, agree, buy, can_be_asked
 from phase0.stages.hearing import Seat, another, worth_another
 from phase0.stages.judges import Judge, kinship
 from phase0.stages.means import Asking
@@ -45,9 +44,9 @@ def judge_and_write(
         bench = [Seat(judge, ledger) for judge in judges]
         kin = _Kin(judges, progress)
         _agree(out.inputs, bench, rule, asking)
-        _each(bench, lambda seat: buy(seat.shop, partial(_asked, out.inputs, seat, kin), asking, progress=progress))
+        _each(bench, partial(_asked, out.inputs, kin), asking, progress)
         if asking.means.retry_failed:
-            _each(bench, lambda seat: buy(seat.shop, partial(_further, out.inputs, seat), asking, progress=progress))
+            _each(bench, partial(_further, out.inputs), asking, progress)
         _write(out, bench, rule, kin, progress)
 
 
@@ -58,7 +57,7 @@ def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -
     with ledger_of(asking.workspace) as ledger:
         seats = [Seat(judge, ledger) for judge in judges]
         silent = _Kin((), SILENT)
-        return not any(answer.open for seat in seats for answer in seat.shop.answers.each(_asked(paths, seat, silent)))
+        return not any(answer.open for seat in seats for answer in seat.shop.answers.each(_asked(paths, silent, seat)))
 
 
 class _Kin:
@@ -97,25 +96,20 @@ class _Bench:
         return [request for seat in self._seats for request in seat.rubric.ask(record)]
 
 
-def _each(bench: Sequence[Seat], work: Any) -> None:
-    """Do it for every judge. What one has submitted does not keep the next from being asked."""
-    submitted = []
+def _each(bench: Sequence[Seat], requests: Callable[[Seat], Iterator[Request]], asking: Asking, at: Progress) -> None:
+    """Have every judge asked for what the ledger lacks of its requests."""
+    submitted = Submitted()
     for seat in bench:
-        try:
-            work(seat)
-        except Unfinished as error:
-            if error.how != "submitted":
-                raise
-            submitted.append(f"{seat.judge.name}: {error}")
-    if submitted:
-        raise Unfinished("; ".join(submitted), how="submitted")
+        with submitted.by(seat.judge.name):
+            buy(seat.shop, partial(requests, seat), asking, progress=at)
+    submitted.tell()
 
 
 def _records(paths: Sequence[Path]) -> Iterator[Record]:
     return (item[2] for _, item in numbered(paths) if not isinstance(item, BadRow))
 
 
-def _asked(paths: Sequence[Path], seat: Seat, kin: _Kin) -> Iterator[Request]:
+def _asked(paths: Sequence[Path], kin: _Kin, seat: Seat) -> Iterator[Request]:
     """Every question to one judge."""
     for record in _records(paths):
         kin.meet(record.source)
