@@ -13,7 +13,7 @@ import msgspec
 from phase0.catalog.prices import Price
 from phase0.errors import ProviderError, Transient
 from phase0.gateway.line import Line, Route
-from phase0.ledger import Batch, Bought, Failure
+from phase0.ledger import Batch, Bought, Failure, Origin
 from phase0.ledger.changes import store_of
 from phase0.providers import Batches, BatchLine, BatchState, Limits, Listed, Sent
 from phase0.records import Reply, Request
@@ -111,9 +111,11 @@ class FakeLedger:
     def fail(self, key: str, reason: str, detail: str, run: str) -> asyncio.Future[bool]:
         return self._later(lambda: self.failed.__setitem__(key, Failure(key, reason, detail, run)))
 
-    def intend(self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "") -> None:
+    def intend(
+        self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "", *, origin: Origin | None = None
+    ) -> None:
         assert tag not in self.batches
-        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run)
+        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run, origin)
 
     def sent(self, tag: str, batch_id: str) -> None:
         self.batches[tag] = self.batches[tag]._replace(state="sent", batch_id=batch_id)

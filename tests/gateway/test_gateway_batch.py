@@ -23,6 +23,7 @@ from phase0.gateway.policy import follow_up
 from phase0.gateway.shop import Options
 from phase0.gateway.standing import cancel, overview, resume
 from phase0.gateway.summary import Summary
+from phase0.ledger import Batch
 from phase0.providers import BatchLine
 from phase0.records import Request
 
@@ -361,10 +362,10 @@ class Mortal:
         self.random, self.chance = random, 0.0
 
     def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def dies(*arguments: Any) -> Any:
+        def dies(*arguments: Any, **named: Any) -> Any:
             if self.random.random() < self.chance:
                 raise Killed
-            result = call(*arguments)
+            result = call(*arguments, **named)
             if self.random.random() < self.chance:
                 raise Killed
             return result
@@ -448,7 +449,7 @@ def test_whoever_stores_the_answers_of_a_batch_they_count_for_the_run_that_sent_
     async def work() -> None:
         await case.work(questions(20), wait=False, run="first")
         await asyncio.sleep(1000)
-        await resume(case.ledger, lambda server, model: line(case.provider), case.folder)  # type: ignore[arg-type]
+        await resume(case.ledger, lambda batch: line(case.provider), case.folder)  # type: ignore[arg-type]
         await case.work(questions(20, seed=1), wait=False, run="first")
         await case.work(questions(20, seed=2), run="second")
 
@@ -460,9 +461,9 @@ def test_whoever_stores_the_answers_of_a_batch_they_count_for_the_run_that_sent_
 def test_a_server_that_cannot_be_asked_does_not_keep_the_answers_of_others_away(case: Case) -> None:
     case.ledger.intend("elsewhere", "a server of before", "m", ())
 
-    def connect(server: str, model: str) -> Line:
-        if server != "server0":
-            raise UsageError(f"nobody knows {server}")
+    def connect(batch: Batch) -> Line:
+        if batch.server != "server0":
+            raise UsageError(f"nobody knows {batch.server}")
         return line(case.provider)
 
     async def work() -> None:
@@ -476,8 +477,8 @@ def test_a_server_that_cannot_be_asked_does_not_keep_the_answers_of_others_away(
 
 
 def test_batches_that_are_out_are_listed_stopped_and_brought_in(case: Case) -> None:
-    def connect(server: str, model: str) -> Line:
-        assert (server, model) == ("server0", "m")
+    def connect(batch: Batch) -> Line:
+        assert (batch.server, batch.model) == ("server0", "m")
         return line(case.provider)
 
     async def work() -> None:

@@ -51,6 +51,7 @@ class Options(NamedTuple):
     name: Callable[[], str] = lambda: uuid4().hex
     date: Callable[[], float] = time.time
     follow_online: bool = False  # what follows from answers is left for online too
+    tags: frozenset[str] | None = None  # of the batches to pick up; None: all that are there
 
 
 class Shop(NamedTuple):
@@ -66,8 +67,12 @@ class Shop(NamedTuple):
 
     def open_batches(self) -> list[Batch]:
         """Batches that an earlier run left here."""
-        here = (self.route.name, self.line.model)
-        return [batch for batch in self.ledger.open_batches() if (batch.server, batch.model) == here]
+        tags = self.options.tags
+        return [
+            batch
+            for batch in self.ledger.open_batches()
+            if batch.model == self.line.model and is_at(batch, self.route) and (tags is None or batch.tag in tags)
+        ]
 
     def kept(self, tag: str) -> Path:
         return self.folder / f"{tag}.jsonl"
@@ -78,6 +83,20 @@ class Shop(NamedTuple):
         if not path.exists():
             raise DataError(f"{path} is missing: it holds the questions of a batch that is out. Put it back.")
         return Questions(path)
+
+
+def is_at(batch: Batch, route: Route) -> bool:
+    """Whether a batch was sent where a route leads, as far as anybody knows."""
+    here, there = route.origin, batch.origin
+    return batch.server == route.name and (here is None or there is None or here.address == there.address)
+
+
+def is_sure(batch: Batch, route: Route) -> bool:
+    """Whether it was sent there for certain, and with this key: a batch that is not found there does not exist."""
+    here, there = route.origin, batch.origin
+    if here is None or there is None:
+        return here is there
+    return (here.address, here.account) == (there.address, there.account)
 
 
 def batch_route(line: Line) -> tuple[Route, Batches] | None:

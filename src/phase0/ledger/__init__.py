@@ -14,14 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from phase0.ledger import transfer
 from phase0.ledger.changes import Change, Fail, Intend, Sent, Settled, store_of
-from phase0.ledger.entries import Batch, Bought, Failure, Imported, Spend
+from phase0.ledger.entries import Batch, Bought, Failure, Imported, Origin, Spend
 from phase0.ledger.reading import By, Reader
 from phase0.ledger.schema import prepare
 from phase0.ledger.writing import Later, Writer
 
-__all__ = ["Batch", "Bought", "By", "Failure", "Imported", "Ledger", "Spend"]
+__all__ = ["Batch", "Bought", "By", "Failure", "Imported", "Ledger", "Origin", "Spend"]
 
 _AT_ONCE = 1000  # answers that are read together
 
@@ -82,13 +84,16 @@ class Ledger:
         """What failed of these keys, or of all, by key."""
         return {failure.key: failure for failure in self._reader.failures(keys)}
 
-    def intend(self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "") -> None:
-        """Say that a batch of a run is about to be sent. On the disk when it returns, as are the next two.
+    def intend(
+        self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "", *, origin: Origin | None = None
+    ) -> None:
+        """Say that a batch of a run is about to be sent, and where. On the disk when it returns, as are the next two.
 
         Raises UsageError for a tag that was used before: at the provider it would name two batches.
         """
         digests = b"".join(map(bytes.fromhex, keys))
-        self._do(Intend(tag, server, model, digests, self._clock(), run))
+        where = None if origin is None else msgspec.json.encode(origin).decode()
+        self._do(Intend(tag, server, model, digests, self._clock(), run, where))
 
     def sent(self, tag: str, batch_id: str) -> None:
         """Note the provider's id of a batch."""

@@ -58,6 +58,7 @@ class Intend(NamedTuple):
     keys: bytes
     at: float
     run: str
+    origin: str | None  # JSON
 
 
 class Sent(NamedTuple):
@@ -108,7 +109,7 @@ class Book:
             case Intend(tag=tag):
                 if run("SELECT 1 FROM batch WHERE tag = ?", (tag,)).fetchone():
                     return UsageError(f"there is a batch {tag} already; a tag names one batch for good")
-                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?)", change)
+                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?, ?)", change)
             case Sent(tag, batch_id):
                 done = run("UPDATE batch SET state = 'sent', batch_id = ? WHERE tag = ?", (batch_id, tag))
                 return done.rowcount == 1 or _no_batch(tag)

@@ -11,14 +11,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from phase0.ledger import blocks
-from phase0.ledger.entries import Batch, Bought, Failure, Spend, dollars
+from phase0.ledger.entries import Batch, Bought, Failure, Origin, Spend, dollars
 from phase0.ledger.schema import connect, damaged, telling
 
 By = Literal["model", "day", "run", "server"]
 
 _AT_ONCE = 1000  # keys, or rows, to one query
 _COLUMNS = "key, block, start, middle, stop, model, server, mode, status, reason, tokens_in, tokens_out, cost, run, at"
+_origin = msgspec.json.Decoder(Origin).decode
 _DAY = "CAST(at / 86400 AS INTEGER)"  # days since 1970: grouping by dates as text takes twice the time
 
 
@@ -94,7 +97,7 @@ class Reader:
     def batches(self, where: str, *values: str) -> list[Batch]:
         with self._open() as connection:
             return [
-                Batch._make((*row[:3], tuple(_cut(row[3])), *row[4:]))
+                Batch._make((*row[:3], tuple(_cut(row[3])), *row[4:9], None if row[9] is None else _origin(row[9])))
                 for row in connection.execute(f"SELECT * FROM batch WHERE {where} ORDER BY at, tag", values)  # noqa: S608
             ]
 

@@ -14,7 +14,7 @@ import filelock
 
 from phase0.errors import BusyError, DataError, Phase0Error
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x70683030  # "ph00": tells a ledger from any other SQLite file
 _PATIENCE = 300  # seconds; a commit takes milliseconds, but whoever holds the lock may be stopped for a while
 
@@ -67,9 +67,14 @@ CREATE TABLE batch (
     batch_id TEXT,
     status TEXT,                -- how it ended
     at REAL NOT NULL,
-    run TEXT NOT NULL
+    run TEXT NOT NULL,
+    origin TEXT                 -- JSON: where it was sent, and how; no key is in it
 ) STRICT;
 """
+
+
+_CHANGES = {1: "ALTER TABLE batch ADD COLUMN origin TEXT;"}
+"""What makes a file of the next version of one of this version."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -84,7 +89,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(path: Path) -> None:
-    """Make the file if there is none, and look whether it is a ledger of a version that this program knows."""
+    """Make the file if there is none, bring an older one up to date, and refuse what is no ledger or a newer one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two processes that turn one new file into a WAL database at once are refused by SQLite without waiting.
@@ -114,6 +119,9 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
         connection.executescript(
             f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
         )
+    elif version < VERSION:
+        changes = " ".join(_CHANGES[older] for older in range(version, VERSION))
+        connection.executescript(f"BEGIN IMMEDIATE; {changes} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 @contextmanager
