@@ -10,7 +10,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from fakes import FREE, PRICE, FakeBatches, FakeLedger, FakeProvider, body, line, question, questions
+from batchcase import Case
+from fakes import FREE, PRICE, FakeBatches, FakeProvider, body, line, question, questions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual import run
@@ -18,55 +19,13 @@ from virtual import run
 from phase0.errors import Fatal, Refused, Transient, UsageError
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
-from phase0.gateway.modes import in_batches, purchase
+from phase0.gateway.modes import in_batches
 from phase0.gateway.policy import follow_up
-from phase0.gateway.shop import Options
 from phase0.gateway.standing import cancel, overview, resume
 from phase0.gateway.summary import Summary
 from phase0.ledger import Batch
 from phase0.providers import BatchLine
 from phase0.records import Request
-
-
-class Case:
-    """A provider with batches, a ledger, and a folder."""
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.provider = FakeProvider()
-        self.batches = FakeBatches(self.provider, **options)
-        self.provider.batches = self.batches
-        self.ledger = FakeLedger()
-        self.folder = folder
-        self.number = 0
-
-    def options(self, **changes: Any) -> Options:
-        def name() -> str:
-            self.number += 1
-            return f"n{self.number}"
-
-        given: dict[str, Any] = {"folder": self.folder, "name": name, "date": lambda: 1e6} | changes
-        return Options(**given)
-
-    async def work(self, requests: Any, where: Line | None = None, **changes: Any) -> Summary:
-        extra = {key: changes.pop(key) for key in ("again", "stop", "budget", "mode") if key in changes}
-        return await purchase(
-            requests,
-            where or line(self.provider),
-            self.ledger,  # type: ignore[arg-type]
-            extra.pop("budget", Budget(None)),
-            mode=extra.pop("mode", "batch"),
-            batches=self.options(**changes),
-            **extra,
-        )
-
-    def buy(self, requests: Any, where: Line | None = None, **changes: Any) -> Summary:
-        summary = run(self.work(requests, where, **changes))
-        assert summary.asked == sum(summary[place] for place in (3, 4, 5, 6, 7, 8)), summary
-        assert not list(self.folder.rglob("*.upload"))
-        return summary
-
-    def all_answered(self, requests: list[Request]) -> bool:
-        return set(self.ledger.bought) == {request.key for request in requests}
 
 
 @pytest.fixture

@@ -324,9 +324,9 @@ def test_a_commit_is_synced_before_it_is_confirmed(place: Path, ledger: Ledger) 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(place: Path) -> None:
     Ledger(place).close()
-    sql(place, "PRAGMA user_version = 2")
+    sql(place, "PRAGMA user_version = 3")
     before = place.read_bytes()
-    with pytest.raises(DataError, match=r"newer phase0 \(version 2 of the ledger; this program knows 1\)"):
+    with pytest.raises(DataError, match=r"newer phase0 \(version 3 of the ledger; this program knows 2\)"):
         Ledger(place)
     assert place.read_bytes() == before
 

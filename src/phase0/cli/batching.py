@@ -81,8 +81,8 @@ def connection(batch: Batch, key_env: str | None = None) -> Line:
     from phase0.catalog.models import teachers
     from phase0.stages.means import Means, line_back, line_to, places
 
-    if batch.origin is not None:
-        return line_back(batch, batch.origin, os.environ, key_env)
+    if batch.destination is not None:
+        return line_back(batch, batch.destination, os.environ, key_env)
     for teacher in teachers().values():
         if teacher.model == batch.model:
             for place in places(teacher, Means(os.environ), datetime.now(UTC).date()):

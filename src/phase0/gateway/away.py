@@ -27,14 +27,16 @@ class Away:
         for batch in batches:
             self.add(batch)
 
-    def add(self, batch: Batch, *, met: bool = False) -> None:
-        """Leave a batch alone from here on; `met`: its questions have been asked for already. What was answered in
-        another way is found in the ledger all the same."""
-        keys = set(batch.keys) - self._ledger.known(batch.keys)
-        self._keys |= keys
-        if met:
-            self._met |= keys
+    def add(self, batch: Batch) -> None:
+        """Leave a batch alone from here on. What was answered in another way is found in the ledger all the same."""
+        self._keys.update(set(batch.keys) - self._ledger.known(batch.keys))
         self._where.add(batch.where)
+
+    def meet(self, keys: Iterable[str]) -> set[str]:
+        """Those of these questions, which have been asked for, that are away."""
+        met = self._keys.intersection(keys)
+        self._met |= met
+        return met
 
     def less(self, requests: Iterable[Request]) -> Iterator[Request]:
         """The requests that are not away."""
@@ -74,11 +76,11 @@ class Away:
 
 def out_of_reach(batches: Iterable[Batch], line: Line) -> Iterator[str]:
     """A line for each place where batches are out and that no route leads to."""
-    reached = {route.origin.address for route in line.routes if route.origin is not None}
+    reached = {route.destination.address for route in line.routes if route.destination is not None}
     places: dict[str, list[Batch]] = {}
     for batch in batches:
-        if batch.origin is not None and batch.origin.address not in reached:
-            places.setdefault(batch.origin.address, []).append(batch)
+        if batch.destination is not None and batch.destination.address not in reached:
+            places.setdefault(batch.destination.address, []).append(batch)
     for where, there in places.items():
         count = sum(len(batch.keys) for batch in there)
         yield (

@@ -172,9 +172,9 @@ class _Batching:
             self._out.update(batch.keys)
             self._tally.asked += len(batch.keys)
 
-    def _leave_alone(self, batch: Batch, why: str, *, met: bool = False) -> None:
+    def _leave_alone(self, batch: Batch, why: str) -> None:
         """A batch may be there, but not for us: what it asks is not asked again."""
-        self._away.add(batch, met=met)
+        self._away.add(batch)
         told = f"batch {batch.tag} is left alone, and its {len(batch.keys):,} questions are not asked again: {why}"
         self._progress.warn(told)
 
@@ -220,7 +220,7 @@ class _Batching:
                 await self._send(draft, round_)
             elif poor and not self._sent:
                 self._end("budget", self._way_on(stream))
-            elif source is not None and not poor and bounds.alone:
+            elif source is not None and stream.is_empty():
                 source.remove()
                 self._again_in.popleft()
                 continue
@@ -237,15 +237,18 @@ class _Batching:
     async def _send(self, draft: Draft, round_: int) -> None:
         """Intent, submission, and the provider's id: each on the disk before the next."""
         what, run = (draft.tag, self._route.name, self._line.model, draft.keys), self._options.run
-        self._ledger.intend(*what, run, origin=self._route.origin)
-        self._tally.sent += len(draft.keys)
-        batch = Batch(*what, "sent", None, None, 0.0, run, self._route.origin)
+        batch = Batch(*what, "sent", None, None, 0.0, run, self._route.destination)
         sent = Sent(batch, round_, draft.tokens, draft.worst)
+        if not self._ledger.intend(*what, run, destination=self._route.destination):
+            draft.upload.unlink()
+            self._give_way(sent)
+            return
+        self._tally.sent += len(draft.keys)
         try:
             batch_id = await submitted(draft, self._shop, self._patience, self._progress)
         except OutOfReach as error:  # what it may cost stays set aside
-            self._tally.asked -= len(draft.keys)
-            self._leave_alone(batch, str(error), met=True)
+            self._leave_alone(batch, str(error))
+            self._tally.asked -= len(self._away.meet(draft.keys))
         except (Refused, Fatal) as error:
             self._ledger.settled(draft.tag, "refused")
             self._budget.settle(draft.worst, Decimal(0))
@@ -261,6 +264,19 @@ class _Batching:
             self._sent.append(sent._replace(batch=batch._replace(batch_id=batch_id)))
         finally:
             draft.upload.unlink(missing_ok=True)
+
+    def _give_way(self, sent: Sent) -> None:
+        """Another process has sent some of these questions meanwhile, or has answers: draw up the others alone."""
+        self._budget.settle(sent.worst, Decimal(0))
+        ours = {other.batch.tag for other in self._sent}
+        for batch in self._ledger.open_batches():
+            if batch.model == self._line.model and batch.tag not in ours:
+                self._away.add(batch)
+        answered, taken = self._ledger.known(sent.batch.keys), self._away.meet(sent.batch.keys)
+        self._tally.found += len(answered)
+        self._tally.asked -= len(taken)
+        self._put_aside(sent, set(sent.batch.keys) - taken - answered, sent.round)
+        self._shop.kept(sent.batch.tag).unlink()
 
     # Coming back.
 
@@ -337,9 +353,13 @@ class _Batching:
         if sent.round + 1 >= self._options.rounds or self._closed:
             self._tally.asked -= copy(self._shop.kept(sent.batch.tag), missing, self._rest)  # who asks them counts them
             return
+        self._put_aside(sent, missing, sent.round + 1)
+
+    def _put_aside(self, sent: Sent, keys: set[str], round_: int) -> None:
+        """Have these questions of a batch put into another."""
         questions = Questions(self._shop.folder / f"again-{self._options.name()}.jsonl")
-        copy(self._shop.kept(sent.batch.tag), missing, questions)
-        self._again_in.append((sent.round + 1, questions, stream_of(questions, self._line, self._route)))
+        copy(self._shop.kept(sent.batch.tag), keys, questions)
+        self._again_in.append((round_, questions, stream_of(questions, self._line, self._route)))
 
     async def _call_back(self) -> None:
         """Cancel what is out and was not cancelled yet."""

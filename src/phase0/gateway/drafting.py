@@ -65,6 +65,12 @@ class Stream:
     def next(self) -> Candidate | None:
         return self._back.pop() if self._back else self._source()
 
+    def is_empty(self) -> bool:
+        candidate = self.next()
+        if candidate is not None:
+            self.put_back(candidate)
+        return candidate is None
+
     def put_back(self, candidate: Candidate) -> None:
         self._back.append(candidate)
 

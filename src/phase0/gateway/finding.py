@@ -64,7 +64,10 @@ async def submitted(draft: Draft, shop: Shop, patience: Patience, progress: Prog
             progress.state(f"sends a batch again: {error}")
             await patience.sleep(max(error.retry_after or 0.0, shop.options.grace if unclear else pause))
             pause = min(pause * 2, latest)
-            found = await _found(draft.tag, shop, patience) if unclear else None
+            try:
+                found = await _found(draft.tag, shop, patience) if unclear else None
+            except Fatal as fatal:
+                raise OutOfReach(str(fatal)) from None
             if found is not None:
                 return found
 

@@ -87,13 +87,13 @@ class Shop(NamedTuple):
 
 def is_at(batch: Batch, route: Route) -> bool:
     """Whether a batch was sent where a route leads, as far as anybody knows."""
-    here, there = route.origin, batch.origin
+    here, there = route.destination, batch.destination
     return batch.server == route.name and (here is None or there is None or here.address == there.address)
 
 
 def is_sure(batch: Batch, route: Route) -> bool:
     """Whether it was sent there for certain, and with this key: a batch that is not found there does not exist."""
-    here, there = route.origin, batch.origin
+    here, there = route.destination, batch.destination
     if here is None or there is None:
         return here is there
     return (here.address, here.account) == (there.address, there.account)

@@ -15,7 +15,7 @@ from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.shop import Options, batch_route
 from phase0.gateway.summary import Summary
-from phase0.ledger import Batch, Ledger, Origin
+from phase0.ledger import Batch, Destination, Ledger
 from phase0.progress import SILENT, Progress
 
 Connect = Callable[[Batch], Line]
@@ -92,9 +92,9 @@ async def resume(ledger: Ledger, connect: Connect, folder: Path, *, progress: Pr
     """
     summaries = []
     failed: ProviderError | UsageError | None = None
-    together: dict[tuple[str, str, Origin | None], list[Batch]] = {}
+    together: dict[tuple[str, str, Destination | None], list[Batch]] = {}
     for batch in ledger.open_batches():
-        together.setdefault((batch.server, batch.model, batch.origin), []).append(batch)
+        together.setdefault((batch.server, batch.model, batch.destination), []).append(batch)
     for batches in together.values():
         options = Options(folder, wait=False, rounds=0, tags=frozenset(batch.tag for batch in batches))
         try:

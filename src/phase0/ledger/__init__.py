@@ -18,12 +18,12 @@ import msgspec
 
 from phase0.ledger import transfer
 from phase0.ledger.changes import Change, Fail, Intend, Sent, Settled, store_of
-from phase0.ledger.entries import Batch, Bought, Failure, Imported, Origin, Spend
+from phase0.ledger.entries import Batch, Bought, Destination, Failure, Imported, Spend
 from phase0.ledger.reading import By, Reader
 from phase0.ledger.schema import prepare
 from phase0.ledger.writing import Later, Writer
 
-__all__ = ["Batch", "Bought", "By", "Failure", "Imported", "Ledger", "Origin", "Spend"]
+__all__ = ["Batch", "Bought", "By", "Destination", "Failure", "Imported", "Ledger", "Spend"]
 
 _AT_ONCE = 1000  # answers that are read together
 
@@ -85,15 +85,23 @@ class Ledger:
         return {failure.key: failure for failure in self._reader.failures(keys)}
 
     def intend(
-        self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "", *, origin: Origin | None = None
-    ) -> None:
+        self,
+        tag: str,
+        server: str,
+        model: str,
+        keys: Sequence[str],
+        run: str = "",
+        *,
+        destination: Destination | None = None,
+    ) -> bool:
         """Say that a batch of a run is about to be sent, and where. On the disk when it returns, as are the next two.
 
+        False, and nothing is noted, where one of its questions has an answer, or is in a batch that is not settled.
         Raises UsageError for a tag that was used before: at the provider it would name two batches.
         """
         digests = b"".join(map(bytes.fromhex, keys))
-        where = None if origin is None else msgspec.json.encode(origin).decode()
-        self._do(Intend(tag, server, model, digests, self._clock(), run, where))
+        where = None if destination is None else msgspec.json.encode(destination).decode()
+        return self._do(Intend(tag, server, model, digests, self._clock(), run, where))
 
     def sent(self, tag: str, batch_id: str) -> None:
         """Note the provider's id of a batch."""
@@ -142,8 +150,8 @@ class Ledger:
             new += sum(each.result() for each in later)
         return Imported(replies, new)
 
-    def _do(self, change: Change) -> None:
-        self._later(change).result()
+    def _do(self, change: Change) -> bool:
+        return self._later(change).result()
 
     def _later(self, change: Change) -> futures.Future[bool]:
         later: futures.Future[bool] = futures.Future()

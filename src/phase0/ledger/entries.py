@@ -43,7 +43,7 @@ class Failure(NamedTuple):
     run: str
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """Where a batch was sent, and what it takes to ask about it again: everything but the key."""
 
     url: str  # a base URL without a user, a query, a default port or a slash at its end; its host in small letters
@@ -70,12 +70,12 @@ class Batch(NamedTuple):
     status: str | None  # how it ended
     at: float  # when it was intended, seconds since 1970
     run: str  # that sent it, and pays for it whoever stores its answers
-    origin: Origin | None = None  # None: sent by a phase0 that did not write it down
+    destination: Destination | None = None  # None: sent by a phase0 that did not write it down
 
     @property
     def where(self) -> str:
         """Where it is, for a person."""
-        return self.server if self.origin is None else self.origin.address
+        return self.server if self.destination is None else self.destination.address
 
 
 class Spend(NamedTuple):

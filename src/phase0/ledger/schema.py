@@ -68,12 +68,12 @@ CREATE TABLE batch (
     status TEXT,                -- how it ended
     at REAL NOT NULL,
     run TEXT NOT NULL,
-    origin TEXT                 -- JSON: where it was sent, and how; no key is in it
+    destination TEXT                 -- JSON: where it was sent, and how; no key is in it
 ) STRICT;
 """
 
 
-_CHANGES = {1: "ALTER TABLE batch ADD COLUMN origin TEXT;"}
+_CHANGES = {1: "ALTER TABLE batch ADD COLUMN destination TEXT;"}
 """What makes a file of the next version of one of this version."""
 
 

@@ -16,7 +16,7 @@ from phase0.catalog.prices import Price, price_of
 from phase0.errors import UsageError
 from phase0.gateway.estimate import Estimate
 from phase0.gateway.line import Line, Route
-from phase0.ledger import Batch, Origin
+from phase0.ledger import Batch, Destination
 from phase0.providers import connect
 
 Mode = Literal["auto", "online", "batch"]
@@ -130,34 +130,34 @@ def _route(rank: int, place: Place, key: str | None, speed: int) -> Route:
         tokens=limits.tokens_per_minute and limits.tokens_per_minute * speed,
         batch=place.endpoint.batch,
         enqueued=server.batch.max_tokens if server.batch else None,
-        origin=_origin(place, key),
+        destination=_destination(place, key),
     )
 
 
-def line_back(batch: Batch, origin: Origin, variables: Mapping[str, str], key_env: str | None = None) -> Line:
+def line_back(batch: Batch, destination: Destination, variables: Mapping[str, str], key_env: str | None = None) -> Line:
     """The route by which a batch was sent, as the ledger keeps it: wherever servers are moved to since then.
 
     It takes the key that the batch was sent with, so that no key goes where it never was; another key of the account
     is one that the caller names by its variable. Raises UsageError where there is none.
     """
-    name = key_env or origin.key_env
-    there = _keys(variables, name)
-    keys = [key for key in there if account_of(key, origin.url) == origin.account] or (there if key_env else [])
+    name = key_env or destination.key_env
+    there, url = _keys(variables, name), destination.url
+    keys = [key for key in there if account_of(key, url) == destination.account] or (there if key_env else ())
     if name is not None and not keys:
         raise UsageError(
-            f"batch {batch.tag} was sent to {origin.address} with a key that {name} does not hold. Set it, or name the "
-            "variable that holds a key of that account with --api-key-env."
+            f"batch {batch.tag} was sent to {destination.address} with a key that {name} does not hold. Set it, or "
+            "name the variable that holds a key of that account with --api-key-env."
         )
     known = servers().get(batch.server, servers()["compatible"])
     server = msgspec.structs.replace(known, name=batch.server, key_env=name)
-    endpoint = Endpoint(server=server, url=origin.url, model_id=origin.model_id, batch=True)
+    endpoint = Endpoint(server=server, url=url, model_id=destination.model_id, batch=True)
     key = keys[0] if keys else None
-    return Line(batch.model, (_route(0, Place(endpoint, (key,), origin.price), key, 1),))
+    return Line(batch.model, (_route(0, Place(endpoint, (key,), destination.price), key, 1),))
 
 
-def _origin(place: Place, key: str | None) -> Origin:
+def _destination(place: Place, key: str | None) -> Destination:
     url = plain_url(place.endpoint.url or "")
-    return Origin(
+    return Destination(
         url=url,
         account=account_of(key, url),
         key_env=place.endpoint.server.key_env,
