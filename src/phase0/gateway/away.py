@@ -27,6 +27,11 @@ class Away:
         for batch in batches:
             self.add(batch)
 
+    @property
+    def count(self) -> int:
+        """How many questions are away, asked for or not."""
+        return len(self._keys)
+
     def add(self, batch: Batch) -> None:
         """Leave a batch alone from here on. What was answered in another way is found in the ledger all the same."""
         self._keys.update(set(batch.keys) - self._ledger.known(batch.keys))

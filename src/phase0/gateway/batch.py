@@ -72,7 +72,7 @@ async def buying_in_batches(
             tally=tally,
             progress=progress,
             stop=stop or asyncio.Event(),
-            away=away or Away(ledger),
+            away=Away(ledger) if away is None else away,
         )
         yield await purchase.carry_out()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phase0.errors import ProviderError, UsageError, near_miss
+from phase0.gateway.away import Away
 from phase0.gateway.batch import buying_in_batches
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
@@ -103,8 +104,12 @@ async def resume(ledger: Ledger, connect: Connect, folder: Path, *, progress: Pr
             failed = failed or error
             continue
         try:
-            async with buying_in_batches((), line, ledger, Budget(None), options, progress=progress) as batched:
-                summaries.append(batched.tally.summary())
+            away = Away(ledger)
+            async with buying_in_batches(
+                (), line, ledger, Budget(None), options, progress=progress, away=away
+            ) as batched:
+                summary = batched.tally.summary()
+                summaries.append(summary._replace(asked=summary.asked + away.count, left=summary.left + away.count))
                 batched.rest.remove()
         except ProviderError as error:
             failed = failed or error
