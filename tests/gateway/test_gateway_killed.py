@@ -151,7 +151,8 @@ def test_killed_two_hundred_times(tmp_path: Path, capsys: pytest.CaptureFixture[
         with capsys.disabled():
             print(
                 f"\n{mode}: {total.kills} kills, no row lost, every output as of an undisturbed run; {total.twice} "
-                f"questions bought twice (at most {total.most_at_once} in flight); {total.batches} batches charged, "
-                f"{total.batches_twice} of them twice",
+                f"questions bought twice (at most {total.most_at_once} in flight)",
+                f"{total.batches} batches charged, {total.batches_twice} of them twice" if mode == "batch" else "",
+                sep="; " if mode == "batch" else "",
                 end="",
             )
