@@ -158,3 +158,13 @@ def test_with_what_it_asked_for_a_run_ends(seed: int) -> None:
 )
 def test_an_amount_is_shown_with_as_many_digits_as_say_something(amount: str, text: str) -> None:
     assert shown(Decimal(amount)) == text
+
+
+def test_what_is_sent_already_takes_all_that_is_left_where_the_limit_does_not_hold_it() -> None:
+    budget = Budget(Decimal(10), Decimal(4))
+    assert budget.set_aside(Decimal(5)) == 5
+    assert budget.set_aside(Decimal(5)) == 1
+    assert not budget.reserve(Decimal("0.01"))
+    budget.settle(Decimal(1), Decimal(7))
+    assert budget.set_aside(Decimal(5)) == 0
+    assert Budget(None).set_aside(Decimal(5)) == 5

@@ -14,6 +14,7 @@ from fakes import PRICE, FakeBatches, FakeProvider, body, line, question, questi
 from virtual import run
 
 from phase0.errors import Fatal, Refused, Transient
+from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.policy import follow_up
 from phase0.gateway.standing import forget, overview, resume
@@ -182,6 +183,22 @@ def test_what_follows_from_an_answer_and_is_away_is_not_asked_again(case: Case, 
         assert (summary.ended, summary.found, summary.left) == ("submitted", 20, 20)
     assert not other.came
     assert not other.batches.made  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_what_a_run_has_in_a_batch_elsewhere_may_still_cost_and_counts_against_its_budget(
+    case: Case, other: FakeProvider, mode: str
+) -> None:
+    case.provider.script = other.script = lambda request, times: body(tokens_out=100)
+    worst = (Decimal(7) + 2 * 100) / 1_000_000  # online; in batches half of that
+    limit = worst * 20
+    case.buy(questions(30), at(case.provider), wait=False, budget=Budget(limit))
+    budget = Budget(limit)
+    summary = case.buy(questions(100), at(other, THERE), mode=mode, budget=budget)
+    assert summary.ended == "budget"
+    assert 0 < summary.replies <= (5 if mode == "online" else 10)
+    brought = case.buy(questions(30), at(case.provider), budget=Budget(limit, budget.spent))
+    assert brought.cost + summary.cost <= limit
 
 
 # Two processes at once.

@@ -19,7 +19,7 @@ from phase0.errors import Fatal, Refused, Transient
 from phase0.gateway.away import Away
 from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.collecting import Collected, collect
-from phase0.gateway.drafting import LEAST, Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
+from phase0.gateway.drafting import LEAST, Bounds, Candidate, Draft, Stream, draw_up, stream_of, weighed
 from phase0.gateway.finding import OutOfReach, Patience, Stopped, id_of, submitted
 from phase0.gateway.line import Line, worst_case
 from phase0.gateway.orders import Orders
@@ -175,16 +175,14 @@ class _Batching:
     def _leave_alone(self, batch: Batch, why: str) -> None:
         """A batch may be there, but not for us: what it asks is not asked again."""
         self._away.add(batch)
+        if batch.run == self._options.run and self._shop.kept(batch.tag).exists():
+            self._budget.set_aside(weighed(self._shop.questions(batch), self._line, self._route)[1])
         told = f"batch {batch.tag} is left alone, and its {len(batch.keys):,} questions are not asked again: {why}"
         self._progress.warn(told)
 
     def _taken_over(self, batch: Batch) -> Sent:
-        tokens, worst = 0, Decimal(0)
-        for candidate in counted(self._shop.questions(batch), self._line, self._route):
-            tokens += candidate.tokens
-            worst += candidate.worst
-        if not self._budget.reserve(worst):  # it was allowed when it was sent
-            worst = Decimal(0)
+        tokens, worst = weighed(self._shop.questions(batch), self._line, self._route)
+        worst = self._budget.set_aside(worst)
         match = re.search(r"-r(\d+)$", batch.tag)
         return Sent(batch, int(match[1]) if match else 0, tokens, worst)
 
@@ -246,7 +244,8 @@ class _Batching:
         self._tally.sent += len(draft.keys)
         try:
             batch_id = await submitted(draft, self._shop, self._patience, self._progress)
-        except OutOfReach as error:  # what it may cost stays set aside
+        except OutOfReach as error:
+            self._budget.settle(draft.worst, Decimal(0))
             self._leave_alone(batch, str(error))
             self._tally.asked -= len(self._away.meet(draft.keys))
         except (Refused, Fatal) as error:

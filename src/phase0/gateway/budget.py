@@ -44,6 +44,14 @@ class Budget:
         self._reserved += worst
         return True
 
+    def set_aside(self, worst: Decimal) -> Decimal:
+        """The same for what is sent already: where the limit does not hold it, all that is left is set aside. How much
+        that was."""
+        left = self.left()
+        worst = worst if left is None else min(worst, max(left, Decimal(0)))
+        self._reserved += worst
+        return worst
+
     def settle(self, reserved: Decimal, real: Decimal) -> None:
         """Give back what was set aside for a request, and count what it cost."""
         if real < 0 or not 0 <= reserved <= self._reserved:

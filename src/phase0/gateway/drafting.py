@@ -92,6 +92,15 @@ def counted(questions: Iterable[Question], line: Line, route: Route) -> Iterator
     yield from _count(part, line, route)
 
 
+def weighed(questions: Iterable[Question], line: Line, route: Route) -> tuple[int, Decimal]:
+    """The tokens of all prompts, and the worst case of all questions together."""
+    tokens, worst = 0, Decimal(0)
+    for candidate in counted(questions, line, route):
+        tokens += candidate.tokens
+        worst += candidate.worst
+    return tokens, worst
+
+
 def _count(part: list[Question], line: Line, route: Route) -> Iterator[Candidate]:
     if not part:
         return

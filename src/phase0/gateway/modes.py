@@ -9,13 +9,15 @@ from typing import Literal, NamedTuple
 from phase0.gateway.away import Away, out_of_reach
 from phase0.gateway.batch import buying_in_batches
 from phase0.gateway.budget import Budget
+from phase0.gateway.drafting import weighed
 from phase0.gateway.line import Line
 from phase0.gateway.online import Options as Online
 from phase0.gateway.online import buy
 from phase0.gateway.policy import Again
-from phase0.gateway.shop import Options, batch_route, is_at
+from phase0.gateway.questions import Questions
+from phase0.gateway.shop import Options, batch_route, folder_of, is_at
 from phase0.gateway.summary import Summary, joined
-from phase0.ledger import Ledger
+from phase0.ledger import Batch, Ledger
 from phase0.progress import SILENT, Progress
 from phase0.records import Request
 
@@ -54,12 +56,22 @@ async def purchase(
     left = [batch for batch in out if found is None or not is_at(batch, found[0])]
     for message in out_of_reach(left, line):
         progress.warn(message)
+    _set_aside(left, line, batches, budget)
     away = Away(ledger, left)
     work = _in_batches if first else _one_by_one
     one_by_one = online or Online(run=batches.run)
     asking = _Asking(line, ledger, budget, batches._replace(follow_online=mode == "auto"), one_by_one, away)
     again = away.less_following(again)
     return away.told(await work(away.less(requests), asking, again=again, progress=progress, stop=stop))
+
+
+def _set_aside(left: list[Batch], line: Line, options: Options, budget: Budget) -> None:
+    """What batches of this run may still cost counts against its budget, wherever they are."""
+    for batch in left if budget.limit is not None else ():
+        kept = folder_of(options, batch.server, batch.model) / f"{batch.tag}.jsonl"
+        if batch.run == options.run and kept.exists():
+            price = line.routes[0].price if batch.destination is None else batch.destination.price
+            budget.set_aside(weighed(Questions(kept), line, line.routes[0]._replace(price=price))[1])
 
 
 class _Asking(NamedTuple):

@@ -107,6 +107,11 @@ def batch_route(line: Line) -> tuple[Route, Batches] | None:
     return None
 
 
+def folder_of(options: Options, server: str, model: str) -> Path:
+    """Where the questions of what a model is asked at a server are kept."""
+    return options.folder / re.sub(r"[^\w.]+", "-", f"{server}-{model}")
+
+
 @contextmanager
 def opened(line: Line, ledger: Ledger, options: Options, again: Again | None = None) -> Iterator[Shop]:
     """The shop for a model, kept from every other process. Raises UsageError where no endpoint takes batches, and
@@ -115,6 +120,6 @@ def opened(line: Line, ledger: Ledger, options: Options, again: Again | None = N
     if found is None:
         raise UsageError(f"No endpoint of {line.model} takes batches. --mode online asks one by one.")
     route, batches = found
-    folder = options.folder / re.sub(r"[^\w.]+", "-", f"{route.name}-{line.model}")
+    folder = folder_of(options, route.name, line.model)
     with hold(folder, f"buying batches of {line.model} at {route.name}"):
         yield Shop(line, route, batches, ledger, folder, options, again)
