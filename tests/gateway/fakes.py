@@ -13,7 +13,7 @@ import msgspec
 from phase0.catalog.prices import Price
 from phase0.errors import ProviderError, Transient
 from phase0.gateway.line import Line, Route
-from phase0.ledger import Batch, Bought, Failure
+from phase0.ledger import Batch, Bought, Destination, Failure
 from phase0.ledger.changes import store_of
 from phase0.providers import Batches, BatchLine, BatchState, Limits, Listed, Sent
 from phase0.records import Reply, Request
@@ -119,11 +119,23 @@ class FakeLedger:
         return {name: cost for (whose, name), cost in self.staked.items() if whose == run and cost}
 
     def intend(
-        self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "", *, cost: Decimal = Decimal(0)
-    ) -> None:
+        self,
+        tag: str,
+        server: str,
+        model: str,
+        keys: Sequence[str],
+        run: str = "",
+        *,
+        cost: Decimal = Decimal(0),
+        destination: Destination | None = None,
+    ) -> bool:
         assert tag not in self.batches
+        taken = {key for batch in self.open_batches() for key in batch.keys} | set(self.bought)
+        if not taken.isdisjoint(keys):
+            return False
         self.stake(tag, run, cost)
-        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run)
+        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run, destination)
+        return True
 
     def sent(self, tag: str, batch_id: str) -> None:
         self.batches[tag] = self.batches[tag]._replace(state="sent", batch_id=batch_id)

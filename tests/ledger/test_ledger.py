@@ -21,8 +21,9 @@ from bought import answer, answers, money, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phase0.errors import DataError, UsageError
-from phase0.ledger import Bought, Ledger, Spend, blocks, schema
+from phase0.catalog.prices import Price, Rates, Tier
+from phase0.errors import DataError, Phase0Error, UsageError
+from phase0.ledger import Batch, Bought, Destination, Ledger, Spend, blocks, schema
 from phase0.ledger.entries import dollars, units, units_up
 from phase0.records import digest
 
@@ -337,19 +338,6 @@ def test_a_batch_is_at_stake_from_intent_until_it_is_settled_and_then_what_it_lo
     assert ledger.stakes("r") == {"tag-2": Decimal("0.5")}
 
 
-def test_a_ledger_of_version_1_learns_of_stakes_and_keeps_what_it_has(place: Path) -> None:
-    with Ledger(place) as old:
-        assert store(old, answer(1)) == [True]
-    sql(place, "DROP TABLE stake")
-    sql(place, "PRAGMA user_version = 1")
-    with Ledger(place) as ledger:
-        assert ledger.stakes("r") == {}
-        ledger.stake("a", "r", Decimal(1))
-        assert ledger.stakes("r") == {"a": Decimal(1)}
-        assert ledger.known([answer(1).key]) == {answer(1).key}
-    assert sql(place, "PRAGMA user_version") == [(2,)]
-
-
 def test_batches_can_be_noted_on_an_event_loop(place: Path) -> None:
     async def note(ledger: Ledger) -> None:
         ledger.intend("tag", "openai", "gpt-4o", [answer(1).key])
@@ -360,7 +348,79 @@ def test_batches_can_be_noted_on_an_event_loop(place: Path) -> None:
         assert ledger.open_batches()[0].batch_id == "id"
 
 
+def test_where_a_batch_was_sent_is_kept_with_it(ledger: Ledger) -> None:
+    price = Price(Decimal("2.5"), Decimal(10), None, None, "tests", "2026-11-22", (Tier(9, Rates(*[Decimal(1)] * 4)),))
+    where = Destination(url="https://host/v1", account="0123abcd", key_env="OPENAI_API_KEY", model_id="m", price=price)
+    ledger.intend("tag", "openai", "gpt-4o", [], destination=where)
+    (batch,) = ledger.open_batches()
+    assert (batch.destination, batch.where) == (where, "host/v1")
+
+
+def test_a_question_is_in_one_open_batch_at_a_time_and_in_none_once_it_is_answered(ledger: Ledger) -> None:
+    keys = [answer(number).key for number in range(4)]
+    assert ledger.intend("one", "openai", "gpt-4o", keys[:2])
+    assert not ledger.intend("two", "elsewhere", "gpt-4o", keys[1:])
+    assert ledger.batch("two") is None
+    assert ledger.intend("three", "elsewhere", "gpt-4o", keys[2:])
+    ledger.settled("one", "expired")
+    store(ledger, answer(0))
+    assert not ledger.intend("four", "openai", "gpt-4o", keys[:2])
+    assert ledger.intend("five", "openai", "gpt-4o", keys[1:2])
+
+
 # The file.
+
+
+OLD_BATCH = """
+DROP TABLE stake;
+DROP TABLE batch;
+CREATE TABLE batch (
+    tag TEXT PRIMARY KEY, server TEXT NOT NULL, model TEXT NOT NULL, keys BLOB NOT NULL, state TEXT NOT NULL,
+    batch_id TEXT, status TEXT, at REAL NOT NULL, run TEXT NOT NULL
+) STRICT;
+INSERT INTO batch VALUES ('old', 'openai', 'gpt-4o', x'00112233445566778899aabbccddeeff', 'sent', 'id', NULL, 5, 'r');
+PRAGMA user_version = 1;
+"""
+"""Makes of a ledger what the version before `destination` and stakes would have written."""
+
+
+def test_a_ledger_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds(place: Path) -> None:
+    with Ledger(place) as ledger:
+        store(ledger, answer(1), answer(2))
+    with closing(sqlite3.connect(place)) as connection:
+        connection.executescript(OLD_BATCH)
+    old = Batch("old", "openai", "gpt-4o", ("00112233445566778899aabbccddeeff",), "sent", "id", None, 5.0, "r", None)
+    for _ in range(2):
+        with Ledger(place) as ledger:
+            assert ledger.known([answer(1).key, answer(2).key]) == {answer(1).key, answer(2).key}
+            assert ledger.batch("old") == old
+            assert old.where == "openai"
+    assert sql(place, "PRAGMA user_version") == [(2,)]
+    with Ledger(place) as ledger:
+        assert ledger.intend("new", "openai", "gpt-4o", [answer(3).key], "r", cost=Decimal(1))
+        assert ledger.stakes("r") == {"new": Decimal(1)}
+        assert [each.tag for each in ledger.open_batches()] == ["old", "new"]
+
+
+def test_a_ledger_that_two_open_at_once_is_brought_up_to_date_once(place: Path) -> None:
+    Ledger(place).close()
+    with closing(sqlite3.connect(place)) as connection:
+        connection.executescript(OLD_BATCH)
+    failed: list[Phase0Error] = []
+
+    def opens() -> None:
+        try:
+            Ledger(place).close()
+        except Phase0Error as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=opens) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert sql(place, "PRAGMA user_version") == [(2,)]
 
 
 def test_a_commit_is_synced_before_it_is_confirmed(place: Path, ledger: Ledger) -> None:

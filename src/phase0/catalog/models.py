@@ -268,6 +268,14 @@ def checked_url(url: str, where: str) -> str:
     return url.strip().rstrip("/")
 
 
+def plain_url(url: str) -> str:
+    """A base URL as it is compared with others: the host in small letters, no user, query, fragment, no slash at its
+    end, and no port that its scheme has anyway."""
+    parts = urlsplit(url.strip())
+    host = parts.netloc.rpartition("@")[2].lower().removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+
+
 def parse_servers(text: str, *, where: str) -> Mapping[str, Server]:
     """Servers from TOML: `as_of`, then one table each. Raises DataError, naming the entry and the key."""
     _, tables = _dated(text, where)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from phase0.catalog.prices import Price, cost
 from phase0.gateway.questions import request_of
-from phase0.ledger import Bought, Ledger
+from phase0.ledger import Bought, Destination, Ledger
 from phase0.providers import Provider
 from phase0.records import Reply, Request
 
@@ -34,6 +34,7 @@ class Route(NamedTuple):
     most: int = 512  # in flight
     batch: bool = True  # whether the model is taken in batches there, if the server takes any
     enqueued: int | None = None  # tokens that may wait in batches
+    destination: Destination | None = None  # what the ledger keeps of a batch that is sent there
 
 
 class Line(NamedTuple):

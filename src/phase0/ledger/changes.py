@@ -58,6 +58,7 @@ class Intend(NamedTuple):
     keys: bytes
     at: float
     run: str
+    destination: str | None  # JSON
     stake: int  # units: the most that it can cost
 
 
@@ -86,7 +87,8 @@ class Stake(NamedTuple):
 
 Change = Store | Fail | Intend | Sent | Settled | Stake
 Outcome = bool | UsageError
-"""Of a `Store`, whether its answer is the one that stands; of the others True. An error: the change was refused."""
+"""Of a `Store`, whether its answer is the one that stands; of an `Intend`, whether all its questions are free; of the
+others True. An error: the change was refused."""
 
 
 class Book:
@@ -118,7 +120,9 @@ class Book:
             case Intend(tag=tag):
                 if run("SELECT 1 FROM batch WHERE tag = ?", (tag,)).fetchone():
                     return UsageError(f"there is a batch {tag} already; a tag names one batch for good")
-                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?)", change[:-1])
+                if not self._is_free(change):
+                    return False
+                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?, ?)", change[:-1])
                 self._note(Stake(tag, change.run, change.stake))
             case Sent(tag, batch_id):
                 done = run("UPDATE batch SET state = 'sent', batch_id = ? WHERE tag = ?", (batch_id, tag))
@@ -133,6 +137,15 @@ class Book:
             case Stake(name):
                 run("DELETE FROM stake WHERE name = ?", (name,))
         return True
+
+    def _is_free(self, intend: Intend) -> bool:
+        """Whether none of its questions has an answer or is in a batch that is out: it would be paid for twice."""
+        run, wanted = self._connection.execute, set(cut(intend.keys))
+        out = run("SELECT keys FROM batch WHERE model = ? AND state != 'settled'", (intend.model,))
+        if any(not wanted.isdisjoint(cut(keys)) for (keys,) in out):
+            return False
+        answered = "SELECT 1 FROM reply WHERE key = ? AND block IS NOT NULL"
+        return not any(run(answered, (key,)).fetchone() for key in wanted)
 
     def _keep(self, stores: Sequence[Store]) -> list[bool]:
         """Write answers; of each whether it is the one that stands."""
@@ -209,6 +222,11 @@ class Book:
             self._connection.execute("INSERT OR IGNORE INTO name (text) VALUES (?)", (text,))
             (self._names[text],) = self._connection.execute("SELECT id FROM name WHERE text = ?", (text,)).fetchone()
         return self._names[text]
+
+
+def cut(keys: bytes) -> Iterator[bytes]:
+    """The keys of a batch, one by one."""
+    return (keys[place : place + 16] for place in range(0, len(keys), 16))
 
 
 def _no_batch(tag: str) -> UsageError:

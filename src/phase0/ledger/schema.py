@@ -67,7 +67,8 @@ CREATE TABLE batch (
     batch_id TEXT,
     status TEXT,                -- how it ended
     at REAL NOT NULL,
-    run TEXT NOT NULL
+    run TEXT NOT NULL,
+    destination TEXT            -- JSON: where it was sent, and how; no key is in it
 ) STRICT;
 """
 
@@ -79,7 +80,9 @@ CREATE TABLE stake (
     cost INTEGER NOT NULL       -- 10**-12 dollars
 ) STRICT, WITHOUT ROWID;
 """
-"""What version 2 has more than version 1."""
+
+_CHANGES = {1: f"ALTER TABLE batch ADD COLUMN destination TEXT; {_STAKES}"}
+"""What makes a file of the next version of one of this version."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -94,7 +97,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(path: Path) -> None:
-    """Make the file if there is none, and look whether it is a ledger of a version that this program knows."""
+    """Make the file if there is none, bring an older one up to date, and refuse what is no ledger or a newer one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two processes that turn one new file into a WAL database at once are refused by SQLite without waiting.
@@ -120,11 +123,14 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
             "Update phase0; nothing was changed."
         )
     connection.execute("PRAGMA journal_mode = WAL")
-    if not tables or version < VERSION:
-        missing = _STAKES if tables else _TABLES + _STAKES
+    if not tables:
         connection.executescript(
-            f"BEGIN; {missing} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            f"BEGIN; {_TABLES} {_STAKES}"
+            f" PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
         )
+    elif version < VERSION:
+        changes = " ".join(_CHANGES[older] for older in range(version, VERSION))
+        connection.executescript(f"BEGIN IMMEDIATE; {changes} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 @contextmanager

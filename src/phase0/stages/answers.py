@@ -63,12 +63,15 @@ class Answers:
             yield from self.of(part)
 
     def missing(self, records: Iterable[Record], exchange: Asks) -> Iterator[Record]:
-        """Those records about which something is still to be asked."""
+        """Those records about which something is still to be asked. What is in a batch that is out has been."""
         rest = iter(records)
+        out = {key for batch in self._ledger.open_batches() for key in batch.keys}
         while part := list(islice(rest, _TOGETHER)):
             questions = [[request.key for request in exchange.ask(record)] for record in part]
             known = self._ledger.known(key for keys in questions for key in keys)
-            yield from (record for record, keys in zip(part, questions, strict=True) if not known.issuperset(keys))
+            for record, keys in zip(part, questions, strict=True):
+                if not all(key in known or key in out for key in keys):
+                    yield record
 
     def _answered(self, so_far: Answer, request: Request, bought: Bought) -> tuple[Answer, Request | None]:
         answer = so_far._replace(
