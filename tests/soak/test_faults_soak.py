@@ -165,7 +165,6 @@ def check_mixed(seen: Outcome) -> None:
     assert seen.billed == seen.stored + seen.lost, seen.told()
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", ["bad_gateway", "malformed", "length", "blocked", "bad_key"])
 def test_rows_end_as_they_should_whatever_their_provider_does(fault: str, tmp_path: Path) -> None:
     clean = answered(tmp_path / "clean", "none", "online", Faults(), 40)
