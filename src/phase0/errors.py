@@ -8,9 +8,10 @@ Phase0Error
 ├── HubError              the dataset hub refused, or could not be reached
 ├── BusyError             somebody else holds the lock on this folder
 ├── Unfinished            work ended before its end; what it bought is kept, and the same again goes on
+├── TooManyFailures       a stage wrote what stands, but too many rows have no score
 └── ProviderError         a model provider failed a request
     ├── Transient         another try may help (rate limit, overload, timeout)
-    ├── Refused           this request will never be answered; others may be
+    ├── Refused           this request, as it is, will not be answered; others may be
     └── Fatal             no request will be answered (bad key, no credit, unknown model)
 """
 
@@ -78,8 +79,15 @@ class Unfinished(Phase0Error):
         self.how = how
 
 
+class TooManyFailures(Phase0Error):
+    """A stage wrote all that it could, and more of its rows failed than its caller allows."""
+
+
 class ProviderError(Phase0Error):
     """A model provider failed a request."""
+
+    begun = False
+    """Whether work on the request had begun, so that it may be on the bill whatever became of it."""
 
 
 class Transient(ProviderError):
@@ -100,9 +108,10 @@ class Transient(ProviderError):
 
 
 class Refused(ProviderError):
-    """This request will never be answered; others may be.
+    """This request, as it is, will not be answered; others may be.
 
-    `reason` is `content_filter`, `too_long`, `bad_request` or `not_found` (a file or batch that is not there).
+    `reason` is `content_filter` or `too_long`, which speak of the request itself, `bad_request` (no word of why: the
+    fault may be in every request alike) or `not_found` (a file or batch that is not there).
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,7 @@ class Means(NamedTuple):
     batch_size: int | None = None  # requests, at most
     wait: bool = True  # for batches
     agree: Callable[[Estimate], bool] | None = None  # asked before anything is spent without a budget
+    retry_failed: bool = False  # ask judges once more about rows to which they gave no score
     rehearsal: int | None = None  # a simulator stands in, so many times as fast as the servers that it stands for
 
     @property
@@ -62,7 +64,8 @@ class Place(NamedTuple):
 def wanted(teacher: Teacher, means: Means) -> Teacher:
     """The teacher as the caller wants it: elsewhere, or under another model id."""
     if means.base_url is not None:
-        teacher = moved(teacher, means.base_url, model_id=means.model_id, key_env=means.key_env)
+        moving = partial(moved, model_id=means.model_id, key_env=means.key_env, variables=means.variables)
+        teacher = moving(teacher, means.base_url)
     elif means.model_id is not None:
         first = msgspec.structs.replace(teacher.endpoints[0], model_id=means.model_id)
         teacher = msgspec.structs.replace(teacher, endpoints=(first,))
@@ -100,8 +103,8 @@ def _no_key(teacher: Teacher, variables: list[str]) -> str:
     names = " or ".join(dict.fromkeys(variables))
     where = ", ".join(dict.fromkeys(endpoint.server.name for endpoint in teacher.endpoints))
     return (
-        f"{teacher.name} cannot be asked without a key: set {names} ({where}). Or keep the dataset's own answers with "
-        "the teacher `original`, or rehearse against `phase0 simulate`."
+        f"{teacher.name} cannot be asked without a key: set {names} ({where}). The teacher `original`, the judge "
+        "`local` and a rehearsal against `phase0 simulate` need none."
     )
 
 
