@@ -112,6 +112,7 @@ def test_a_spoiled_sheet_gives_a_number_only_where_the_grammar_says_so(text: str
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 def test_spoiled_sheets_by_the_ten_thousand_give_a_number_only_where_the_grammar_says_so() -> None:
     found: Counter[str] = Counter()
 
