@@ -73,7 +73,7 @@ def decided(record: Record, judged: Judged, rule: Rule) -> Kept | Lost:
     if scores is None:
         told: dict[str, Any] = {"judges": list(judged.judges), "detail": detail, "reasons": list(reasons)}
         evidence = {name: value for name, value in told.items() if value}
-        counted = (("state", state),)
+        counted: Tallied = (("state", state),)
         return Lost(encode(_marked(record, judged, None)), 0, state, evidence, counted)
     value = quality(scores, rule.weights)
     raw = encode(_marked(record, judged, value))
