@@ -17,12 +17,13 @@ from virtual import run
 
 from phase0.errors import Fatal, Refused, Transient, UsageError
 from phase0.gateway.budget import Budget
-from phase0.gateway.line import Line
+from phase0.gateway.line import Line, spent_at_most
 from phase0.gateway.modes import in_batches, purchase
 from phase0.gateway.policy import follow_up
 from phase0.gateway.shop import Options
 from phase0.gateway.standing import cancel, overview, resume
 from phase0.gateway.summary import Summary
+from phase0.ledger import Bought
 from phase0.providers import BatchLine
 from phase0.records import Request
 
@@ -224,6 +225,75 @@ def test_a_refusal_in_a_batch_is_final(case: Case) -> None:
     assert {bought.status for bought in case.ledger.bought.values()} == {"refused"}
 
 
+def test_a_whole_batch_that_is_refused_without_a_cause_ends_the_run_and_is_asked_again(case: Case) -> None:
+    case.provider.script = lambda request, times: Refused("s answered 400: Unknown field", reason="bad_request")
+    summary = case.buy(questions(50))
+    assert (summary.ended, summary.failed, len(case.batches.made)) == ("fatal", 50, 1)
+    assert summary.detail.startswith("s answered 400: Unknown field. server0 refused 50 questions in a row")
+    assert (case.ledger.bought, case.ledger.open_batches()) == ({}, [])
+    case.provider.script = lambda request, times: body()
+    assert case.buy(questions(50)).replies == 50
+    assert case.ledger.failed == {}
+
+
+def test_small_batches_that_are_refused_one_after_the_other_are_a_verdict_too(case: Case) -> None:
+    case.provider.script = lambda request, times: Refused("no", reason="bad_request")
+    assert case.buy(questions(50), size=5).ended == "fatal"
+
+
+def test_lines_that_are_refused_without_a_cause_among_others_are_failures(case: Case) -> None:
+    odd = {question(number).key for number in range(30)}
+    no = Refused("no", reason="bad_request")
+    case.provider.script = lambda request, times: no if request.key in odd else body()
+    summary = case.buy(questions(40))
+    assert (summary.ended, summary.replies, summary.failed, len(case.batches.made)) == ("done", 10, 30, 1)
+    assert {failure.reason for failure in case.ledger.failed.values()} == {"bad_request"}
+
+
+def test_what_may_be_billed_for_answers_that_are_gone_stays_at_stake(case: Case) -> None:
+    worst = (Decimal(7) / 2 + 100) / 1_000_000
+
+    def gone(number: int, lines: list[BatchLine]) -> Iterator[BatchLine]:
+        yield from lines[:20] if number == 0 else lines
+        if number == 0:
+            raise Refused("no such file", reason="not_found")
+
+    case.batches.spoil = gone  # type: ignore[assignment]
+    budget = Budget(Decimal(1))
+    summary = case.buy(questions(30), run="r", budget=budget)
+    assert summary.lost == 10 * worst
+    assert list(case.ledger.stakes("r").values()) == [10 * worst]
+    assert budget.left() == 1 - summary.cost - summary.lost
+
+
+def test_batches_that_are_out_count_against_a_budget_until_their_answers_do(case: Case) -> None:
+    where = line(case.provider)
+    worst = 30 * (Decimal(7) / 2 + 100) / 1_000_000
+    case.buy(questions(30), run="r", wait=False)
+    assert sum(case.ledger.stakes("r").values()) == worst
+    assert case.ledger.stakes("another") == {}
+    spent = spent_at_most(Priceless(case.ledger), "r", where)  # type: ignore[arg-type]
+    assert spent == worst
+    budget = Budget(worst, spent)
+    summary = case.buy(questions(30), run="r", budget=budget)
+    assert (summary.ended, summary.replies) == ("done", 30)
+    assert budget.spent == summary.cost < worst
+    assert case.ledger.stakes("r") == {}
+
+
+class Priceless:
+    """A ledger whose answers have cost nothing so far."""
+
+    def __init__(self, ledger: FakeLedger) -> None:
+        self.stakes = ledger.stakes
+
+    def spent(self, run: str) -> Decimal:
+        return Decimal(0)
+
+    def unpriced(self, run: str) -> list[Bought]:
+        return []
+
+
 def test_a_fatal_failure_of_a_batch_ends_the_run(case: Case) -> None:
     case.batches.ends[0] = "failed"
     case.batches.errors[0] = (("insufficient_quota", "no credit"),)
@@ -361,10 +431,10 @@ class Mortal:
         self.random, self.chance = random, 0.0
 
     def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def dies(*arguments: Any) -> Any:
+        def dies(*arguments: Any, **named: Any) -> Any:
             if self.random.random() < self.chance:
                 raise Killed
-            result = call(*arguments)
+            result = call(*arguments, **named)
             if self.random.random() < self.chance:
                 raise Killed
             return result

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from phase0.errors import DataError, UsageError
 from phase0.ledger import Bought, Ledger, Spend, blocks, schema
-from phase0.ledger.entries import dollars, units
+from phase0.ledger.entries import dollars, units, units_up
 from phase0.records import digest
 
 
@@ -303,6 +303,53 @@ def test_a_tag_names_one_batch_and_is_known_before_it_is_sent(ledger: Ledger) ->
         ledger.settled("other", "completed")
 
 
+# What may have been paid beyond the answers.
+
+
+def test_a_stake_is_what_was_noted_last_under_its_name_and_nothing_is_no_stake(place: Path, ledger: Ledger) -> None:
+    ledger.stake("a", "r", Decimal("0.5"))
+    ledger.stake("b", "r", Decimal("0.000000000001"))
+    ledger.stake("c", "another", Decimal(7))
+    ledger.stake("a", "r", Decimal("0.25"))
+    assert ledger.stakes("r") == {"a": Decimal("0.25"), "b": Decimal("0.000000000001")}
+    ledger.stake("a", "r", Decimal(0))
+    with Ledger(place) as another:
+        assert another.stakes("r") == {"b": Decimal("0.000000000001")}
+    assert ledger.spend("run") == []
+
+
+@given(cost=st.decimals(0, 10**9, allow_nan=False, allow_infinity=False))
+def test_what_may_have_been_paid_is_never_rounded_down(cost: Decimal) -> None:
+    noted = dollars(units_up(cost))
+    assert noted >= min(cost, Decimal(10**6))
+    assert noted - cost <= Decimal("1e-12")
+
+
+def test_a_batch_is_at_stake_from_intent_until_it_is_settled_and_then_what_it_lost(ledger: Ledger) -> None:
+    ledger.intend("tag-1", "openai", "gpt-4o", [], "r", cost=Decimal(3))
+    ledger.intend("tag-2", "openai", "gpt-4o", [], "r", cost=Decimal(4))
+    ledger.intend("tag-3", "openai", "gpt-4o", [], "r")
+    ledger.sent("tag-1", "id")
+    assert ledger.stakes("r") == {"tag-1": Decimal(3), "tag-2": Decimal(4)}
+    ledger.settled("tag-1", "completed")
+    ledger.settled("tag-2", "expired", Decimal("0.5"))
+    ledger.settled("tag-3", "completed")
+    assert ledger.stakes("r") == {"tag-2": Decimal("0.5")}
+
+
+def test_a_ledger_of_version_1_learns_of_stakes_and_keeps_what_it_has(place: Path) -> None:
+    with Ledger(place) as old:
+        assert store(old, answer(1)) == [True]
+    sql(place, "DROP TABLE stake")
+    sql(place, "PRAGMA user_version = 1")
+    with Ledger(place) as ledger:
+        assert ledger.stakes("r") == {}
+        ledger.stake("a", "r", Decimal(1))
+        assert ledger.stakes("r") == {"a": Decimal(1)}
+        assert ledger.known([answer(1).key]) == {answer(1).key}
+    assert sql(place, "PRAGMA user_version") == [(2,)]
+
+
 def test_batches_can_be_noted_on_an_event_loop(place: Path) -> None:
     async def note(ledger: Ledger) -> None:
         ledger.intend("tag", "openai", "gpt-4o", [answer(1).key])
@@ -324,9 +371,9 @@ def test_a_commit_is_synced_before_it_is_confirmed(place: Path, ledger: Ledger) 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(place: Path) -> None:
     Ledger(place).close()
-    sql(place, "PRAGMA user_version = 2")
+    sql(place, "PRAGMA user_version = 3")
     before = place.read_bytes()
-    with pytest.raises(DataError, match=r"newer phase0 \(version 2 of the ledger; this program knows 1\)"):
+    with pytest.raises(DataError, match=r"newer phase0 \(version 3 of the ledger; this program knows 2\)"):
         Ledger(place)
     assert place.read_bytes() == before
 

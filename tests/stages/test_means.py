@@ -86,9 +86,9 @@ def test_a_variable_moves_a_server_and_leaves_its_price() -> None:
 
 
 def test_a_base_url_is_asked_alone_for_the_price_and_with_the_key_of_the_teacher_or_those_given() -> None:
-    means = Means({**EVERY, "OPENROUTER_API_KEY": "o", "MINE": "m"}, base_url="https://example.org/v1/")
+    means = Means({**EVERY, "OPENROUTER_API_KEY": "o", "MINE": "m"}, base_url="http://127.0.0.1:9/v1/")
     (place,) = places(wanted(LLAMA, means), means, TODAY)
-    assert (place.endpoint.url, place.keys) == ("https://example.org/v1", ("o",))
+    assert (place.endpoint.url, place.keys) == ("http://127.0.0.1:9/v1", ("o",))
     assert place.endpoint.model_id == LLAMA.endpoints[0].model_id
     assert place.price == places(LLAMA, Means(EVERY), TODAY)[0].price
     means = means._replace(key_env="MINE", price=OWN)
@@ -96,6 +96,10 @@ def test_a_base_url_is_asked_alone_for_the_price_and_with_the_key_of_the_teacher
     assert (place.keys, place.price) == (("m",), OWN)
     with pytest.raises(UsageError, match="set MINE"):
         places(wanted(LLAMA, means), means._replace(variables={}), TODAY)
+    away = Means({**EVERY, "MINE": "m"}, base_url="https://example.org/v1", key_env="MINE")
+    assert places(wanted(LLAMA, away), away, TODAY)[0].keys == ("m",)
+    with pytest.raises(UsageError, match="--api-key-env NAME"):
+        wanted(LLAMA, away._replace(key_env=None))
 
 
 def test_a_base_url_of_a_known_server_has_that_servers_ways_and_a_local_one_costs_nothing() -> None:

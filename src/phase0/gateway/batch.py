@@ -21,7 +21,7 @@ from phase0.gateway.collecting import Collected, collect
 from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
 from phase0.gateway.line import Line, worst_case
 from phase0.gateway.orders import Orders
-from phase0.gateway.policy import Again
+from phase0.gateway.policy import DOUBTS, Again, in_doubt
 from phase0.gateway.questions import Question, Questions, copy
 from phase0.gateway.shop import Options, Sent, Shop, opened
 from phase0.gateway.summary import Ended, Tally
@@ -87,6 +87,7 @@ class _Batching:
         self._cap = float(shop.route.enqueued or math.inf)  # tokens that may wait at the provider
         self._lines = min(shop.batches.max_requests, shop.options.size or shop.batches.max_requests)
         self._closed = False  # the provider takes no batches after all
+        self._doubts = 0  # lines that were refused without a cause of their own since the last reply
         self._ending = False
 
     async def carry_out(self) -> Batched:
@@ -99,6 +100,8 @@ class _Batching:
             await self._until_all_ended(clock, clock() + self._options.deadline)
         except _Stopped:
             self._end("stopped", "It was stopped; its batches go on, and the same command picks them up.")
+        finally:
+            self._rest.close()
         if self._tally.ended == "done" and self._sent:
             self._end("submitted", f"{len(self._sent)} batches are out; the same command picks them up.")
         if not self._ending:
@@ -137,16 +140,20 @@ class _Batching:
 
     async def _pick_up(self) -> None:
         """Take over the batches that an earlier run left, and settle those that never reached the provider."""
+        stakes = self._ledger.stakes(self._options.run)  # what this budget counts as spent
         for batch in self._shop.open_batches():
+            staked = stakes.get(batch.tag, Decimal(0))
             batch_id = batch.batch_id
             if batch_id is None:
                 batch_id = await self._found(batch)
                 if batch_id is None:
                     self._ledger.settled(batch.tag, "never_sent")
+                    self._budget.reopen(staked)
+                    self._budget.settle(staked, Decimal(0))
                     self._shop.kept(batch.tag).unlink(missing_ok=True)
                     continue
                 self._ledger.sent(batch.tag, batch_id)
-            self._sent.append(self._taken_over(batch._replace(batch_id=batch_id)))
+            self._sent.append(self._taken_over(batch._replace(batch_id=batch_id), staked))
             self._out.update(batch.keys)
             self._tally.asked += len(batch.keys)
 
@@ -155,12 +162,15 @@ class _Batching:
         await self._sleep(max(0.0, batch.at + self._options.grace - self._options.date()))
         return await self._insist(lambda: self._batches.find(batch.tag))
 
-    def _taken_over(self, batch: Batch) -> Sent:
+    def _taken_over(self, batch: Batch, staked: Decimal) -> Sent:
         tokens, worst = 0, Decimal(0)
         for candidate in counted(self._shop.questions(batch), self._line, self._route):
             tokens += candidate.tokens
             worst += candidate.worst
-        if not self._budget.reserve(worst):  # it was allowed when it was sent
+        if staked:
+            self._budget.reopen(staked)
+            worst = staked
+        elif not self._budget.reserve(worst):  # another run pays for it
             worst = Decimal(0)
         match = re.search(r"-r(\d+)$", batch.tag)
         return Sent(batch, int(match[1]) if match else 0, tokens, worst)
@@ -214,7 +224,7 @@ class _Batching:
     async def _send(self, draft: Draft, round_: int) -> None:
         """Intent, submission, and the provider's id: each on the disk before the next."""
         what, run = (draft.tag, self._route.name, self._line.model, draft.keys), self._options.run
-        self._ledger.intend(*what, run)
+        self._ledger.intend(*what, run, cost=draft.worst)
         self._tally.sent += len(draft.keys)
         batch = Batch(*what, "sent", None, None, 0.0, run)
         sent = Sent(batch, round_, draft.tokens, draft.worst)
@@ -276,7 +286,9 @@ class _Batching:
                 continue
             except Refused as error:  # there is no such batch
                 self._progress.warn(f"{self._route.name} does not know batch {sent.batch.batch_id}: {error}")
-                self._settle(sent, "lost", Collected(sent.batch.keys))
+                got = Collected(sent.batch.keys)
+                got.lost = sent.worst  # it was there once, and may have been answered
+                self._settle(sent, "lost", got)
             except Fatal as error:
                 self._end("fatal", str(error))
                 return True
@@ -293,6 +305,9 @@ class _Batching:
             self._progress.warn(f"batch {state.id}: {told}")
         over_limit = bool(codes & (_TOO_MANY_TOKENS | _TOO_MANY_LINES)) and len(sent.batch.keys) > 1
         self._settle(sent._replace(round=sent.round - 1) if over_limit else sent, state.status, got)
+        self._doubts = 0 if got.replies else self._doubts + got.failed
+        if got.doubt is not None and self._doubts >= DOUBTS:
+            self._end("fatal", str(in_doubt(self._route.name, got.doubt, self._doubts)))
         if got.fatal is not None or codes & _NO_CREDIT:
             self._end("fatal", str(got.fatal or "; ".join(message for _, message in state.errors)))
 
@@ -312,19 +327,20 @@ class _Batching:
         tally = self._tally
         tally.replies += got.replies
         tally.refused += got.refused
+        tally.failed += got.failed
         tally.tokens_in += got.tokens_in
         tally.tokens_out += got.tokens_out
         tally.cost += got.cost
         tally.lost += got.lost
         tally.retried += len(got.missing)
-        self._progress.advance(got.replies + got.refused)
+        self._progress.advance(got.replies + got.refused + got.failed)
         self._leave(sent, got.missing)
         for request in got.following:
             if self._options.follow_online:
                 self._rest.append(canonical(request))
             else:
                 self._orders.ask(request)
-        self._ledger.settled(sent.batch.tag, status)
+        self._ledger.settled(sent.batch.tag, status, got.lost)
         self._sent = [other for other in self._sent if other.batch.tag != sent.batch.tag]
         self._shop.kept(sent.batch.tag).unlink(missing_ok=True)
 

@@ -44,6 +44,12 @@ class Budget:
         self._reserved += worst
         return True
 
+    def reopen(self, amount: Decimal) -> None:
+        """Set aside again what is out already and was counted as spent. Whether the limit holds it was asked when it
+        was sent."""
+        self._spent -= min(amount, self._spent)
+        self._reserved += amount
+
     def settle(self, reserved: Decimal, real: Decimal) -> None:
         """Give back what was set aside for a request, and count what it cost."""
         if real < 0 or not 0 <= reserved <= self._reserved:

@@ -78,12 +78,13 @@ def worst_case(price: Price, tokens_in: int, largest: int, *, batch: bool = Fals
 
 
 def spent_at_most(ledger: Ledger, run: str, line: Line) -> Decimal:
-    """The most that a run can have paid so far: an answer whose usage was not told counts at its worst case.
+    """The most that a run can have paid so far: an answer whose usage was not told counts at its worst case, and what
+    is at stake (lost, in flight when the run was killed, out in batches) counts whole.
 
     Answers of another model are taken to cost what this line's do: the ledger knows no prices.
     """
     unpriced = (_at_most(bought, line) for bought in ledger.unpriced(run))
-    return ledger.spent(run) + sum(unpriced, Decimal(0))
+    return ledger.spent(run) + sum(unpriced, sum(ledger.stakes(run).values(), Decimal(0)))
 
 
 def _at_most(bought: Bought, line: Line) -> Decimal:

@@ -1,4 +1,4 @@
-"""What a commit changes: replies packed into blocks, failures, and the three steps of a batch.
+"""What a commit changes: replies packed into blocks, failures, stakes, and the three steps of a batch.
 
 The first answer to a question stands for good. A later one was paid for all the same and is counted.
 """
@@ -58,6 +58,7 @@ class Intend(NamedTuple):
     keys: bytes
     at: float
     run: str
+    stake: int  # units: the most that it can cost
 
 
 class Sent(NamedTuple):
@@ -72,9 +73,18 @@ class Settled(NamedTuple):
 
     tag: str
     status: str
+    lost: int  # units: what it may have cost beyond its answers
 
 
-Change = Store | Fail | Intend | Sent | Settled
+class Stake(NamedTuple):
+    """What a purchase may have paid beyond its answers, from now on."""
+
+    name: str
+    run: str
+    cost: int
+
+
+Change = Store | Fail | Intend | Sent | Settled | Stake
 Outcome = bool | UsageError
 """Of a `Store`, whether its answer is the one that stands; of the others True. An error: the change was refused."""
 
@@ -100,7 +110,7 @@ class Book:
             raise
         return [next(kept) if outcome is None else outcome for outcome in noted]
 
-    def _note(self, change: Fail | Intend | Sent | Settled) -> Outcome:
+    def _note(self, change: Fail | Intend | Sent | Settled | Stake) -> Outcome:
         run = self._connection.execute
         match change:
             case Fail():
@@ -108,13 +118,20 @@ class Book:
             case Intend(tag=tag):
                 if run("SELECT 1 FROM batch WHERE tag = ?", (tag,)).fetchone():
                     return UsageError(f"there is a batch {tag} already; a tag names one batch for good")
-                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?)", change)
+                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?)", change[:-1])
+                self._note(Stake(tag, change.run, change.stake))
             case Sent(tag, batch_id):
                 done = run("UPDATE batch SET state = 'sent', batch_id = ? WHERE tag = ?", (batch_id, tag))
                 return done.rowcount == 1 or _no_batch(tag)
-            case Settled(tag, status):
+            case Settled(tag, status, lost):
                 done = run("UPDATE batch SET state = 'settled', status = ? WHERE tag = ?", (status, tag))
+                run("UPDATE stake SET cost = ? WHERE name = ?", (lost, tag))
+                run("DELETE FROM stake WHERE cost = 0 AND name = ?", (tag,))
                 return done.rowcount == 1 or _no_batch(tag)
+            case Stake(name, _, cost) if cost:
+                run("INSERT OR REPLACE INTO stake VALUES (?, ?, ?)", change)
+            case Stake(name):
+                run("DELETE FROM stake WHERE name = ?", (name,))
         return True
 
     def _keep(self, stores: Sequence[Store]) -> list[bool]:

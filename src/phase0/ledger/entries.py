@@ -84,6 +84,12 @@ def units(cost: Decimal) -> int:
     return whole
 
 
+def units_up(cost: Decimal) -> int:
+    """Dollars that may have been paid as whole units, rounded up. More than a million of them count as a million."""
+    numerator, denominator = cost.as_integer_ratio()
+    return min(_MOST, -(-numerator * _PER_DOLLAR // denominator))
+
+
 def dollars(units: int) -> Decimal:
     """Units as dollars, exactly: a 64-bit number has fewer than the 28 digits that Decimal keeps."""
     return Decimal(units).scaleb(-12)

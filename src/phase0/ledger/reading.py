@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +98,12 @@ class Reader:
                 Batch._make((*row[:3], tuple(_cut(row[3])), *row[4:]))
                 for row in connection.execute(f"SELECT * FROM batch WHERE {where} ORDER BY at, tag", values)  # noqa: S608
             ]
+
+    def stakes(self, run: str) -> dict[str, Decimal]:
+        """What a run may have paid beyond its answers, by the name of the purchase or the tag of the batch."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT name, cost FROM stake WHERE run = ?", (run,)).fetchall()
+        return {name: dollars(cost) for name, cost in rows}
 
     def spend(self, by: By) -> list[Spend]:
         """What this workspace paid, dearest first. What was imported costs nothing here."""

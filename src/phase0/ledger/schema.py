@@ -14,7 +14,7 @@ import filelock
 
 from phase0.errors import BusyError, DataError, Phase0Error
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x70683030  # "ph00": tells a ledger from any other SQLite file
 _PATIENCE = 300  # seconds; a commit takes milliseconds, but whoever holds the lock may be stopped for a while
 
@@ -71,6 +71,16 @@ CREATE TABLE batch (
 ) STRICT;
 """
 
+_STAKES = """
+-- What a run may have paid, or will, beyond what its answers say: at the most it can be.
+CREATE TABLE stake (
+    name TEXT PRIMARY KEY,      -- of a purchase, or the tag of a batch
+    run TEXT NOT NULL,
+    cost INTEGER NOT NULL       -- 10**-12 dollars
+) STRICT, WITHOUT ROWID;
+"""
+"""What version 2 has more than version 1."""
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection whose commits are on the disk when they return, and which waits its turn."""
@@ -110,9 +120,10 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
             "Update phase0; nothing was changed."
         )
     connection.execute("PRAGMA journal_mode = WAL")
-    if not tables:
+    if not tables or version < VERSION:
+        missing = _STAKES if tables else _TABLES + _STAKES
         connection.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            f"BEGIN; {missing} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
         )
 
 

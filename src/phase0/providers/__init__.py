@@ -6,6 +6,7 @@ Providers never retry, sleep or log, and never see the ledger: whoever calls the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -143,3 +144,13 @@ def connect(endpoint: Endpoint, key: str | None, *, timeout: float = 600) -> Pro
     """The provider that speaks to an endpoint. `timeout` is for one exchange, in seconds."""
     provider: Provider = load("provider", PROVIDERS, endpoint.server.provider)(endpoint, key, timeout=timeout)
     return provider
+
+
+@cache
+def reading(server: str) -> Provider:
+    """A provider that only reads what a server of this name sent. One that nobody knows is taken to speak OpenAI's
+    API."""
+    from phase0.catalog.models import Endpoint, servers
+
+    known = servers().get(server) or servers()["compatible"]
+    return connect(Endpoint(server=known, url="http://localhost", model_id=""), None)

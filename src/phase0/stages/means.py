@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -63,7 +64,8 @@ class Place(NamedTuple):
 def wanted(teacher: Teacher, means: Means) -> Teacher:
     """The teacher as the caller wants it: elsewhere, or under another model id."""
     if means.base_url is not None:
-        teacher = moved(teacher, means.base_url, model_id=means.model_id, key_env=means.key_env)
+        moving = partial(moved, model_id=means.model_id, key_env=means.key_env, variables=means.variables)
+        teacher = moving(teacher, means.base_url)
     elif means.model_id is not None:
         first = msgspec.structs.replace(teacher.endpoints[0], model_id=means.model_id)
         teacher = msgspec.structs.replace(teacher, endpoints=(first,))
