@@ -21,7 +21,7 @@ from phase0.stages.download import PUBLIC_HUB, Source, acquire_source, files_of,
 from phase0.stages.estimating import ask_of, rows_of
 from phase0.stages.means import Means
 from phase0.stages.score import SCORERS
-from phase0.steps import PROMPTS
+from phase0.steps import CLEAN_PROMPTS, PROMPTS
 
 _AGAIN = "one round: for rows that are dropped later on, others are asked for, which costs more"
 _PROMPT = 45  # tokens of an instruction in the recipe's datasets, where none was read
@@ -69,7 +69,8 @@ def _asks(plan: Plan, means: Means) -> list[Ask]:
 
 def _measured(plan: Plan, folder: Path, inputs: Sequence[str | Path], progress: Progress) -> Measured:
     """The rows as far as they can be read without a download, and for the rest what the catalogue states."""
-    acquired = [folder / PROMPTS] if plan.prompts.threshold is not None else []
+    acquired = [folder / CLEAN_PROMPTS] if plan.decontaminate.against else []
+    acquired += [folder / PROMPTS] if plan.prompts.threshold is not None else []
     for rows in (*acquired, folder / "raw" / COMBINED):
         if not inputs and rows.exists():
             return measure(rows_of([rows]))

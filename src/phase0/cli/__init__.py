@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import accounting, batching, checking, doctoring, estimating, making, running, simulating
+from phase0.cli import accounting, batching, checking, cleaning, doctoring, estimating, making, running, simulating
 from phase0.errors import Phase0Error, Unfinished
 
 BAD_INPUT, BUG, UNFINISHED, STOPPED = 2, 3, 4, 130
@@ -35,6 +35,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.distill,
     making.score,
     making.dedup,
+    cleaning.decontaminate,
     making.publish,
     making.export,
     checking.verify,

@@ -19,11 +19,11 @@ _NEARLY = 0.9  # of a question's n-grams, from which on a text is taken to hold 
 class Candidates(NamedTuple):
     """Questions that texts may hold, in the order of texts and questions."""
 
-    text_C: I64  # noqa: N815 - the suffix is the shape
-    question_C: I64  # noqa: N815
+    text_C: I64
+    question_C: I64
 
 
-def candidates(grams: Grams, hits: Hits, prompt_T: U64, *, least: float, common: int) -> Candidates:  # noqa: N803
+def candidates(grams: Grams, hits: Hits, prompt_T: U64, *, least: float, common: int) -> Candidates:
     """Texts that hold at least the share `least` of a question's n-grams, and of those that are evidence.
 
     `prompt_T` tells which texts are of the same prompt: one prompt counts once among the more than `common` that make
@@ -32,18 +32,18 @@ def candidates(grams: Grams, hits: Hits, prompt_T: U64, *, least: float, common:
     if not len(hits.text_H):
         return Candidates(*np.empty((2, 0), np.int64))
     questions = len(grams.total_Q)
-    hit_E, question_E = _expanded(grams, hits)  # noqa: N806
-    pairs, pair_E = np.unique(hits.text_H[hit_E] * questions + question_E, return_inverse=True)  # noqa: N806
-    text_C, question_C = np.divmod(pairs, questions)  # noqa: N806
-    total_C = grams.total_Q[question_C]  # noqa: N806
-    found_C = np.bincount(pair_E, minlength=len(pairs))  # noqa: N806
-    is_whole_H = np.zeros(len(hits.text_H), np.bool_)  # noqa: N806
+    hit_E, question_E = _expanded(grams, hits)
+    pairs, pair_E = np.unique(hits.text_H[hit_E] * questions + question_E, return_inverse=True)
+    text_C, question_C = np.divmod(pairs, questions)
+    total_C = grams.total_Q[question_C]
+    found_C = np.bincount(pair_E, minlength=len(pairs))
+    is_whole_H = np.zeros(len(hits.text_H), np.bool_)
     is_whole_H[hit_E[(found_C >= _NEARLY * total_C)[pair_E]]] = True
-    is_phrase_G = _phrases(grams, hits, prompt_T, ~is_whole_H, common)  # noqa: N806
-    tells_E = ~is_phrase_G[hits.gram_H[hit_E]]  # noqa: N806
-    of_G = np.repeat(np.arange(len(grams.keys_G)), np.diff(grams.starts_G1))  # noqa: N806
-    telling_Q = np.bincount(grams.questions_P[~is_phrase_G[of_G]], minlength=questions)  # noqa: N806
-    told_C = np.bincount(pair_E[tells_E], minlength=len(pairs))  # noqa: N806
+    is_phrase_G = _phrases(grams, hits, prompt_T, ~is_whole_H, common)
+    tells_E = ~is_phrase_G[hits.gram_H[hit_E]]
+    of_G = np.repeat(np.arange(len(grams.keys_G)), np.diff(grams.starts_G1))
+    telling_Q = np.bincount(grams.questions_P[~is_phrase_G[of_G]], minlength=questions)
+    told_C = np.bincount(pair_E[tells_E], minlength=len(pairs))
     enough = (found_C >= least * total_C) & (told_C >= least * telling_Q[question_C]) & (told_C > 0)
     return Candidates(text_C[enough], question_C[enough])
 
@@ -57,7 +57,7 @@ def _expanded(grams: Grams, hits: Hits) -> tuple[I64, I64]:
     return hit, grams.questions_P[place]
 
 
-def _phrases(grams: Grams, hits: Hits, prompt_T: U64, lacks_H: np.ndarray, common: int) -> np.ndarray:  # noqa: N803
+def _phrases(grams: Grams, hits: Hits, prompt_T: U64, lacks_H: np.ndarray, common: int) -> np.ndarray:
     """N-grams that more than `common` different prompts hold without holding a question of theirs."""
     _, prompt = np.unique(prompt_T, return_inverse=True)
     different = int(prompt.max(initial=0)) + 1

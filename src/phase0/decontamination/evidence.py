@@ -74,7 +74,7 @@ def variant(question: Words, text: Words, least: float) -> Match | None:
     share = _in_order(asked, text.close[begin : begin + room + room // 3]) / len(asked)
     if share < least:
         return None
-    held = {gram for gram in _runs(text.close[begin : begin + room + room // 3], width)} & grams
+    held = grams.intersection(_runs(text.close[begin : begin + room + room // 3], width))
     found = [gram in held for gram in _runs(asked, width)]
     return Match("variant", share, len(held), len(grams), _shown(asked, found, width))
 

@@ -33,10 +33,10 @@ class Grams(NamedTuple):
     """N-grams of one width, and the questions each stands in: `questions_P[starts_G1[g]:starts_G1[g + 1]]`."""
 
     width: int
-    keys_G: U64  # noqa: N815 - the suffix is the shape
-    starts_G1: I64  # noqa: N815
-    questions_P: I64  # noqa: N815
-    total_Q: I64  # noqa: N815 - n-grams of each question; 0 where it is not looked for by these
+    keys_G: U64
+    starts_G1: I64
+    questions_P: I64
+    total_Q: I64  # n-grams of each question; 0 where it is not looked for by these
 
 
 class Index(NamedTuple):
@@ -50,8 +50,8 @@ class Index(NamedTuple):
 class Hits(NamedTuple):
     """Which texts hold which n-grams, each pair once, in order."""
 
-    text_H: I64  # noqa: N815
-    gram_H: I64  # noqa: N815
+    text_H: I64
+    gram_H: I64
 
 
 class Found(NamedTuple):
@@ -104,7 +104,7 @@ def build(questions: Sequence[Question], width: int) -> Index:
     )
 
 
-def _grams(texts: Sequence[str], width: int, reach_Q: I64, wanted_Q: npt.NDArray[np.bool_]) -> Grams:  # noqa: N803
+def _grams(texts: Sequence[str], width: int, reach_Q: I64, wanted_Q: npt.NDArray[np.bool_]) -> Grams:
     """The n-grams that begin in a question's own words, less those that many questions share."""
     hashes, counts = hashed(flat(texts), width)
     owner = np.repeat(np.arange(len(texts)), counts)
@@ -139,13 +139,13 @@ class Search:
         return Found(*(_hits(grams, table, *hashed(what, grams.width)) for grams, table, what in each))
 
 
-def _table(keys_G: U64) -> npt.NDArray[np.bool_]:  # noqa: N803
+def _table(keys_G: U64) -> npt.NDArray[np.bool_]:
     table = np.zeros(1 << _SLOTS, np.bool_)
     table[keys_G >> np.uint64(64 - _SLOTS)] = True
     return table
 
 
-def _hits(grams: Grams, table: npt.NDArray[np.bool_], hashes: U64, counts_T: I64) -> Hits:  # noqa: N803
+def _hits(grams: Grams, table: npt.NDArray[np.bool_], hashes: U64, counts_T: I64) -> Hits:
     if not len(grams.keys_G):
         return Hits(np.empty(0, np.int64), np.empty(0, np.int64))
     maybe = np.flatnonzero(table[hashes >> np.uint64(64 - _SLOTS)])

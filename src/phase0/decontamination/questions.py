@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,7 +153,7 @@ def _asked(item: Mapping[str, Any], fields: Fields) -> Iterator[tuple[str, str]]
     named = tuple(name.lower() for name in fields.question)
     for names in (named,) if named else QUESTION:
         texts = [_texts(by_name.get(name)) for name in names]
-        if not all(texts) and (len(names) > 1 and not named or not any(texts)):
+        if not (any if named else all)(texts):
             continue
         turns = ["\n".join(text for text in parts if text) for parts in zip(*filter(None, texts), strict=False)]
         for turn in turns:
@@ -184,7 +185,7 @@ def _texts(value: Any) -> list[str]:
 def _parted(text: str) -> tuple[str, str]:
     """A question and the lettered choices behind it, where its text lists any: lines that begin with A, B and so on."""
     found = list(_CHOICE.finditer(text))
-    for first, second in zip(found, found[1:], strict=False):
+    for first, second in pairwise(found):
         if first[1] == "A" and second[1] == "B" and text[: first.start()].strip():
             return _HEADING.sub("", text[: first.start()]).strip(), _CHOICE.sub("", text[first.start() :])
     return text, ""

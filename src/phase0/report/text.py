@@ -38,6 +38,7 @@ def render(checked: Verification) -> str:
         _categories(checked),
         _examples(checked.duplicates),
         _dedup(checked),
+        _contamination(checked),
         _cost(checked.cost),
         _criteria(checked),
         [f"Note: {visible(note, 500)}" for note in checked.notes],
@@ -154,6 +155,25 @@ def _dedup(checked: Verification) -> list[str]:
         for done in checked.dedup
     ]
     return table(("De-duplication", "before", "removed", "after", "threshold"), rows) if rows else []
+
+
+def _contamination(checked: Verification) -> list[str]:
+    rows = contamination_rows(checked)
+    return table(("Decontamination", "set", "items", "found", "rows dropped"), rows) if rows else []
+
+
+def contamination_rows(checked: Verification) -> list[tuple[str, ...]]:
+    """A line for every certificate, and below it one for every set of which something was found."""
+    rows: list[tuple[str, ...]] = []
+    for output, told in ((one.output, one.certificate) for one in checked.contamination):
+        items, found = sum(one.items for one in told.sets), sum(one.found for one in told.sets)
+        rows.append((visible(output), f"all {len(told.sets)}", f"{items:,}", f"{found:,}", f"{told.contaminated:,}"))
+        rows += [
+            ("", visible(one.name), f"{one.items:,}", f"{one.found:,}", f"{one.rows:,}")
+            for one in told.sets
+            if one.rows
+        ]
+    return rows
 
 
 def _cost(cost: Cost) -> list[str]:

@@ -29,7 +29,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
     ngram: int
     share: str
-    variants: str | None
+    variants: str
     common: int
     on: str
     normalisation: str

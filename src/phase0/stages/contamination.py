@@ -42,7 +42,7 @@ class How(NamedTuple):
     on: str
     width: int
     share: float
-    variants: float | None
+    variants: float  # 0: without
 
 
 class Checked(NamedTuple):
@@ -91,7 +91,7 @@ def look(how: How, item: tuple[Path, Span]) -> int:
         found.append(Found(*(_numbered(hits, each, first) for hits in search.found(texts))))
         prompts += [xxhash.xxh3_64_intdigest(pair[0].encode()) for pair in batch]
         first += len(batch)
-    arrays = {"prompts": np.array(prompts, np.uint64)}
+    arrays: dict[str, Any] = {"prompts": np.array(prompts, np.uint64)}
     for rule in Found._fields:
         for field in Hits._fields:
             parts = [getattr(getattr(one, rule), field) for one in found]
@@ -114,7 +114,7 @@ def decide(places: Sequence[Path], rows: Sequence[int], index: Index, how: How, 
     least = (how.share, 1.0, _SUSPECT)
     suspects = []
     for number, (rule, grams) in enumerate(zip(Found._fields, index, strict=True)):
-        if number == _VARIANT and how.variants is None:
+        if number == _VARIANT and not how.variants:
             continue
         text = [part[f"{rule}.text_H"] + start for part, start in zip(arrays, starts[:-1], strict=True)]
         gram = [part[f"{rule}.gram_H"] for part in arrays]
@@ -167,7 +167,7 @@ def _held(how: How, texts: Sequence[str], suspects: Sequence[_Suspect]) -> list[
 def _match(how: How, text: str, rule: int, number: int) -> Match | None:
     question, words = _questions(how.folder)[number], _words(text)
     if rule == _VARIANT:
-        return variant(_words(question.text), words, how.variants or 1)
+        return variant(_words(question.text), words, how.variants)
     return overlap(_words(question.text), question.own, words, how.width, how.share)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack, get_args
 
 import msgspec
 
@@ -15,7 +15,8 @@ from phase0.dataset import Manifest, Span, expand, file_digest, split
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import UsageError
-from phase0.progress import SILENT, Progress
+from phase0.plan import FEWEST
+from phase0.progress import SILENT, Progress, many
 from phase0.stages.certificate import CERTIFICATE, Certificate, SetChecked
 from phase0.stages.output import StageOutput, check_output, names, relative, stage_output
 from phase0.stages.parts import SPAN, finished, join, parts_folder
@@ -31,12 +32,12 @@ NORMALISATION = (
 )
 
 
-class Rule(TypedDict, total=False):
+class Rule(TypedDict):
     """When a row holds a question: what decides the output of `decontaminate`."""
 
     ngram: int
     share: str | float | Decimal
-    variants: str | float | Decimal | None
+    variants: str | float | Decimal
     common: int
     on: Side
     question: Sequence[str]
@@ -50,7 +51,7 @@ def decontaminate(
     against: Iterable[str | Path],
     ngram: int = 13,
     share: str | float | Decimal = "0.5",
-    variants: str | float | Decimal | None = "0.8",
+    variants: str | float | Decimal = "0.8",
     common: int = 10,
     on: Side = "both",
     question: Sequence[str] = (),
@@ -63,7 +64,7 @@ def decontaminate(
     A text holds a question of at least `ngram` words where it has the share `share` of the question's n-grams; a
     shorter one where it has all of its words in a row, below eight words only where it says nothing else. N-grams that
     more than ten questions share tell none apart, and those that more than `common` different prompts have without the
-    rest of a question are phrases of the corpus: neither is evidence. With `variants` (None: without) a text also holds
+    rest of a question are phrases of the corpus: neither is evidence. With `variants` (0: without) a text also holds
     a question where the share `variants` of its words, numbers aside, stand in their order close together. Answers are
     never looked for, choices only behind a question that is shorter than an n-gram.
 
@@ -71,8 +72,15 @@ def decontaminate(
     leave as the bytes they came in; `X.meta/contamination.json` says what was checked. Raises DataError for a set that
     cannot be read to its end: a gap in it would be a gap in the certificate.
     """
-    rule: Rule = {"ngram": ngram, "share": share, "variants": variants, "common": common, "on": on}
-    rule |= {"question": question, "choices": choices}
+    rule: Rule = {
+        "ngram": ngram,
+        "share": share,
+        "variants": variants,
+        "common": common,
+        "on": on,
+        "question": question,
+        "choices": choices,
+    }
     check_rule(rule)
     paths, output = expand(inputs), Path(output)
     sets = expand(against)
@@ -82,41 +90,51 @@ def decontaminate(
     settings = decontaminate_settings(output, against=sets, **rule)
     with stage_output("decontaminate", output, paths, settings) as out, parts_folder(out) as folder:
         out.looks_at(sets)
-        certificate = _checked(out, sets, rule, folder, engine or Local(1), progress)
+        certificate = _checked(out, sets, rule, folder, engine=engine or Local(1), progress=progress)
         out.figures = msgspec.to_builtins(certificate)
         out.tell(CERTIFICATE, certificate)
     return finished(output)
 
 
 def check_rule(rule: Rule) -> None:
-    """Raise UsageError for a rule by which nothing can be found."""
-    if rule.get("ngram", 13) < 5:
-        raise UsageError(f"an n-gram of {rule['ngram']} words is no evidence; use 5 or more, 13 is usual")
-    if rule.get("common", 10) < 1:
-        raise UsageError(f"common is {rule['common']}; a phrase is common when at least 1 other prompt has it")
-    for name in ("share", "variants"):
-        value = rule.get(name)
-        if value is not None and not 0 < Decimal(str(value)) <= 1:
-            raise UsageError(f"{name} is {value}; it is a share, above 0 and at most 1")
+    """Raise UsageError for a rule by which nothing can be found, or too much."""
+    if rule["ngram"] < FEWEST:
+        raise UsageError(
+            f"an n-gram of {many(rule['ngram'], 'word')} is no evidence; use {FEWEST} or more, 13 is usual"
+        )
+    if rule["common"] < 1:
+        raise UsageError(f"common is {rule['common']}; a phrase is common when at least 1 prompt has it")
+    if rule["on"] not in get_args(Side):
+        raise UsageError(f"questions can be looked for in {' or '.join(get_args(Side))}, not in {rule['on']!r}")
+    if not 0 < _share("share", rule["share"]) <= 1:
+        raise UsageError(f"share is {rule['share']}; it is above 0 and at most 1")
+    if not 0 <= _share("variants", rule["variants"]) <= 1:
+        raise UsageError(f"variants is {rule['variants']}; it is from 0 (without) to 1")
+
+
+def _share(name: str, value: str | float | Decimal) -> Decimal:
+    try:
+        share = Decimal(str(value))
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not share.is_finite():
+        raise UsageError(f"{name} is {value!r}, not a number")
+    return share
 
 
 def decontaminate_settings(output: str | Path, *, against: Sequence[Path], **rule: Unpack[Rule]) -> dict[str, Any]:
     """What a manifest says of how rows were checked: the rule, and the sets with their digests."""
-    folder, variants = Path(output).parent, rule.get("variants", "0.8")
+    folder = Path(output).parent
     return {
-        "ngram": rule.get("ngram", 13),
-        "share": _plain(rule.get("share", "0.5")),
-        "variants": None if variants is None else _plain(variants),
-        "common": rule.get("common", 10),
-        "on": rule.get("on", "both"),
-        "question": list(rule.get("question", ())),
-        "choices": list(rule.get("choices", ())),
+        "ngram": rule["ngram"],
+        "share": str(_share("share", rule["share"]).normalize()),
+        "variants": str(_share("variants", rule["variants"]).normalize()),
+        "common": rule["common"],
+        "on": rule["on"],
+        "question": list(rule["question"]),
+        "choices": list(rule["choices"]),
         "against": [{"path": relative(path, folder), "digest": file_digest(path)} for path in against],
     }
-
-
-def _plain(share: str | float | Decimal) -> str:
-    return str(Decimal(str(share)).normalize())
 
 
 class _Work(NamedTuple):
@@ -128,7 +146,7 @@ class _Work(NamedTuple):
 
 
 def _checked(
-    out: StageOutput, sets: Sequence[Path], rule: Rule, folder: Path, engine: Engine, progress: Progress
+    out: StageOutput, sets: Sequence[Path], rule: Rule, folder: Path, *, engine: Engine, progress: Progress
 ) -> Certificate:
     """Read the sets, go over all rows twice, and say what was found."""
     from phase0.decontamination.index import build, save
@@ -142,21 +160,20 @@ def _checked(
     index = build(questions, width)
     save(index, folder / contamination.INDEX)
     (folder / contamination.QUESTIONS).write_bytes(msgspec.json.encode(questions))
-    share, variants = float(rule["share"]), rule["variants"]
     how = contamination.How(
-        folder,
-        tuple(names(sets, out.path.parent)),
-        rule["on"],
-        width,
-        share,
-        None if variants is None else float(variants),
+        folder=folder,
+        sets=tuple(names(sets, out.path.parent)),
+        on=rule["on"],
+        width=width,
+        share=float(rule["share"]),
+        variants=float(rule["variants"]),
     )
     spans = [(number, span) for number, path in enumerate(out.inputs) for span in split(path, SPAN)]
     work = [_Work(folder / f"{at:06}", number, span) for at, (number, span) in enumerate(spans)]
     rows = _searched(work, how, engine, progress)
     contamination.decide([one.place for one in work], rows, index, how, rule["common"])
     tally = _parted(out, work, how, engine, progress)
-    return _certificate(out.settings, how.sets, questions, counted, tally, sum(rows))
+    return _certificate(out.settings, how.sets, questions, counted, tally, rows=sum(rows))
 
 
 def _searched(work: Sequence[_Work], how: How, engine: Engine, progress: Progress) -> list[int]:
@@ -195,6 +212,7 @@ def _certificate(
     questions: Sequence[Question],
     counted: Sequence[Counted],
     tally: Tally,
+    *,
     rows: int,
 ) -> Certificate:
     held = Counter(place.set for number in tally.questions for place in questions[number].places)
