@@ -1,8 +1,9 @@
 """Which texts may hold which questions, from the n-grams they share. Pure; what is named here is looked at once more.
 
-A question counts as found where a text holds a share of its n-grams. An n-gram that many different texts hold, none of
-which holds nearly all of the question, is a phrase of the corpus, and is no evidence. Shapes: C candidates, E hits of an
-n-gram with one of its questions, G n-grams, H hits, Q questions, T texts.
+A question counts as found where a text holds a share of its n-grams. An n-gram that many different prompts hold without
+nearly all of the question is a phrase of the corpus, and no evidence.
+
+Shapes: C candidates, E hits of an n-gram with one of its questions, G n-grams, H hits, Q questions, T texts.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import numpy as np
 
 from phase0.decontamination.index import I64, U64, Grams, Hits
 
-_NEARLY = 0.9  # of a question's n-grams, from which on a text is taken to hold the question itself
-
 
 class Candidates(NamedTuple):
     """Questions that texts may hold, in the order of texts and questions."""
@@ -23,11 +22,14 @@ class Candidates(NamedTuple):
     question_C: I64
 
 
-def candidates(grams: Grams, hits: Hits, prompt_T: U64, *, least: float, common: int) -> Candidates:
+def candidates(
+    grams: Grams, hits: Hits, prompt_T: U64, *, least: float, common: int, nearly: float = 0.9
+) -> Candidates:
     """Texts that hold at least the share `least` of a question's n-grams, and of those that are evidence.
 
     `prompt_T` tells which texts are of the same prompt: one prompt counts once among the more than `common` that make
-    an n-gram a phrase of the corpus.
+    an n-gram a phrase of the corpus. With the share `nearly` of a question a text is taken to hold it, and does not
+    count among these: a question that leaked many times is no phrase.
     """
     if not len(hits.text_H):
         return Candidates(*np.empty((2, 0), np.int64))
@@ -38,7 +40,7 @@ def candidates(grams: Grams, hits: Hits, prompt_T: U64, *, least: float, common:
     total_C = grams.total_Q[question_C]
     found_C = np.bincount(pair_E, minlength=len(pairs))
     is_whole_H = np.zeros(len(hits.text_H), np.bool_)
-    is_whole_H[hit_E[(found_C >= _NEARLY * total_C)[pair_E]]] = True
+    is_whole_H[hit_E[(found_C >= nearly * total_C)[pair_E]]] = True
     is_phrase_G = _phrases(grams, hits, prompt_T, ~is_whole_H, common)
     tells_E = ~is_phrase_G[hits.gram_H[hit_E]]
     of_G = np.repeat(np.arange(len(grams.keys_G)), np.diff(grams.starts_G1))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from phase0.dataset import BadRow, Row, read
+from phase0.dataset import BadRow, read
 from phase0.dataset.containers import plain
 from phase0.dataset.rows import MAX_ROW, NOT_JSON
 from phase0.errors import DataError
@@ -116,30 +116,23 @@ def _no_question(path: Path, items: int, fields: Fields) -> str:
 
 
 def _items(path: Path) -> Iterator[tuple[int, Any]]:
-    """Every item with its line. A file that is one object is taken for the longest array in it."""
-    rows = read(path)
-    first = next(rows, None)
-    lines = isinstance(first, Row) and not (isinstance(first.data, dict) and _array(first.data) and not _known(first))
-    if first is not None and not lines and (whole := _whole(path)) is not None:
-        yield from enumerate(whole, 1)
+    """Every item with its line. Of a file that is one object, the items are the longest array in it."""
+    if (held := _held(path)) is not None:
+        yield from enumerate(held, 1)
         return
-    for row in (first, *rows) if first is not None else ():
+    for row in read(path):
         if isinstance(row, BadRow):
             raise DataError(f"{path}:{row.line}: {row.error.detail}; an evaluation set with a gap proves nothing")
         yield row.line, row.data
 
 
-def _known(row: Row) -> bool:
-    return any(True for _ in _asked(row.data, Fields()))
-
-
-def _whole(path: Path) -> list[Any] | None:
-    with plain(path) as file:
-        try:
+def _held(path: Path) -> list[Any] | None:
+    try:
+        with plain(path) as file:
             data = msgspec.json.decode(file.read(MAX_ROW))
-        except NOT_JSON:
-            return None
-    return _array(data) if isinstance(data, dict) else None
+    except NOT_JSON:  # after its first row, where there are several
+        return None
+    return _array(data) if isinstance(data, dict) and not any(_asked(data, Fields())) else None
 
 
 def _array(data: Mapping[str, Any]) -> list[Any] | None:

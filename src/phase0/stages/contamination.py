@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,16 +28,20 @@ from phase0.stages.parts import Kept, Lost, Part, bad_row, write_part
 
 KERNELS = ("canonical", "hashing")
 SIDES = ("prompt", "response")
-INDEX, QUESTIONS = "index.npz", "questions.json"  # what workers read
 _BATCH = 1 << 20  # characters that are searched together
-_SUSPECT = 0.25  # of the n-grams without numbers, from which on a text is looked at as a variant
+# Other names change every n-gram they are in: a variant is looked at from a quarter of the n-grams on, and from half of
+# them on it is no use of a phrase. Of the other rules a text that holds nearly all has the question.
+_LEAST, _NEARLY = 0.25, 0.5
 _VARIANT = 2  # the place of that rule in `Found`
 
 
 class How(NamedTuple):
-    """What workers are told: where the index lies, and from which shares on a text holds a question."""
+    """What workers are told: where the index lies, and from which shares on a text holds a question.
 
-    folder: Path
+    The name of the index stands for all that decides what is in it: a process reads it once.
+    """
+
+    index: Path
     sets: tuple[str, ...]
     on: str
     width: int
@@ -82,7 +86,7 @@ class _Held(NamedTuple):
 def look(how: How, item: tuple[Path, Span]) -> int:
     """The first pass over a span: write what its texts hold of n-grams. Answers how many rows there are."""
     place, span = item
-    search, first = _search(how.folder), 0
+    search, first = _search(how.index), 0
     found: list[Found] = []
     prompts: list[int] = []
     for batch in _batches(span, how.on):
@@ -111,15 +115,16 @@ def decide(places: Sequence[Path], rows: Sequence[int], index: Index, how: How, 
     starts = np.cumsum([0, *rows]) * len(SIDES)
     arrays = [np.load(place.with_suffix(".npz")) for place in places]
     prompts = np.repeat(np.concatenate([np.empty(0, np.uint64), *(part["prompts"] for part in arrays)]), len(SIDES))
-    least = (how.share, 1.0, _SUSPECT)
+    shares = ((how.share, 0.9), (1.0, 1.0), (_LEAST, _NEARLY))
     suspects = []
     for number, (rule, grams) in enumerate(zip(Found._fields, index, strict=True)):
         if number == _VARIANT and not how.variants:
             continue
         text = [part[f"{rule}.text_H"] + start for part, start in zip(arrays, starts[:-1], strict=True)]
         gram = [part[f"{rule}.gram_H"] for part in arrays]
+        least, nearly = shares[number]
         hits = Hits(*(np.concatenate([np.empty(0, np.int64), *parts]) for parts in (text, gram)))
-        held = candidates(grams, hits, prompts, least=least[number], common=common)
+        held = candidates(grams, hits, prompts, least=least, common=common, nearly=nearly)
         suspects.append(np.stack([held.text_C, np.full(len(held.text_C), number), held.question_C], axis=1))
     together = np.concatenate(suspects)
     together = together[np.argsort(together[:, 0], kind="stable")]
@@ -165,7 +170,7 @@ def _held(how: How, texts: Sequence[str], suspects: Sequence[_Suspect]) -> list[
 
 @lru_cache(maxsize=1 << 14)  # rows of one prompt stand together, and there are as many as answers to it
 def _match(how: How, text: str, rule: int, number: int) -> Match | None:
-    question, words = _questions(how.folder)[number], _words(text)
+    question, words = _questions(how.index)[number], _words(text)
     if rule == _VARIANT:
         return variant(_words(question.text), words, how.variants)
     return overlap(_words(question.text), question.own, words, how.width, how.share)
@@ -173,7 +178,7 @@ def _match(how: How, text: str, rule: int, number: int) -> Match | None:
 
 def _evidence(how: How, held: Sequence[_Held], tally: Tally) -> dict[str, Any]:
     """What speaks against a row: the surest question, and the other sets that have one of its questions."""
-    questions = _questions(how.folder)
+    questions = _questions(how.index)
     sets = {place.set for one in held for place in questions[one.question].places}
     tally.sets.update(sets)
     tally.rules.update([held[0].match.rule])
@@ -213,15 +218,15 @@ def _batches(span: Span, on: str) -> Iterator[list[list[str]]]:
         yield batch
 
 
-@cache
-def _search(folder: Path) -> Search:
+@lru_cache(maxsize=1)
+def _search(index: Path) -> Search:
     load_kernels(files=KERNELS)
-    return Search(load(folder / INDEX))
+    return Search(load(index.with_suffix(".npz")))
 
 
-@cache
-def _questions(folder: Path) -> list[Question]:
-    return msgspec.json.decode((folder / QUESTIONS).read_bytes(), type=list[Question])
+@lru_cache(maxsize=1)
+def _questions(index: Path) -> list[Question]:
+    return msgspec.json.decode(index.with_suffix(".json").read_bytes(), type=list[Question])
 
 
 _words = lru_cache(maxsize=1 << 12)(words_of)

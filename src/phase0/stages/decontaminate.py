@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack, g
 import msgspec
 
 from phase0.dataset import Manifest, Span, expand, file_digest, split
+from phase0.dataset.containers import stem
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import UsageError
 from phase0.plan import FEWEST
 from phase0.progress import SILENT, Progress, many
+from phase0.records import digest
 from phase0.stages.certificate import CERTIFICATE, Certificate, SetChecked
 from phase0.stages.output import StageOutput, check_output, names, relative, stage_output
 from phase0.stages.parts import SPAN, finished, join, parts_folder
@@ -158,11 +160,12 @@ def _checked(
     load_kernels(progress, contamination.KERNELS)
     questions, counted = questions_of(sets, Fields(tuple(rule["question"]), tuple(rule["choices"])), width, LEAST)
     index = build(questions, width)
-    save(index, folder / contamination.INDEX)
-    (folder / contamination.QUESTIONS).write_bytes(msgspec.json.encode(questions))
+    place = folder / f"index-{digest(out.settings)}"
+    save(index, place.with_suffix(".npz"))
+    place.with_suffix(".json").write_bytes(msgspec.json.encode(questions))
     how = contamination.How(
-        folder=folder,
-        sets=tuple(names(sets, out.path.parent)),
+        index=place,
+        sets=_named(sets, out.path.parent),
         on=rule["on"],
         width=width,
         share=float(rule["share"]),
@@ -174,6 +177,12 @@ def _checked(
     contamination.decide([one.place for one in work], rows, index, how, rule["common"])
     tally = _parted(out, work, how, engine, progress)
     return _certificate(out.settings, how.sets, questions, counted, tally, rows=sum(rows))
+
+
+def _named(sets: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    """What evaluation sets are called: by their files, without what these end in where that tells them apart."""
+    short = [stem(path) for path in sets]
+    return tuple(short if len({*short}) == len(short) else names(sets, folder))
 
 
 def _searched(work: Sequence[_Work], how: How, engine: Engine, progress: Progress) -> list[int]:
