@@ -163,9 +163,9 @@ def _contamination(checks: Sequence[Contamination]) -> list[str]:
     return table(("Decontamination", "set", "items", "found", "rows dropped"), rows) if rows else []
 
 
-def contamination_rows(checks: Sequence[Contamination]) -> list[tuple[str, str, str, str, str]]:
+def contamination_rows(checks: Sequence[Contamination]) -> list[tuple[str, ...]]:
     """A line for all sets of every certificate, and one for each set of which something was found."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for output, told in ((one.output, one.certificate) for one in checks):
         found = [(each.name, each.items, each.found, each.rows) for each in told.sets if each.rows]
         total = (f"all {len(told.sets)}", sum(each.items for each in told.sets), sum(one[2] for one in found))

@@ -41,7 +41,7 @@ class How(NamedTuple):
     The name of the index stands for all that decides what is in it: a process reads it once.
     """
 
-    index: Path
+    place: Path
     sets: tuple[str, ...]
     on: str
     width: int
@@ -86,7 +86,7 @@ class _Held(NamedTuple):
 def look(how: How, item: tuple[Path, Span]) -> int:
     """The first pass over a span: write what its texts hold of n-grams. Answers how many rows there are."""
     place, span = item
-    search, first = _search(how.index), 0
+    search, first = _search(how.place), 0
     found: list[Found] = []
     prompts: list[int] = []
     for batch in _batches(span, how.on):
@@ -170,7 +170,7 @@ def _held(how: How, texts: Sequence[str], suspects: Sequence[_Suspect]) -> list[
 
 @lru_cache(maxsize=1 << 14)  # rows of one prompt stand together, and there are as many as answers to it
 def _match(how: How, text: str, rule: int, number: int) -> Match | None:
-    question, words = _questions(how.index)[number], _words(text)
+    question, words = _questions(how.place)[number], _words(text)
     if rule == _VARIANT:
         return variant(_words(question.text), words, how.variants)
     return overlap(_words(question.text), question.own, words, how.width, how.share)
@@ -178,7 +178,7 @@ def _match(how: How, text: str, rule: int, number: int) -> Match | None:
 
 def _evidence(how: How, held: Sequence[_Held], tally: Tally) -> dict[str, Any]:
     """What speaks against a row: the surest question, and the other sets that have one of its questions."""
-    questions = _questions(how.index)
+    questions = _questions(how.place)
     sets = {place.set for one in held for place in questions[one.question].places}
     tally.sets.update(sets)
     tally.rules.update([held[0].match.rule])

@@ -164,7 +164,7 @@ def _checked(
     save(index, place.with_suffix(".npz"))
     place.with_suffix(".json").write_bytes(msgspec.json.encode(questions))
     how = contamination.How(
-        index=place,
+        place=place,
         sets=_named(sets, out.path.parent),
         on=rule["on"],
         width=width,
