@@ -69,7 +69,7 @@ def test_fields_that_are_named_are_taken_whatever_they_are_called(tmp_path: Path
 def test_a_short_question_takes_its_choices_along_and_a_long_one_does_not(tmp_path: Path) -> None:
     choices = ["mercury", "iron", "copper", "zinc"]
     (short,), _ = read(tmp_path / "set.jsonl", {"question": SHORT, "choices": choices})
-    assert short.text == f"{SHORT}\nmercury\niron\ncopper\nzinc"
+    assert short.text == f"{SHORT}\nA. mercury\nB. iron\nC. copper\nD. zinc"
     assert short.own == 11
     (long,), _ = read(tmp_path / "set.jsonl", {"question": PROBLEM, "choices": choices})
     assert long.text == PROBLEM
@@ -86,7 +86,7 @@ def test_a_short_question_takes_its_choices_along_and_a_long_one_does_not(tmp_pa
 )
 def test_choices_are_read_from_lists_and_objects_and_columns(choices: dict[str, Any], tmp_path: Path) -> None:
     (question,), _ = read(tmp_path / "set.jsonl", {"question": SHORT} | choices)
-    assert question.text.split("\n")[:3] == [SHORT, "mercury", "iron"]
+    assert question.text.split("\n")[:3] == [SHORT, "A. mercury", "B. iron"]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,13 @@ def test_choices_are_read_from_lists_and_objects_and_columns(choices: dict[str, 
 def test_lettered_choices_in_the_text_of_a_question_are_not_the_question(form: str, tmp_path: Path) -> None:
     (question,), _ = read(tmp_path / "set.jsonl", {"text": PROBLEM + form.format("324 cents", "108 cents")})
     assert question.text == PROBLEM
+
+
+def test_a_short_question_with_lettered_choices_is_looked_for_as_it_stands(tmp_path: Path) -> None:
+    text = f"{SHORT}\nOptions:\n(A) mercury\n(B) iron"
+    (question,), _ = read(tmp_path / "set.jsonl", {"text": text})
+    assert question.text == text
+    assert question.own == 11
 
 
 def test_a_text_that_merely_begins_a_line_with_a_letter_keeps_all_of_it(tmp_path: Path) -> None:

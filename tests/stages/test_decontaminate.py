@@ -113,7 +113,11 @@ def test_answers_and_choices_alone_are_no_contamination(tmp_path: Path) -> None:
     choices = [sentence(letter, 20) for letter in "ABCD"]
     item = {"question": SHORT, "choices": choices, "answer": sentence("the reason for the answer", 30)}
     against = [write(tmp_path / "eval/set.jsonl", item)]
-    texts = [" ".join(choices), item["answer"], f"{SHORT} {' '.join(choices)}"]
+    texts = [
+        " ".join(choices),
+        item["answer"],
+        "\n".join([SHORT, *(f"({letter}) {text}" for letter, text in zip("ABCD", choices, strict=True))]),
+    ]
     assert kept(tmp_path, texts, against=against) == [True, True, False]
 
 

@@ -28,8 +28,8 @@ def candidates(
     """Texts that hold at least the share `least` of a question's n-grams, and of those that are evidence.
 
     `prompt_T` tells which texts are of the same prompt: one prompt counts once among the more than `common` that make
-    an n-gram a phrase of the corpus. With the share `nearly` of a question a text is taken to hold it, and does not
-    count among these: a question that leaked many times is no phrase.
+    an n-gram a phrase of the corpus. With the share `nearly` of a question a text holds it, whatever else has these
+    n-grams, and does not count among those: a question that leaked many times is no phrase.
     """
     if not len(hits.text_H):
         return Candidates(*np.empty((2, 0), np.int64))
@@ -46,7 +46,8 @@ def candidates(
     of_G = np.repeat(np.arange(len(grams.keys_G)), np.diff(grams.starts_G1))
     telling_Q = np.bincount(grams.questions_P[~is_phrase_G[of_G]], minlength=questions)
     told_C = np.bincount(pair_E[tells_E], minlength=len(pairs))
-    enough = (found_C >= least * total_C) & (told_C >= least * telling_Q[question_C]) & (told_C > 0)
+    is_told = (told_C >= least * telling_Q[question_C]) & (told_C > 0)
+    enough = (found_C >= least * total_C) & (is_told | (found_C >= nearly * total_C))
     return Candidates(text_C[enough], question_C[enough])
 
 

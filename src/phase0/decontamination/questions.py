@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 import msgspec
@@ -93,9 +94,9 @@ def questions_of(paths: Sequence[Path], fields: Fields, width: int, least: int) 
             items += 1
             found = [] if not isinstance(item, dict) else list(_asked(item, fields))
             unread += not found
-            for text, choices in found:
-                own = tokens(text)
-                whole = f"{text}\n{choices}" if len(own) < width and choices else text
+            for alone, listed in found:
+                own = tokens(alone)
+                whole = listed if len(own) < width else alone
                 words = tuple(tokens(whole))
                 if len(words) < least:
                     short += 1
@@ -141,25 +142,26 @@ def _array(data: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _asked(item: Mapping[str, Any], fields: Fields) -> Iterator[tuple[str, str]]:
-    """The questions of an item, each with its choices: one, or one for each turn of a conversation."""
+    """The questions of an item, each alone and with its choices: one, or one for each turn of a conversation."""
     by_name = {name.lower(): value for name, value in item.items()}
     named = tuple(name.lower() for name in fields.question)
     for names in (named,) if named else QUESTION:
         texts = [_texts(by_name.get(name)) for name in names]
         if not (any if named else all)(texts):
             continue
-        turns = ["\n".join(text for text in parts if text) for parts in zip(*filter(None, texts), strict=False)]
-        for turn in turns:
-            question, listed = _parted(turn)
-            yield question, "\n".join([listed, *_choices(by_name, fields)]).strip()
+        for parts in zip(*filter(None, texts), strict=False):
+            turn = "\n".join(parts)
+            yield _alone(turn), "\n".join([turn, *_choices(by_name, fields)])
         return
 
 
 def _choices(by_name: Mapping[str, Any], fields: Fields) -> list[str]:
+    """The choices in fields of their own, lettered as they are when they are asked."""
     named = tuple(name.lower() for name in fields.choices)
     for names in (named,) if named else CHOICES:
         if all(name in by_name for name in names):
-            return [text for name in names for text in _texts(by_name[name])]
+            texts = [text for name in names for text in _texts(by_name[name])]
+            return [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
     return []
 
 
@@ -175,13 +177,13 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
-def _parted(text: str) -> tuple[str, str]:
-    """A question and the lettered choices behind it, where its text lists any: lines that begin with A, B and so on."""
+def _alone(text: str) -> str:
+    """A question without the lettered choices behind it, where its text lists any: lines that begin with A, B, …"""
     found = list(_CHOICE.finditer(text))
     for first, second in pairwise(found):
         if first[1] == "A" and second[1] == "B" and text[: first.start()].strip():
-            return _HEADING.sub("", text[: first.start()]).strip(), _CHOICE.sub("", text[first.start() :])
-    return text, ""
+            return _HEADING.sub("", text[: first.start()]).strip()
+    return text
 
 
 def _name(item: Mapping[str, Any], path: Path, line: int) -> str:
