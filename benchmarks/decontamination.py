@@ -80,8 +80,8 @@ def main() -> None:
     clean = list(clean_rows(data / "corpus"))
     rows = clean + planted(sets, [row.text for row in clean])
     methods: dict[str, Finder] = {
-        "phase0": lambda asked, texts: phase0(data / "eval", texts, "0.8"),
-        "phase0 without variants": lambda asked, texts: phase0(data / "eval", texts, "0"),
+        "phase0": lambda _, texts: phase0(data / "eval", texts, "0.8"),
+        "phase0 without variants": lambda _, texts: phase0(data / "eval", texts, "0"),
         "open-instruct, 8-grams cover half": open_instruct,
         "datatrove, any 12-gram": datatrove,
         "GPT-3, any 13-gram": gpt3,
