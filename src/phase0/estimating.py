@@ -24,6 +24,7 @@ from phase0.stages.score import SCORERS
 from phase0.steps import CLEAN_PROMPTS, PROMPTS
 
 _AGAIN = "one round: for rows that are dropped later on, others are asked for, which costs more"
+_UNCHECKED = "prompts that hold a question of an evaluation are counted; a run drops them before it asks"
 _PROMPT = 45  # tokens of an instruction in the recipe's datasets, where none was read
 
 
@@ -48,12 +49,14 @@ def estimate_plan(
     means = means or Means()
     given = {name: parse_price(price, f"prices.{name}") for name, price in plan.prices.items()}
     means = means._replace(prices=given | dict(means.prices))
-    measured = _measured(plan, Path(folder) if folder is not None else Path("runs") / plan.name, inputs, progress)
+    place = Path(folder) if folder is not None else Path("runs") / plan.name
+    measured = _measured(plan, place, inputs, progress)
     budget = plan.budget_usd if means.budget_usd is None else means.budget_usd
     if rows is None and plan.rows is not None:
         rows = min(plan.rows, measured.rows)
     found = estimate(_scaled(measured, rows), _asks(plan, means), budget=budget)
-    again = (_AGAIN,) if plan.rows is not None else ()
+    again = [_AGAIN] if plan.rows is not None else []
+    again += [_UNCHECKED] if plan.decontaminate.against and (inputs or not (place / CLEAN_PROMPTS).exists()) else []
     return found._replace(assumed=(*found.assumed, *again, *_notes(measured, rows)))
 
 

@@ -17,6 +17,7 @@ import phase0
 from phase0.dataset import Manifest, file_digest
 from phase0.engine.local import Local
 from phase0.errors import DataError, UsageError
+from phase0.estimating import estimate_plan
 from phase0.plan import plan_from
 from phase0.records import Turn, encode
 from phase0.report.numbers import gather
@@ -292,3 +293,13 @@ def test_so_many_rows_are_those_that_hold_no_question(tmp_path: Path) -> None:
     assert gather(tmp_path / "run/dataset.jsonl", tmp_path, tmp_path).balance.closes
     assert "decontaminate.2" in [step.name for step in made.steps]
     assert made.steps[-2].stage == "mix"
+
+
+def test_an_estimate_counts_prompts_that_stay_or_says_that_it_does_not_know_them(tmp_path: Path) -> None:
+    wanted = a_plan(tmp_path)
+    before = estimate_plan(wanted, tmp_path / "run")
+    assert any("hold a question of an evaluation" in note for note in before.assumed)
+    phase0.run(wanted, tmp_path / "run")
+    after = estimate_plan(wanted, tmp_path / "run")
+    assert not any("hold a question of an evaluation" in note for note in after.assumed)
+    assert (before.measured.rows, after.measured.rows) == (60, 58)
