@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from phase0.calibration import calibrate
     from phase0.errors import (
         BusyError,
         DataError,
@@ -51,6 +52,7 @@ _PLACES = {
     "Turn": "phase0.records",
     "UsageError": "phase0.errors",
     "acquire": "phase0.stages.download",
+    "calibrate": "phase0.calibration",
     "deduplicate": "phase0.stages.deduplicate",
     "distill": "phase0.stages.distill",
     "download": "phase0.stages.download",
@@ -83,6 +85,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "acquire",
+    "calibrate",
     "deduplicate",
     "distill",
     "download",

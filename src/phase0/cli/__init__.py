@@ -15,7 +15,17 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import accounting, batching, checking, doctoring, estimating, making, running, simulating
+from phase0.cli import (
+    accounting,
+    batching,
+    calibrating,
+    checking,
+    doctoring,
+    estimating,
+    making,
+    running,
+    simulating,
+)
 from phase0.errors import Phase0Error, Unfinished
 
 BAD_INPUT, BUG, UNFINISHED, STOPPED = 2, 3, 4, 130
@@ -39,6 +49,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.export,
     checking.verify,
     checking.report,
+    calibrating.calibrate,
     doctoring.doctor,
     estimating.estimate,
     running.run,
