@@ -38,7 +38,7 @@ def share(contest: Contest, weights: Floats) -> float:
     pairs of that row, and each pair has two rows, so that the step is doubled (Hájek's projection).
     """
     whole = _ratio(float(contest.won.sum()), float(contest.compared.sum()))
-    drawn = _ratio(weights @ contest.won, weights @ contest.compared)
+    drawn = _ratio(float(weights @ contest.won), float(weights @ contest.compared))
     return whole + contest.order * (drawn - whole)
 
 
@@ -49,8 +49,7 @@ def won(gap: Floats, preference: Floats) -> Floats:
 
 def by_cluster(values: Floats, cluster: Whole, clusters: int) -> Floats:
     """The sum of values in each cluster."""
-    sums: Floats = np.bincount(cluster, weights=values, minlength=clusters)
-    return sums
+    return np.bincount(cluster, weights=values, minlength=clusters).astype(np.float64, copy=False)
 
 
 class Rounds(NamedTuple):

@@ -130,11 +130,10 @@ class _Known(NamedTuple):
     of_points: Rows
 
     def groups(self) -> list[Group]:
-        """The groups, sorted, but for what divides nothing: one annotator of a whole file is no group."""
+        """The groups, sorted, but for those that hold every row: one annotator of a whole file is no group."""
         rows: list[Pair | Point] = [*self.pairs, *self.points]
-        once = sorted({group for row in rows for group in row.groups})
-        several = {by for by, count in Counter(group.by for group in once).items() if count > 1}
-        return [group for group in once if group.by in several]
+        sizes = Counter(group for row in rows for group in dict.fromkeys(row.groups))
+        return sorted(group for group, size in sizes.items() if size < len(rows))
 
     def only(self, group: Group) -> tuple[Rows, Rows]:
         """The columns of one group."""

@@ -75,13 +75,14 @@ def _show(found: Calibration) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
-        drawn = Table(*_TITLES, title=found.labels, title_justify="left", pad_edge=False)
+        drawn = Table(*_TITLES, title=Text(Path(found.labels).name), title_justify="left", pad_edge=False)
         for column in drawn.columns[1:]:
             column.justify, column.no_wrap = "right", True
         for line in lines:
-            drawn.add_row(*line)
-        Console().print(drawn, markup=False)
+            drawn.add_row(*map(Text, line))
+        Console().print(drawn)
     else:
         print(columns([_TITLES, *lines]))
     for note in notes(found):
@@ -100,7 +101,7 @@ def _line(name: str, found: Calibration) -> Sequence[str]:
 
     longer = found.baselines.longer_wins
     return (
-        name,
+        "".join(char if char.isprintable() else " " for char in name),  # names are data
         f"{found.pairs:,}",
         f"{found.ties:,}",
         _cell(Estimate(found.pairwise_accuracy, found.interval)),
