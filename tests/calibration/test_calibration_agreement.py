@@ -102,11 +102,10 @@ def test_calibration_error_is_the_weighted_mean_of_the_distances_in_bins(rows) -
 
 @given(st.lists(few, min_size=1, max_size=60))
 def test_equal_values_share_a_bin_and_bins_keep_the_order(values) -> None:
-    values = np.array(values)
-    bin_of = agreement.bins(values)
-    assert all((a < b) <= (i <= j) for a, i in zip(values, bin_of) for b, j in zip(values, bin_of))
-    assert all((a != b) or (i == j) for a, i in zip(values, bin_of) for b, j in zip(values, bin_of))
-    assert bin_of.max() < agreement.BINS
+    bin_of = agreement.bins(np.array(values)).tolist()
+    for (a, i), (b, j) in combinations(zip(values, bin_of, strict=True), 2):
+        assert i == j if a == b else (i <= j) == (a < b) or i == j
+    assert max(bin_of) < agreement.BINS
 
 
 def test_bins_of_distinct_values_hold_equally_many() -> None:
@@ -135,7 +134,7 @@ def test_every_row_against_all_others_is_counted_as_two_loops_count(rows) -> Non
 def test_a_pair_is_won_by_the_sign_of_its_gap_and_a_tie_is_a_half(rows) -> None:
     gap, preference = arrays(rows)
     gap = gap - 2
-    expected = [0.5 if g == 0 else float((g > 0) == (p > 0)) for g, p in zip(gap, preference)]
+    expected = [0.5 if g == 0 else float((g > 0) == (p > 0)) for g, p in zip(gap, preference, strict=True)]
     assert agreement.won(gap, preference).tolist() == expected
 
 

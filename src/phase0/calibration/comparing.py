@@ -110,7 +110,7 @@ def _scores(labels: Labels, scorer: Scorer, path: Path, progress: Progress) -> d
     """The score of every answer that has one; each is judged once."""
     answers = dict.fromkeys(answer for pair in labels.pairs for answer in (pair.first, pair.second))
     answers |= dict.fromkeys(point.answer for point in labels.points)
-    progress.start(f"score {path.name}", len(answers))
+    progress.start(f"score {path.name}", len(answers), "answers")
     scores = {}
     for answer in answers:
         score = value_of(scorer(answer))

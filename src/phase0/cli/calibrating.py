@@ -78,8 +78,9 @@ def _show(found: Calibration) -> None:
         from rich.text import Text
 
         drawn = Table(*_TITLES, title=Text(Path(found.labels).name), title_justify="left", pad_edge=False)
+        drawn.columns[0].no_wrap = True
         for column in drawn.columns[1:]:
-            column.justify, column.no_wrap = "right", True
+            column.justify = "right"
         for line in lines:
             drawn.add_row(*map(Text, line))
         Console().print(drawn)
