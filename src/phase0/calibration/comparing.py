@@ -131,9 +131,11 @@ class _Known(NamedTuple):
 
     def groups(self) -> list[Group]:
         """The groups, sorted, but for those that hold every row: one annotator of a whole file is no group."""
-        rows: list[Pair | Point] = [*self.pairs, *self.points]
-        sizes = Counter(group for row in rows for group in dict.fromkeys(row.groups))
-        return sorted(group for group, size in sizes.items() if size < len(rows))
+        found = set()
+        for rows in (self.pairs, self.points):
+            sizes = Counter(group for row in rows for group in dict.fromkeys(row.groups))
+            found |= {group for group, size in sizes.items() if size < len(rows)}
+        return sorted(found)
 
     def only(self, group: Group) -> tuple[Rows, Rows]:
         """The columns of one group."""

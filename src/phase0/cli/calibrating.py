@@ -15,7 +15,7 @@ from phase0.cli.screen import screen
 if TYPE_CHECKING:
     from phase0.calibration import Calibration, Estimate
 
-_TITLES = ("labels", "pairs", "ties", "scorer", "longer", "difference", "spearman", "kappa", "error")
+TITLES = ("labels", "pairs", "ties", "scorer", "longer", "difference", "spearman", "kappa", "error")
 _NONE = "–"
 
 
@@ -77,7 +77,7 @@ def _show(found: Calibration) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(*_TITLES, title=Text(Path(found.labels).name), title_justify="left", pad_edge=False)
+        drawn = Table(*TITLES, title=Text(Path(found.labels).name), title_justify="left", pad_edge=False)
         drawn.columns[0].no_wrap = True
         for column in drawn.columns[1:]:
             column.justify = "right"
@@ -85,7 +85,7 @@ def _show(found: Calibration) -> None:
             drawn.add_row(*map(Text, line))
         Console().print(drawn)
     else:
-        print(columns([_TITLES, *lines]))
+        print(columns([TITLES, *lines]))
     for note in notes(found):
         print(f"  {note}")
 
