@@ -84,7 +84,7 @@ class _Marked(_Named, frozen=True, kw_only=True):
 class _Listed(_Asked, frozen=True, kw_only=True):
     response: str
     in_claude_t45: bool
-    list: str = msgspec.field(name="from")
+    chosen: str = msgspec.field(name="from")
 
 
 class Layout(NamedTuple):
@@ -247,7 +247,7 @@ def _lists(rows: Iterable[_Listed], left_out: Counter[str]) -> _Read:
     """Good is what Claude rated 4.5 of 5 or more. Rows of the other lists were chosen by their rating, and say less."""
     points = []
     for row in rows:
-        if row.list == _RANDOM:
+        if row.chosen == _RANDOM:
             points.append(Point(row.answer(row.response), GOOD if row.in_claude_t45 else BAD))
         else:
             left_out["chosen_by_rating"] += 1

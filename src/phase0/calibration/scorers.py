@@ -14,7 +14,7 @@ import msgspec
 from phase0.calibration.labels import Answer
 from phase0.dataset import BadRow, Dropped, expand, meta_folder, raw_rows, read_records
 from phase0.dataset.rows import NOT_JSON
-from phase0.errors import DataError
+from phase0.errors import DataError, UsageError, near_miss
 from phase0.records import DIMENSIONS, Record, Scores, decode
 from phase0.registry import load
 from phase0.stages.score import SCORERS
@@ -28,6 +28,11 @@ class Scorer(Protocol):
 
 def registered(name: str) -> Scorer:
     """A scorer of the registry. Raises UsageError for an unknown name."""
+    if name not in SCORERS:
+        raise UsageError(
+            f"{name!r} is no scorer of this process.{near_miss(name, SCORERS)} Known: {', '.join(sorted(SCORERS))}. What a "
+            "model over the network gave is measured in its rows: `--rows FILE` writes what to score, `--scored` reads it."
+        )
     judge = load("scorer", SCORERS, name)
 
     def scores(answer: Answer) -> Scores | None:
