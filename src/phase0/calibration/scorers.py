@@ -30,8 +30,8 @@ def registered(name: str) -> Scorer:
     """A scorer of the registry. Raises UsageError for an unknown name."""
     if name not in SCORERS:
         raise UsageError(
-            f"{name!r} is no scorer of this process.{near_miss(name, SCORERS)} Known: {', '.join(sorted(SCORERS))}. What a "
-            "model over the network gave is measured in its rows: `--rows FILE` writes what to score, `--scored` reads it."
+            f"{name!r} is no scorer of this process.{near_miss(name, SCORERS)} Known: {', '.join(sorted(SCORERS))}. A "
+            "model over the network is measured by its rows: `--rows FILE` writes what to score, `--scored` reads it."
         )
     judge = load("scorer", SCORERS, name)
 
