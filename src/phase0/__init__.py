@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from phase0.calibration import calibrate
     from phase0.errors import (
         BusyError,
         DataError,
@@ -52,6 +53,7 @@ _PLACES = {
     "Turn": "phase0.records",
     "UsageError": "phase0.errors",
     "acquire": "phase0.stages.download",
+    "calibrate": "phase0.calibration",
     "decontaminate": "phase0.stages.decontaminate",
     "deduplicate": "phase0.stages.deduplicate",
     "distill": "phase0.stages.distill",
@@ -85,6 +87,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "acquire",
+    "calibrate",
     "decontaminate",
     "deduplicate",
     "distill",

@@ -16,7 +16,18 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import accounting, batching, checking, cleaning, doctoring, estimating, making, running, simulating
+from phase0.cli import (
+    accounting,
+    batching,
+    calibrating,
+    checking,
+    cleaning,
+    doctoring,
+    estimating,
+    making,
+    running,
+    simulating,
+)
 from phase0.errors import Phase0Error, TooManyFailures, Unfinished
 
 FAILED, BAD_INPUT, BUG, UNFINISHED, STOPPED = 1, 2, 3, 4, 130
@@ -41,6 +52,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.export,
     checking.verify,
     checking.report,
+    calibrating.calibrate,
     doctoring.doctor,
     estimating.estimate,
     running.run,
