@@ -97,9 +97,9 @@ def need(module: str) -> Any:
 
     try:
         return import_module(module)
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError:
         raise UsageError(
-            f"the student needs {error.name}, which is not installed: pip install 'phase0[student]'. "
+            f"the student needs {module.partition('.')[0]}, which is not installed: pip install 'phase0[student]'. "
             "Without it, have the judge judge every row, or score with `--model local`."
         ) from None
 
