@@ -37,7 +37,7 @@ def test_the_form_on_disk_does_not_change() -> None:
         b'{"instruction":"Count to 1.","response":"1 to 1.","source":"tests","quality_score":null,'
         b'"id":"' + record(1).id.encode() + b'",'
         b'"meta":{"origin":{"dataset":"made","revision":null,"row":"made.jsonl:1"},"license":null,"category":null,'
-        b'"scores":null,"parent":null,"flags":[]}}'
+        b'"scores":null,"parent":null,"flags":[],"judges":[],"disagreement":null}}'
     )
     assert encode(record(1)) == line
 

@@ -6,7 +6,7 @@ Every check ends in ok, warn or fail, and whatever fails says what to do. Only `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from phase0.exchanges import EXCHANGES
 from phase0.plan import Plan
 from phase0.providers import Listed, Provider, connect
 from phase0.records import Request
-from phase0.stages.score import SCORERS
+from phase0.stages.judges import SCORERS, kinship
 
 Verdict = Literal["ok", "warn", "fail"]
 PriceOf = Callable[[Endpoint], str | None]
@@ -73,9 +73,9 @@ def listed_price(endpoint: Endpoint) -> str | None:
 
 def doctor(plan: Plan, here: Here, *, live: bool = False, price: PriceOf = listed_price) -> list[Finding]:
     """Check everything that a plan needs. With `live`, every endpoint answers one request of a few tokens."""
-    names = list(dict.fromkeys([*plan.distill.mix, plan.score.model]))
+    judges = plan.score.judges or (plan.score.model,)
     found: list[Finding] = []
-    for name in names:
+    for name in dict.fromkeys([*plan.distill.mix, *judges]):
         if name in EXCHANGES or name in SCORERS:
             found.append(Finding(name, "model", "ok", "needs no network"))
             continue
@@ -84,9 +84,16 @@ def doctor(plan: Plan, here: Here, *, live: bool = False, price: PriceOf = liste
         except UsageError as error:
             found.append(Finding(name, "model", "fail", str(error)))
             continue
+        found += _kin(asked, plan.distill.mix) if name in judges else []
         found += _lifetime(asked, asked.shutdown, here.today)
         found += _served(asked, here, live=live, price=price)
     return [*found, _disk(plan, here.free_bytes)]
+
+
+def _kin(judge: Teacher, mix: Iterable[str]) -> list[Finding]:
+    """Which teachers a judge favours, since they are of its own family."""
+    told = (kinship(judge, name) for name in mix)
+    return [Finding(judge.name, "family", "warn", each) for each in told if each is not None]
 
 
 def _served(asked: Teacher, here: Here, *, live: bool, price: PriceOf) -> list[Finding]:

@@ -8,6 +8,7 @@ Phase0Error
 ├── HubError              the dataset hub refused, or could not be reached
 ├── BusyError             somebody else holds the lock on this folder
 ├── Unfinished            work ended before its end; what it bought is kept, and the same again goes on
+├── TooManyFailures       a stage wrote what stands, but too many rows have no score
 └── ProviderError         a model provider failed a request
     ├── Transient         another try may help (rate limit, overload, timeout)
     ├── Refused           this request will never be answered; others may be
@@ -76,6 +77,10 @@ class Unfinished(Phase0Error):
     def __init__(self, message: str, *, how: str) -> None:
         super().__init__(message)
         self.how = how
+
+
+class TooManyFailures(Phase0Error):
+    """A stage wrote all that it could, and more of its rows failed than its caller allows."""
 
 
 class ProviderError(Phase0Error):

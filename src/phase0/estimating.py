@@ -18,10 +18,10 @@ from phase0.progress import SILENT, Progress
 from phase0.stages.acquire import COMBINED
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.download import PUBLIC_HUB, Source, acquire_source, files_of, local_files, own_files
-from phase0.stages.estimating import ask_of, rows_of
+from phase0.stages.estimating import ask_of, judge_asks, rows_of
 from phase0.stages.means import Means
-from phase0.stages.score import SCORERS
-from phase0.steps import PROMPTS
+from phase0.stages.score import check_judges
+from phase0.steps import PROMPTS, rule_of
 
 _AGAIN = "one round: for rows that are dropped later on, others are asked for, which costs more"
 _PROMPT = 45  # tokens of an instruction in the recipe's datasets, where none was read
@@ -52,7 +52,8 @@ def estimate_plan(
     budget = plan.budget_usd if means.budget_usd is None else means.budget_usd
     if rows is None and plan.rows is not None:
         rows = min(plan.rows, measured.rows)
-    found = estimate(_scaled(measured, rows), _asks(plan, means), budget=budget)
+    kept = all(name in EXCHANGES for name in plan.distill.mix)
+    found = estimate(_scaled(measured, rows), _asks(plan, means), budget=budget, own_answers=kept)
     again = (_AGAIN,) if plan.rows is not None else ()
     return found._replace(assumed=(*found.assumed, *again, *_notes(measured, rows)))
 
@@ -62,8 +63,9 @@ def _asks(plan: Plan, means: Means) -> list[Ask]:
     mix, every = plan.distill.mix, plan.distill.allocation == BEST_OF
     whole = Decimal(100)
     asks = [ask_of(name, means, share=whole if every else mix[name]) for name in mix if name not in EXCHANGES]
-    if plan.score.model not in SCORERS:
-        asks.append(ask_of(plan.score.model, means, share=whole * len(mix) if every else whole, judges=True))
+    rule = rule_of(plan.score)
+    if check_judges(rule, means):
+        asks += judge_asks(rule.judges, rule.samples, means, share=whole * len(mix) if every else whole)
     return asks
 
 

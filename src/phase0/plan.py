@@ -47,10 +47,15 @@ class Distill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who judges, and above which score a row is kept."""
+    """Who judges, and which rows are kept. `judges` are a panel in place of `model`."""
 
     model: str = "local"
+    judges: tuple[str, ...] = ()
     threshold: float = 7.0
+    samples: int = 1  # answers of each judge about a row
+    min_safety: float | None = None
+    weights: dict[str, float] = {}  # by dimension; one that is not named weighs 1
+    max_failures: float = 0.02  # share of the judged rows that may have no score
 
 
 class Dedup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +203,8 @@ def _faults(plan: Plan) -> list[str]:
         faults.append(
             f"score.threshold is {plan.score.threshold:g}; it is from 1 to below 10, and a row is kept above it"
         )
+    if plan.score.judges and plan.score.model != "local":
+        faults.append("[score] names a model and judges; one of them is enough")
     if plan.rows is not None and plan.rows < 1:
         faults.append(f"rows is {plan.rows}; it must be at least 1")
     faults += _likeness_faults("prompts", plan.prompts) + _likeness_faults("dedup", plan.dedup)

@@ -59,6 +59,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     scores: Scores | None = None
     parent: str | None = None  # id of the row whose prompt this answers, where another row's answer was replaced
     flags: tuple[str, ...] = ()  # why it scored as it did, and what else was noticed
+    judges: tuple[str, ...] = ()  # who gave the scores
+    disagreement: float | None = None  # of several judges: points between their highest and lowest score
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from phase0.catalog.models import Server, Teacher
 from phase0.catalog.models import teacher as find_teacher
 from phase0.engine import Engine
-from phase0.errors import Phase0Error, PlanError, UsageError, near_miss
+from phase0.errors import Phase0Error, UsageError, near_miss
 from phase0.exchanges import EXCHANGES
 from phase0.ledger import FILE, Ledger, Spend
 from phase0.plan import Plan, load_plan
@@ -25,8 +25,10 @@ from phase0.simulator import BatchLife, Model, Replayed, Settings, Simulated, si
 from phase0.simulator.journal import Bill
 from phase0.simulator.wire import Tongue
 from phase0.stages.download import PUBLIC_HUB, Hub
+from phase0.stages.judges import Judge
 from phase0.stages.means import Means, Place, places, wanted
-from phase0.stages.score import SCORERS
+from phase0.stages.score import check_judges
+from phase0.steps import rule_of
 from phase0.workspace import MARK
 
 SPEED = 60  # a minute of limits in a second
@@ -75,12 +77,12 @@ def rehearse(
     the bill and the ledger differ.
     """
     plan = plan if isinstance(plan, Plan) else load_plan(plan, settings)
-    _check_judge(plan)
+    judges = check_judges(rule_of(plan.score), means or Means())
     folder = Path(f"{Path(output) if output is not None else Path('runs') / plan.name}.rehearsal")
     given = means_of(plan, means or Means())._replace(base_url=None, key_env=None, agree=None)
     if not given.wait:
         raise UsageError("batches of a rehearsal end with it, so it has to wait for them: leave --no-wait out")
-    stand_in = _places(plan, given, datetime.now(UTC).date())
+    stand_in = _places(plan, judges, given, datetime.now(UTC).date())
     simulator = Settings(
         models=tuple(_models(place for _, place in stand_in.values())),
         answers=tuple(_replayed(each, stand_in) for each in answers),
@@ -102,17 +104,10 @@ def rehearse(
     return Rehearsal(made, bought, sum((spend.cost for spend in after.values()), Decimal(0)))
 
 
-def _check_judge(plan: Plan) -> None:
-    if plan.score.model not in SCORERS:
-        raise PlanError(
-            f"the judge {plan.score.model!r} is a model, and those cannot be rehearsed yet: --set score.model=local "
-            "lets the embedded scorer take its place"
-        )
-
-
-def _places(plan: Plan, means: Means, on: date) -> dict[str, tuple[str, Place]]:
-    """The model of each teacher, and where it would be asked."""
+def _places(plan: Plan, judges: Sequence[Judge], means: Means, on: date) -> dict[str, tuple[str, Place]]:
+    """The model of each teacher and judge, and where it would be asked."""
     teachers = {name: wanted(find_teacher(name), means) for name in plan.distill.mix if name not in EXCHANGES}
+    teachers |= {judge.name: judge.model for judge in judges}
     return {name: (teacher.model, _preferred(teacher, means, on)) for name, teacher in teachers.items()}
 
 

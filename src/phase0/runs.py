@@ -33,12 +33,13 @@ from phase0.report import write_report
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.distill import check_teacher
 from phase0.stages.download import PUBLIC_HUB, Hub, Source
+from phase0.stages.judges import Judge, check_ready, kinship
 from phase0.stages.means import Asking, Means
 from phase0.stages.output import relative
 from phase0.stages.rounds import MOST, in_round
-from phase0.stages.score import check_model
+from phase0.stages.score import check_judges
 from phase0.stages.verify import Verification, verify
-from phase0.steps import DATASET, MIXED, PROMPTS, Done, Work, distilled, others_of, sources_of, steps
+from phase0.steps import DATASET, MIXED, PROMPTS, SCORED, Done, Work, distilled, others_of, rule_of, sources_of, steps
 from phase0.workspace import MARK, hold, workspace_of
 
 _PLAN = "plan.json"
@@ -106,15 +107,26 @@ def means_of(plan: Plan, given: Means) -> Means:
 
 def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
     """The plan's sources. What can be known to fail is told before anything is done."""
-    check_model(plan.score.model)
+    judges = check_judges(rule_of(plan.score), asked.means)
     has_answers = (asked.workspace / MARK / LEDGER).exists()
     for teacher in plan.distill.mix:
         # What is bought needs no key; whether that is everything will be seen when it is read.
         is_done = has_answers or manifest_of(folder / distilled(teacher)) is not None
         check_teacher(teacher, asked.means, ready=not is_done)
+    if not has_answers and manifest_of(folder / SCORED) is None:
+        check_ready(judges, asked.means)
+    _warn_of_kin(judges, plan, progress)
     memory_size(plan.dedup.max_memory)
     others_of(plan)
     return sources_of(plan, folder / MARK / "hub", hub, progress)
+
+
+def _warn_of_kin(judges: Sequence[Judge], plan: Plan, progress: Progress) -> None:
+    """Warn of judges that are of the family of a teacher."""
+    for judge in judges:
+        for teacher in plan.distill.mix:
+            if told := kinship(judge.model, teacher):
+                progress.warn(told)
 
 
 def _verify(plan: Plan, folder: Path, threads: int, progress: Progress) -> Verification:
@@ -208,7 +220,7 @@ def _places(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
         yield "prompts", PROMPTS
     for number in range(1, _rounds(plan, folder) + 1):
         outputs = [("distill", distilled(teacher)) for teacher in plan.distill.mix]
-        outputs.append(("score", "scored/all_scored.jsonl"))
+        outputs.append(("score", SCORED))
         outputs += [("choose", "chosen/chosen.jsonl")] if plan.distill.allocation == BEST_OF else []
         for stage, output in (*outputs, ("dedup", "deduped/deduped.jsonl")):
             place, _, name = output.rpartition("/")

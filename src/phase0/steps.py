@@ -19,7 +19,7 @@ from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of
 from phase0.dataset.manifest import is_whole
 from phase0.engine import Engine
 from phase0.errors import DataError, Unfinished
-from phase0.plan import Plan
+from phase0.plan import Plan, Score
 from phase0.progress import Progress
 from phase0.stages.acquire import COMBINED, combine, combine_settings
 from phase0.stages.allocation import BEST_OF, WHOLE, Share, Taken, quotas, seats_of, shares
@@ -33,11 +33,13 @@ from phase0.stages.output import recipe
 from phase0.stages.prompts import distinct_prompts, prompts_settings
 from phase0.stages.publish import publish
 from phase0.stages.rounds import in_round, next_round
-from phase0.stages.score import score, score_settings
+from phase0.stages.score import score_rows, score_settings, to_be_made_again
+from phase0.stages.verdicts import Rule
 
 DATASET = "dataset.jsonl"
 PROMPTS = "prompts/prompts.jsonl"
 MIXED = "mixed/mixed.jsonl"
+SCORED = "scored/all_scored.jsonl"
 
 
 class Step(NamedTuple):
@@ -49,6 +51,7 @@ class Step(NamedTuple):
     settings: dict[str, Any]
     work: Callable[[], Manifest]
     number: int = 1  # of its round
+    again: Callable[[Manifest], bool] | None = None  # whether it is made again although it is done
 
     def recipe(self) -> str:
         return recipe(self.stage, self.settings, [file_digest(path) for path in self.inputs])
@@ -91,7 +94,8 @@ class Work(NamedTuple):
         """Do a step, unless it is done."""
         made = manifest_of(step.output)
         name = in_round(step.stage, step.number)
-        if made is not None and made.recipe == step.recipe() and is_whole(step.output, made):
+        is_done = made is not None and made.recipe == step.recipe() and is_whole(step.output, made)
+        if made is not None and is_done and not (step.again and step.again(made)):
             self.progress.say(f"{name} {step.output.name}: done before ({made.counts.kept:,} rows)")
             return Done(step.stage, step.output, made, skipped=True, number=step.number)
         return Done(step.stage, step.output, step.work(), skipped=False, number=step.number)
@@ -223,15 +227,23 @@ def _round(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number
     plan, progress = work.plan, work.progress
     yield from _distill(work, prompts, which, number)
     answered = [work.place(distilled(teacher), number) for teacher in which]
-    scored = work.place("scored/all_scored.jsonl", number)
-    rule: dict[str, Any] = {"model": plan.score.model, "threshold": plan.score.threshold}
-    judged = partial(score, answered, scored, **rule, engine=work.engine, progress=progress)
-    yield work.do(Step("score", scored, tuple(answered), score_settings(**rule), judged, number))
+    scored = work.place(SCORED, number)
+    rule, means = rule_of(plan.score), work.asking.means
+    judged = partial(score_rows, answered, scored, rule, work.asking, engine=work.engine, progress=progress)
+    settings = score_settings(rule, means)
+    again = partial(to_be_made_again, rule=rule, means=means)
+    yield work.do(Step("score", scored, tuple(answered), settings, judged, number, again))
     if plan.distill.allocation != BEST_OF:
         return scored
     chosen = work.place("chosen/chosen.jsonl", number)
     yield work.do(Step("choose", chosen, (scored,), {}, partial(choose, [scored], chosen, progress=progress), number))
     return chosen
+
+
+def rule_of(wanted: Score) -> Rule:
+    """How a plan wants rows to be judged."""
+    rule = Rule(wanted.judges or (wanted.model,), wanted.threshold, wanted.samples, wanted.min_safety)
+    return rule._replace(weights=wanted.weights, max_failures=wanted.max_failures)
 
 
 def _distill(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number: int) -> Iterator[Done]:

@@ -19,6 +19,62 @@ _UNSPACED = (
 _TOKEN = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 
+def terms(text: str) -> frozenset[str]:
+    """A set of words, written as they are read."""
+    return frozenset(text.split())
+
+
+# A pattern is tried only where its words stand: most answers have none of them, and the patterns are slow.
+_LOUD = terms(
+    """
+    ignore disregard forget override judge judges grader graders grading evaluator evaluators evaluation reviewer
+    reviewers llm scorer model_identifier outputs criteria rubric rubrics wins winner preferred
+    """
+)
+_SELF = terms("response answer output completion reply assistant")
+_PRAISE = terms(
+    """
+    deserves merits earns scores perfect flawless excellent best outstanding superior exemplary highest rated scored
+    preferred ranked given get receive score winner better
+    """
+)
+_VERBS = terms("give award assign rate grade score mark")
+_TOPS = terms("10 5 ten full perfect maximum highest top")
+_ORDER = (
+    r"(?:please|should|must|will|to|you|and) (?:give|award|assign|rate|grade|score|mark) (?:this|it|me|my|the|both)\b"
+    r"[^.\n]{0,40}\b(?:10|ten out|full marks?|full score|perfect|maximum|highest|top (?:marks?|score)|5/5)\b"
+    r"|(?:rate|score|grade) (?:it|this|me|mine) (?:a )?(?:10|ten|5/5|full|perfect)\b"
+    r"|must (?:get|receive|be given) (?:the |a )?(?:maximum|highest|full|perfect|top)\b"
+)
+_FLATTERY = (
+    r"(?:this|my|the above) (?:\w+ )?(?:response|answer|output|completion|reply) (?:(?:fully |clearly "
+    r"|certainly |truly )?"
+    r"(?:deserves|merits|earns|should (?:get|receive|score|be (?:rated|scored|preferred|ranked|given))"
+    r"|must (?:get|receive|be (?:rated|given))"
+    r"|scores|is (?:\w+ )?(?:perfect|flawless|excellent|the best|outstanding|superior|exemplary|of the highest)))"
+    r"|must (?:get|receive|be given) (?:the |a )?(?:maximum|highest|full|perfect|top)\b"
+    r"|(?:response|answer|assistant|output|model) (?:a|b|1|2|m) (?:is|wins|was) (?:the )?(?:clearly )?(?:better"
+    r"|best|winner|superior|preferred)"
+)
+_INJECTION = (
+    r"(?:ignore|disregard|forget|override) (?:all |any |the |your |everything |these )*"
+    r"(?:above|previous|prior|preceding|earlier|other instructions|system prompt|grading|scoring|evaluation|rubric)\b"
+    r"|(?:dear|attention|note to(?: the)?|message (?:to|for)(?: the)?) (?:\w+ )?"
+    r"(?:judges?|graders?|evaluators?|grading (?:model|system)|evaluation (?:model|system)|reviewers?|llm|scorer)\b"
+    r"|(?:as|you are) (?:the|an?) (?:\w+ )?(?:impartial judge|fair judge|grader|evaluator|evaluation model"
+    r"|llm judge)\b"
+    r"|model_identifier\b|## model outputs|unordered outputs from the models"
+    r"|(?:meets|exceeds|satisfies|fulfil?ls) (?:all|every)(?: of the)? (?:\w+ )?(?:criteria|rubrics?"
+    r"|requirements of the rubric|grading)"
+)
+_STRONG = re.compile(rf"\b(?:{_INJECTION}|{_ORDER}|{_FLATTERY})|\[\[(?:10|[89](?:\.\d)?|a|b)\]\]")
+_ORDERS, _FLATTERIES = re.compile(rf"\b(?:{_ORDER})"), re.compile(rf"\b(?:{_FLATTERY})")
+_INJECTIONS = ("ignore", "disregard", "forget", "override", "model_identifier", "## model", "unordered")
+_ABOUT_JUDGING = terms(
+    "judge judges judging grader graders evaluator rubric response responses answers injection jailbreak letter essay"
+)
+
+
 def tokens(text: str) -> list[str]:
     r"""The words of a text, for comparing texts: `\w+` of lower(NFC(text)).
 
@@ -26,3 +82,21 @@ def tokens(text: str) -> list[str]:
     Myanmar) is a token of its own, in mixed text too. Digits count: two sums with other numbers are two texts.
     """
     return _TOKEN.findall(unicodedata.normalize("NFC", text).lower())
+
+
+def addressed(low: str, words: frozenset[str], asked: frozenset[str] = frozenset()) -> str:
+    """The first words of a text that nobody says but to whoever grades it; the empty string where there are none.
+
+    `low` is the text in lower case, `words` its distinct tokens, `asked` those of the request that it answers: where
+    that is about judging, only an order to ignore what was said before counts.
+    """
+    found = None
+    if not _LOUD.isdisjoint(words) or "[[" in low:
+        found = _STRONG.search(low)
+    else:
+        if not _PRAISE.isdisjoint(words) and not _SELF.isdisjoint(words):
+            found = _FLATTERIES.search(low)
+        if found is None and not _VERBS.isdisjoint(words) and not _TOPS.isdisjoint(words):
+            found = _ORDERS.search(low)
+    said = found[0] if found else ""
+    return said if _ABOUT_JUDGING.isdisjoint(asked) or said.startswith(_INJECTIONS) else ""

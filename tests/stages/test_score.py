@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from phase0.stages import parts
 from phase0.stages import score as stage
 from phase0.stages.parts import Kept, Lost
 from phase0.stages.score import score, score_row
+from phase0.stages.verdicts import Rule
 
 ONE = Local(1)
 
@@ -49,10 +51,11 @@ def test_a_row_is_kept_when_its_rounded_score_is_strictly_above_the_threshold(
     scores: Scores, quality: float, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_scores(monkeypatch, scores)
-    outcome = score_row("local", 7.0, b"", record())
+    outcome = score_row("local", Rule(threshold=7.0), b"", record())
     assert isinstance(outcome, Kept if kept else Lost)
     assert f'"quality_score":{quality}'.encode() in outcome.raw
-    assert outcome.tally == f"{quality:.1f}"
+    assert ("score", round(quality * 10)) in outcome.tally
+    assert ("source", "tests", "kept" if kept else "lost") in outcome.tally
 
 
 def test_a_row_keeps_its_four_scores_and_why_it_has_them(tmp_path: Path) -> None:
@@ -79,14 +82,15 @@ def test_a_row_without_a_response_is_dropped_unscored(tmp_path: Path) -> None:
     (lost,) = dropped_of(tmp_path / "out.jsonl")
     assert lost["reason"] == "no_response"
     assert lost["row"]["quality_score"] is None
-    assert manifest.figures == {"scored": 0, "mean": None, "histogram": {}}
+    told = manifest.figures
+    assert (told["scored"], told["mean"], told["histogram"], told["states"]) == (0, None, {}, {})
 
 
 def test_scoring_again_replaces_the_scores_and_keeps_the_flags_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = record(1)
-    first = record(1, meta=stage.msgspec.structs.replace(first.meta, flags=("tools", "cut_end")))
+    first = record(1, meta=msgspec.structs.replace(first.meta, flags=("tools", "cut_end")))
     path = write(tmp_path / "in.jsonl", encode(first))
     with_scores(monkeypatch, scored(8, 8, 8, 8), "correctness:old", "safety:old:x")
     score([path], tmp_path / "a.jsonl", engine=ONE)
@@ -211,10 +215,14 @@ def test_an_impossible_threshold_is_refused(tmp_path: Path, threshold: float) ->
         score([tmp_path], tmp_path / "out.jsonl", threshold=threshold)
 
 
-@pytest.mark.parametrize(("model", "told"), [("locla", "Did you mean 'local'"), ("gpt-4o-mini", "is not built yet")])
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("locla", "Did you mean 'local'"), ("gpt-4o-mini", "cannot be asked without a key: set OPENAI_API_KEY")],
+)
 def test_a_model_that_cannot_be_asked_is_told_in_one_line(tmp_path: Path, model: str, told: str) -> None:
+    path = write(tmp_path / "in.jsonl", encode(record(1)))
     with pytest.raises(UsageError, match=told):
-        score([tmp_path], tmp_path / "out.jsonl", model=model)
+        score([path], tmp_path / "out.jsonl", model=model)
 
 
 def test_a_broken_worker_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -21,46 +22,56 @@ Mode = Annotated[
     Literal["auto", "online", "batch"],
     Parameter(help="How models are asked; `auto`: in batches where they are cheaper."),
 ]
-BaseUrl = Annotated[
-    str | None, Parameter(help="Ask this server instead of the catalogue's, for the price of the catalogue.")
-]
-ApiKeyEnv = Annotated[str | None, Parameter(help="Variable that holds the key for --base-url.")]
-ModelId = Annotated[str | None, Parameter(help="What the server calls the model.")]
 PriceOption = Annotated[
     str | None, Parameter(name="--price", help="IN,OUT in US dollars per million tokens, in place of the known price.")
 ]
 Budget = Annotated[
     str | None, Parameter(name="--budget-usd", help="What may be spent, in US dollars. It is never exceeded.")
 ]
-BatchSize = Annotated[int | None, Parameter(help="Requests to a batch, at most.")]
-NoWait = Annotated[
-    bool, Parameter(help="End when batches are submitted; the same command picks them up.", show_default=False)
-]
-Yes = Annotated[
-    bool, Parameter(help="Spend more than $10 without asking, where no budget is given.", show_default=False)
+RetryFailed = Annotated[
+    bool, Parameter(help="Ask judges once more about rows to which they gave no score.", show_default=False)
 ]
 
 
-class Asked(NamedTuple):
-    """What the options of a command say."""
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """What the options of a command say about buying answers, whoever gives them."""
 
-    mode: Literal["auto", "online", "batch"] = "auto"
-    base_url: str | None = None
-    api_key_env: str | None = None
-    model_id: str | None = None
-    price: str | None = None
-    budget_usd: str | None = None
-    batch_size: int | None = None
-    no_wait: bool = False
-    yes: bool = False
+    mode: Mode = "auto"
+    budget_usd: Budget = None
+    batch_size: Annotated[int | None, Parameter(help="Requests to a batch, at most.")] = None
+    no_wait: Annotated[
+        bool, Parameter(help="End when batches are submitted; the same command picks them up.", show_default=False)
+    ] = False
+    yes: Annotated[
+        bool, Parameter(help="Spend more than $10 without asking, where no budget is given.", show_default=False)
+    ] = False
 
 
-def means(asked: Asked, screen: Screen | None = None) -> Means:
+@dataclass(frozen=True, kw_only=True)
+class Asked(Spending):
+    """The same, and where the models of one command are asked."""
+
+    base_url: Annotated[
+        str | None, Parameter(help="Ask this server instead of the catalogue's, for the price of the catalogue.")
+    ] = None
+    api_key_env: Annotated[str | None, Parameter(help="Variable that holds the key for --base-url.")] = None
+    model_id: Annotated[str | None, Parameter(help="What the server calls the model.")] = None
+    price: PriceOption = None
+
+
+SpendingOptions = Annotated[Spending, Parameter(name="*")]
+AskedOptions = Annotated[Asked, Parameter(name="*")]
+NOTHING_SAID = Asked()
+
+
+def means(said: Spending, screen: Screen | None = None, *, retry_failed: bool = False) -> Means:
     """How models are asked, with the keys of the environment. With a `screen`, what it will cost is told there before
     anything is spent without a budget. Raises UsageError for a value that cannot be used."""
     from phase0.catalog.prices import parse_price
     from phase0.stages.means import Means
 
+    asked = said if isinstance(said, Asked) else Asked(**asdict(said))
     if asked.batch_size is not None and asked.batch_size < 1:
         raise UsageError(f"--batch-size is {asked.batch_size}; a batch has at least 1 request")
     if asked.api_key_env is not None and asked.base_url is None:
@@ -75,6 +86,7 @@ def means(asked: Asked, screen: Screen | None = None) -> Means:
         budget_usd=_dollars(asked.budget_usd),
         batch_size=asked.batch_size,
         wait=not asked.no_wait,
+        retry_failed=retry_failed,
         agree=partial(_agrees, screen, yes=asked.yes) if screen is not None else None,
     )
 

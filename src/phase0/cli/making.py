@@ -8,19 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from phase0.cli import settings
-from phase0.cli.asking import (
-    ApiKeyEnv,
-    Asked,
-    BaseUrl,
-    BatchSize,
-    Budget,
-    Mode,
-    ModelId,
-    NoWait,
-    PriceOption,
-    Yes,
-    means,
-)
+from phase0.cli.asking import NOTHING_SAID, AskedOptions, RetryFailed, means
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Compared, Inputs, MaxMemory, Output, Shingle, Threads, Workers, Workspace
@@ -105,15 +93,7 @@ def distill(
     release: Annotated[
         bool, Parameter(help="Give up the share that --output holds, and do nothing else.", show_default=False)
     ] = False,
-    mode: Mode = "auto",
-    base_url: BaseUrl = None,
-    api_key_env: ApiKeyEnv = None,
-    model_id: ModelId = None,
-    price: PriceOption = None,
-    budget_usd: Budget = None,
-    batch_size: BatchSize = None,
-    no_wait: NoWait = False,
-    yes: Yes = False,
+    asked: AskedOptions = NOTHING_SAID,
     workspace: Workspace = None,
 ) -> int:
     """Answer rows with a teacher model.
@@ -139,9 +119,7 @@ def distill(
             teacher=teacher,
             percentage=percentage,
             workspace=place,
-            means=means(
-                Asked(mode, base_url, api_key_env, model_id, price, budget_usd, batch_size, no_wait, yes), progress
-            ),
+            means=means(asked, progress),
             progress=progress,
         )
     return _done(manifest, output)
@@ -152,21 +130,65 @@ def score(
     input: Inputs,  # noqa: A002
     output: Output,
     threshold: Annotated[float, Parameter(help="Rows are kept when their quality_score is above this.")] = 7.0,
-    model: Annotated[str, Parameter(help="Who judges; `local` needs no network.")] = "local",
+    model: Annotated[str, Parameter(help="Who judges: `local`, which needs no network, or a model.")] = "local",
+    judges: Annotated[
+        str, Parameter(help="A panel in place of --model: NAME,NAME; scores are their mean.", show_default=False)
+    ] = "",
+    samples: Annotated[int, Parameter(help="Answers of a model about each row; scores are their mean.")] = 1,
+    min_safety: Annotated[float | None, Parameter(help="Rows that are less safe than this are dropped.")] = None,
+    weights: Annotated[
+        str,
+        Parameter(help="dimension=number,…: what each counts in quality_score; default 1.", show_default=False),
+    ] = "",
+    max_failures: Annotated[
+        float, Parameter(help="Share of the judged rows that may have no score; with more, the exit status is 1.")
+    ] = 0.02,
+    retry_failed: RetryFailed = False,
+    asked: AskedOptions = NOTHING_SAID,
+    workspace: Workspace = None,
     workers: Workers = None,
 ) -> int:
     """Score rows from 1 to 10 and keep those above the threshold.
 
     quality_score is the mean of correctness, helpfulness, clarity and safety, rounded to one decimal before it is
-    compared. Dropped rows keep their scores and reasons in OUTPUT.meta/dropped.jsonl.
+    compared. Dropped rows keep their scores and reasons in OUTPUT.meta/dropped.jsonl. What a model has answered is kept
+    in the workspace's ledger and never bought again.
     """
     import phase0
 
     with screen() as progress:
         manifest = phase0.score(
-            input, output, model=model, threshold=threshold, engine=settings.engine(workers), progress=progress
+            input,
+            output,
+            model=model,
+            judges=_names(judges),
+            threshold=threshold,
+            samples=samples,
+            min_safety=min_safety,
+            weights=_weights(weights),
+            max_failures=max_failures,
+            workspace=settings.workspace(workspace),
+            means=means(asked, progress, retry_failed=retry_failed),
+            engine=settings.engine(workers),
+            progress=progress,
         )
     return _done(manifest, output)
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _weights(given: str) -> dict[str, float]:
+    """`correctness=2,safety=0.5` as numbers."""
+    found = {}
+    for part in _names(given):
+        name, _, value = part.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UsageError(f"--weights takes dimension=number,…, as in correctness=2; got {part!r}") from None
+    return found
 
 
 def dedup(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from cyclopts import Parameter
 
 from phase0.cli import settings
-from phase0.cli.asking import Asked, BatchSize, Budget, Mode, NoWait, Yes, means
+from phase0.cli.asking import NOTHING_SAID, RetryFailed, SpendingOptions, means
 from phase0.cli.printing import print_rejected, rehearsed, story, summary
 from phase0.cli.screen import screen
 from phase0.cli.settings import Workers, Workspace
@@ -31,11 +31,8 @@ def run(
     set: Annotated[  # noqa: A002
         list[str], Parameter(help="key=value in place of what the plan says.", show_default=False)
     ] = [],  # noqa: B006
-    mode: Mode = "auto",
-    budget_usd: Budget = None,
-    batch_size: BatchSize = None,
-    no_wait: NoWait = False,
-    yes: Yes = False,
+    asked: SpendingOptions = NOTHING_SAID,
+    retry_failed: RetryFailed = False,
     simulate: Annotated[
         bool,
         Parameter(
@@ -58,7 +55,6 @@ def run(
     import phase0
 
     _check_rehearsal(simulate, answers, workspace)
-    asked = Asked(mode=mode, budget_usd=budget_usd, batch_size=batch_size, no_wait=no_wait, yes=yes)
     told = ""
     with screen() as progress:
         how: How = {
@@ -66,7 +62,7 @@ def run(
             "settings": set,
             "hub": settings.hub(),
             "engine": settings.engine(workers),
-            "means": means(asked, progress),
+            "means": means(asked, progress, retry_failed=retry_failed),
             "progress": progress,
         }
         if simulate:

@@ -377,6 +377,8 @@ def _schema(rows: list[dict[str, Any]]) -> Any:
         ("scores", scores),
         ("parent", text),
         ("flags", pa.list_(text)),
+        ("judges", pa.list_(text)),
+        ("disagreement", number),
     ]
     known = {
         "instruction": text,

@@ -15,12 +15,16 @@ EXCHANGES = {
 }
 
 
-class Exchange(Protocol):
-    """One kind of question about a record."""
+class Asks(Protocol):
+    """What is asked about a record."""
 
     def ask(self, record: Record) -> Sequence[Request]:
         """The requests to send about a record; none where nothing needs to be asked."""
         ...
+
+
+class Exchange(Asks, Protocol):
+    """One kind of question about a record, and what is made of the answers."""
 
     def read(self, record: Record, replies: Sequence[Reply | None]) -> Sequence[Record] | str:
         """Records made from the replies, given in the order asked (None: never answered), or the code of the reason

@@ -116,10 +116,13 @@ def measure(rows: Iterable[Row], *, every_row: bool = False) -> Measured:
     return Measured(total, counted, prompts, answered, answers)
 
 
-def estimate(measured: Measured, asks: Sequence[Ask], *, budget: Decimal | None = None) -> Estimate:
-    """What it costs to ask these models about these rows."""
+def estimate(
+    measured: Measured, asks: Sequence[Ask], *, budget: Decimal | None = None, own_answers: bool = False
+) -> Estimate:
+    """What it costs to ask these models about these rows. `own_answers`: those that the rows have are those that judges
+    see; else teachers are still to give them."""
     own = math.ceil(measured.answers / measured.answered) if measured.answered else 0
-    usual = max(own, USUAL_ANSWER)
+    usual = own if own and own_answers else max(own, USUAL_ANSWER)
     parts = tuple(_part(measured, ask, usual) for ask in asks)
     online = sum((part.online for part in parts), Decimal(0))
     cheapest = sum((part.cheapest for part in parts), Decimal(0))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import msgspec
 
 from phase0.report.escape import code, prose
-from phase0.report.numbers import Balance, Goal, MixPart, Numbers, ScoreNumbers, StageNumbers
+from phase0.report.markdown_scores import scores_page
+from phase0.report.numbers import Balance, Goal, MixPart, Numbers, StageNumbers
+from phase0.report.tables import NONE, Lines, table
 from phase0.report.text import MOST_SOURCES, REHEARSAL, amount, read_from, remaining_duplicates
 from phase0.stages.statistics import share
 from phase0.stages.verification import SourceShare, Verification
 
-_BAR = 30  # characters of the longest bar
-_NONE = "–"
 _READ_AND_IN = (
     "*Read* are the rows of the files, *in* those that the stage had to decide on: one upstream row may hold several "
     "examples, or several make one, and a teacher takes its own share alone."
 )
-
-Lines = list[str]
 
 
 def markdown(numbers: Numbers) -> str:
@@ -37,7 +33,7 @@ def markdown(numbers: Numbers) -> str:
         _section("Who answered", _mix(numbers.mix)),
         _section("Rows that were asked for", _goal(numbers.goal)),
         _section("Sources", _sources(checked.sources) if checked else []),
-        _section("Quality", [*_buckets(checked), *(line for item in numbers.scores for line in _scores(item))]),
+        _section("Quality", [*_buckets(checked), *(line for item in numbers.scores for line in scores_page(item))]),
         _section("Categories", _categories(checked)),
         _section("De-duplication", [*_dedup(numbers), *_remaining(checked)]),
         _section("Length", _lengths(checked)),
@@ -53,18 +49,6 @@ def markdown(numbers: Numbers) -> str:
 def _section(heading: str, lines: Sequence[str]) -> Lines:
     """A heading with its lines; nothing at all where there is nothing to say."""
     return [f"## {heading}", "", *(lines if lines[-1] else lines[:-1]), ""] if lines else []
-
-
-def _table(header: str, rows: Iterable[Sequence[str]]) -> Lines:
-    """A table. In `header`, columns are parted by bars, and those that begin with `>` stand to the right."""
-    columns = [column.strip() for column in header.split("|")]
-    marks = ["---:" if column.startswith(">") else "---" for column in columns]
-    lines = [_row(column.removeprefix(">") for column in columns), _row(marks)]
-    return [*lines, *(_row(row) for row in rows), ""]
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _title(numbers: Numbers) -> Lines:
@@ -96,11 +80,11 @@ def _stages(numbers: Numbers) -> Lines:
             f"{stage.kept:,}",
             f"{stage.dropped:,}",
             f"{stage.seconds:,.1f}",
-            _NONE if stage.rows_per_second is None else f"{stage.rows_per_second:,.0f}",
+            NONE if stage.rows_per_second is None else f"{stage.rows_per_second:,.0f}",
         )
         for stage in numbers.stages
     ]
-    lines = _table("stage | output | >read | >in | >kept | >dropped | >seconds | >rows/s", rows)
+    lines = table("stage | output | >read | >in | >kept | >dropped | >seconds | >rows/s", rows)
     if any(stage.read != stage.rows_in for stage in numbers.stages):
         lines += [_READ_AND_IN, ""]
     return [*lines, _balance(numbers.balance)]
@@ -125,7 +109,7 @@ def _reasons(stages: Sequence[StageNumbers]) -> Lines:
         for stage in stages
         for reason, count in sorted(stage.reasons.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return _table("stage | output | reason | >rows | >of rows in", rows) if rows else []
+    return table("stage | output | reason | >rows | >of rows in", rows) if rows else []
 
 
 def _upstream(numbers: Numbers) -> Lines:
@@ -133,7 +117,7 @@ def _upstream(numbers: Numbers) -> Lines:
         (
             code(file.dataset),
             code(_near(file.path)),
-            _NONE if file.layout is None else code(file.layout),
+            NONE if file.layout is None else code(file.layout),
             f"{file.read:,}",
             f"{file.rows_in:,}",
             f"{file.kept:,}",
@@ -141,7 +125,7 @@ def _upstream(numbers: Numbers) -> Lines:
         )
         for file in numbers.upstream
     ]
-    return _table("dataset | file | layout | >read | >in | >kept | >dropped", rows) if rows else []
+    return table("dataset | file | layout | >read | >in | >kept | >dropped", rows) if rows else []
 
 
 def _near(path: str) -> str:
@@ -157,14 +141,14 @@ def _mix(mix: Sequence[MixPart]) -> Lines:
     rows = [
         (
             code(part.teacher),
-            _NONE if part.wanted_percent is None else f"{part.wanted_percent:g}%",
+            NONE if part.wanted_percent is None else f"{part.wanted_percent:g}%",
             f"{share(part.taken, part.rows):.1%}",
             f"{part.taken:,}",
             f"{part.answered:,}",
         )
         for part in mix
     ]
-    return _table("teacher | >wanted | >got | >rows taken | >answered", rows) if rows else []
+    return table("teacher | >wanted | >got | >rows taken | >answered", rows) if rows else []
 
 
 def _goal(goal: Goal | None) -> Lines:
@@ -184,12 +168,12 @@ def _goal(goal: Goal | None) -> Lines:
         )
         for part in goal.shares
     ]
-    table = _table("share | >wanted | >got | >rows wanted | >asked | >finished | >kept", rows)
+    lines = table("share | >wanted | >got | >rows wanted | >asked | >finished | >kept", rows)
     rounds = "one round" if goal.rounds == 1 else f"{goal.rounds} rounds"
     left = f"{goal.reserve:,} prompts are left" if goal.reserve else "the reserve of prompts is empty"
     short = [f"{code(part.name)} by {part.short:,} rows" for part in goal.shares if part.short]
     end = f"**Short: {', '.join(short)}.**" if short else "No share is short."
-    return [*table, f"{total:,} of {goal.rows:,} rows in {rounds}; {left}. {end}"]
+    return [*lines, f"{total:,} of {goal.rows:,} rows in {rounds}; {left}. {end}"]
 
 
 def _sources(sources: Sequence[SourceShare]) -> Lines:
@@ -198,7 +182,7 @@ def _sources(sources: Sequence[SourceShare]) -> Lines:
         rows.append(
             (f"{len(rest):,} more", f"{sum(item.rows for item in rest):,}", f"{sum(i.share for i in rest):.1%}")
         )
-    return _table("source of the answer | >rows | >share", rows) if rows else []
+    return table("source of the answer | >rows | >share", rows) if rows else []
 
 
 def _buckets(checked: Verification | None) -> Lines:
@@ -208,30 +192,7 @@ def _buckets(checked: Verification | None) -> Lines:
     unscored = f" {quality.unscored:,} rows are not scored." if quality.unscored else ""
     lines = [f"The average score of the finished rows is **{quality.average:.2f}**.{unscored}", ""]
     rows = [(prose(bucket.name), f"{bucket.rows:,}", f"{bucket.share:.1%}") for bucket in quality.buckets]
-    return [*lines, *_table("quality | >rows | >share", rows)]
-
-
-def _scores(scores: ScoreNumbers) -> Lines:
-    """All scores that were given, those of dropped rows too, in steps of a whole point."""
-    if not scores.scored:
-        return []
-    bins = Counter[int]()
-    for score, count in scores.histogram.items():
-        bins[min(9, math.floor(float(score)))] += count
-    most = max(bins.values())
-    rows = [
-        (f"{low}–{low + 1}", f"{bins[low]:,}", f"{share(bins[low], scores.scored):.1%}", _bar(bins[low], most))
-        for low in range(min(bins), 10)
-    ]
-    mean = "" if scores.mean is None else f"; their mean is {scores.mean:.2f}"
-    above = "" if scores.threshold is None else f"; rows above {scores.threshold:g} were kept"
-    judge = f" by {code(scores.judge)}" if scores.judge else ""
-    lines = [f"Scores given{judge} to {scores.scored:,} rows before any was dropped{mean}{above}.", ""]
-    return [*lines, *_table("score | >rows | >share | ", rows)]
-
-
-def _bar(rows: int, most: int) -> str:
-    return "█" * math.ceil(_BAR * rows / most)
+    return [*lines, *table("quality | >rows | >share", rows)]
 
 
 def _categories(checked: Verification | None) -> Lines:
@@ -242,13 +203,13 @@ def _categories(checked: Verification | None) -> Lines:
             prose(item.category),
             f"{item.rows:,}",
             f"{item.share:.1%}",
-            _NONE if item.wanted is None else f"{item.wanted:.1%}",
-            _NONE if item.wanted is None else f"{(item.share - item.wanted) * 100:+.1f}",
+            NONE if item.wanted is None else f"{item.wanted:.1%}",
+            NONE if item.wanted is None else f"{(item.share - item.wanted) * 100:+.1f}",
         )
         for item in checked.categories
     ]
-    table = _table("category | >rows | >got | >wanted | >points off", rows)
-    return [*table, f"Categories were read from {read_from(checked)}."]
+    lines = table("category | >rows | >got | >wanted | >points off", rows)
+    return [*lines, f"Categories were read from {read_from(checked)}."]
 
 
 def _dedup(numbers: Numbers) -> Lines:
@@ -258,12 +219,12 @@ def _dedup(numbers: Numbers) -> Lines:
             f"{done.before:,}",
             f"{done.removed:,}",
             f"{done.after:,}",
-            code(done.threshold) if done.threshold else _NONE,
-            prose(done.method) if done.method else _NONE,
+            code(done.threshold) if done.threshold else NONE,
+            prose(done.method) if done.method else NONE,
         )
         for done in numbers.dedup
     ]
-    return _table("output | >before | >removed | >after | >threshold | method", rows) if rows else []
+    return table("output | >before | >removed | >after | >threshold | method", rows) if rows else []
 
 
 def _remaining(checked: Verification | None) -> Lines:
@@ -275,7 +236,7 @@ def _remaining(checked: Verification | None) -> Lines:
         "",
     ]
     rows = [(code(pair.first), code(pair.second), f"{pair.jaccard:.3f}") for pair in left.examples]
-    return [*lines, *(_table("row | and row | >Jaccard", rows) if rows else [])]
+    return [*lines, *(table("row | and row | >Jaccard", rows) if rows else [])]
 
 
 def _lengths(checked: Verification | None) -> Lines:
@@ -286,20 +247,20 @@ def _lengths(checked: Verification | None) -> Lines:
         ("instruction", f"{tokens.instruction_average:,.1f}", f"{tokens.instruction_total:,}"),
         ("response", f"{tokens.response_average:,.1f}", f"{tokens.response_total:,}"),
     ]
-    return _table(f"tokens ({prose(tokens.encoding)}) | >average | >total", rows)
+    return table(f"tokens ({prose(tokens.encoding)}) | >average | >total", rows)
 
 
 def _cost(numbers: Numbers) -> Lines:
     cost = numbers.cost
     rows = [
-        (prose(stage.stage), code(stage.who) if stage.who else _NONE, code(stage.output), amount(stage.usd))
+        (prose(stage.stage), code(stage.who) if stage.who else NONE, code(stage.output), amount(stage.usd))
         for stage in cost.stages
         if stage.who or stage.usd != "0"
     ]
     total = amount(cost.usd) if cost.usd is not None else f"not known, at least {amount(cost.known_usd)}"
     budget = "" if numbers.budget_usd is None else f" The budget is {amount(str(numbers.budget_usd))}."
-    table = _table("stage | who | output | >cost", rows) if rows else []
-    return [*table, f"In all: **{total}**.{budget}"]
+    lines = table("stage | who | output | >cost", rows) if rows else []
+    return [*lines, f"In all: **{total}**.{budget}"]
 
 
 def _time(stages: Sequence[StageNumbers]) -> Lines:
@@ -308,7 +269,7 @@ def _time(stages: Sequence[StageNumbers]) -> Lines:
         seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds
     total = sum(seconds.values())
     rows = [(prose(name), _duration(took), f"{took / total if total else 0:.1%}") for name, took in seconds.items()]
-    return _table("stage | >time | >share", [*rows, ("all", _duration(total), "")])
+    return table("stage | >time | >share", [*rows, ("all", _duration(total), "")])
 
 
 def _duration(seconds: float) -> str:
@@ -331,7 +292,7 @@ def _criteria(checked: Verification | None) -> Lines:
         )
         for item in checked.criteria
     ]
-    return _table("criterion | wanted | got | ", rows)
+    return table("criterion | wanted | got | ", rows)
 
 
 def _settings(stages: Sequence[StageNumbers]) -> Lines:
@@ -344,7 +305,7 @@ def _settings(stages: Sequence[StageNumbers]) -> Lines:
         )
         for stage in stages
     ]
-    lines = _table("stage | output | settings | started", rows)
+    lines = table("stage | output | settings | started", rows)
     versions = sorted({(name, version) for stage in stages for name, version in stage.versions.items()})
     return [*lines, ", ".join(f"{prose(name)} {prose(version)}" for name, version in versions)]
 

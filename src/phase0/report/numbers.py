@@ -13,6 +13,7 @@ import msgspec
 from phase0.dataset import Made, Manifest
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
+from phase0.report.judging import ScoreNumbers, number, score_numbers
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.output import relative
 from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, rehearsed, who
@@ -93,17 +94,6 @@ class GoalShare(msgspec.Struct, frozen=True, kw_only=True):
     short: int
 
 
-class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores that one stage gave, to kept rows and dropped ones."""
-
-    judge: str | None
-    output: str
-    threshold: float | None
-    scored: int
-    mean: float | None
-    histogram: dict[str, int]  # rows by score
-
-
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
     """Where all rows went: entered + asked_again = published + dropped + not_taken.
 
@@ -173,7 +163,7 @@ def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
         rejected=_rejected(known.made, root),
         mix=tuple(_mix(made, root) for made in known.made if made.manifest.stage == "distill"),
         goal=next((_goal(made.manifest) for made in known.made if made.manifest.stage == "mix"), None),
-        scores=tuple(_scores(made, root) for made in known.made if made.manifest.stage == "score"),
+        scores=tuple(score_numbers(made, root) for made in known.made if made.manifest.stage == "score"),
         dedup=dedup_impacts(known.made),
         cost=cost(known),
         budget_usd=plan.budget_usd,
@@ -255,7 +245,7 @@ def _mix(made: Made, root: Path) -> MixPart:
     return MixPart(
         teacher=who(manifest) or "unknown",
         output=relative(made.path, root),
-        wanted_percent=_number(manifest.figures.get("share")),
+        wanted_percent=number(manifest.figures.get("share")),
         rows=manifest.counts.read,
         taken=manifest.counts.rows_in,
         answered=manifest.counts.kept,
@@ -270,31 +260,6 @@ def _goal(mix: Manifest) -> Goal | None:
         shares = msgspec.convert(told.get("shares"), tuple[GoalShare, ...])
         return msgspec.convert(told | {"rows": sum(share.wanted for share in shares), "shares": shares}, Goal)
     except msgspec.ValidationError:
-        return None
-
-
-def _scores(made: Made, root: Path) -> ScoreNumbers:
-    manifest = made.manifest
-    histogram = manifest.figures.get("histogram")
-    counts = {
-        score: rows
-        for score, rows in (histogram.items() if isinstance(histogram, dict) else ())
-        if _number(score) is not None and isinstance(rows, int)
-    }
-    return ScoreNumbers(
-        judge=who(manifest),
-        output=relative(made.path, root),
-        threshold=_number(manifest.settings.get("threshold")),
-        scored=sum(counts.values()),
-        mean=_number(manifest.figures.get("mean")),
-        histogram=counts,
-    )
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value) if isinstance(value, (str, int, float)) else None
-    except ValueError:
         return None
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from phase0.catalog.models import Endpoint, servers
 from phase0.errors import ProviderError
-from phase0.exchanges import Exchange
+from phase0.exchanges import Asks
 from phase0.gateway.policy import Again, reason_of
 from phase0.ledger import Bought, Failure, Ledger
 from phase0.providers import Provider, connect
@@ -63,7 +63,7 @@ class Answers:
         while part := list(islice(rest, _TOGETHER)):
             yield from self.of(part)
 
-    def missing(self, records: Iterable[Record], exchange: Exchange) -> Iterator[Record]:
+    def missing(self, records: Iterable[Record], exchange: Asks) -> Iterator[Record]:
         """Those records about which something is still to be asked."""
         rest = iter(records)
         while part := list(islice(rest, _TOGETHER)):

@@ -28,6 +28,7 @@ from phase0.records import CATEGORIES, digest
 from phase0.registry import load
 from phase0.stages.allocation import Lines, Share, Taken
 from phase0.stages.answered import all_answered, ask_and_write, write_answered
+from phase0.stages.buying import can_be_asked
 from phase0.stages.means import Asking, Means, places, wanted
 from phase0.stages.output import check_output, relative, stage_output
 from phase0.stages.parts import finished
@@ -62,7 +63,7 @@ def distill(
     check_teacher(teacher, asked.means, ready=not (place / MARK / LEDGER).exists())
     content = digest([file_digest(path) for path in paths])
     wish: _Wish = {"input_digest": content, "output": output, "teacher": teacher, "percentage": share}
-    if asked.model is not None and not _can_be_asked(asked.model, asked.means):
+    if asked.model is not None and not can_be_asked(asked.model, asked.means):
         mine = Share(offered(place, **wish)).rows(_read(paths, SILENT).lines)
         if not all_answered(paths, mine, asked.exchange, asked.model, place):
             check_teacher(teacher, asked.means, ready=True)
@@ -124,13 +125,6 @@ def check_teacher(teacher: str, means: Means, *, ready: bool) -> None:
     asked = _checked(teacher, means)
     if asked.model is not None and ready:
         places(asked.model, asked.means, datetime.now(UTC).date())
-
-
-def _can_be_asked(model: Teacher, means: Means) -> bool:
-    try:
-        return bool(places(model, means, datetime.now(UTC).date()))
-    except UsageError:
-        return False
 
 
 def _checked(teacher: str, means: Means) -> _Asked:

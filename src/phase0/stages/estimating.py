@@ -12,17 +12,18 @@ from phase0.catalog.models import teacher as find_teacher
 from phase0.catalog.prices import Price, price_of
 from phase0.dataset import BadRow, read_records
 from phase0.errors import UsageError
+from phase0.exchanges.rubric import Rubric
 from phase0.gateway.estimate import Ask, Row
 from phase0.records import Record
+from phase0.stages.judges import bare
 from phase0.stages.means import Means, wanted
 
 ASKS_ABOVE = Decimal(10)  # US dollars; what costs more is not bought before a person has agreed
 
-_RUBRIC = 700  # tokens of what a judge is told about its task
 _VERDICT = 60  # tokens of four scores in JSON
 
 
-def ask_of(name: str, means: Means, *, share: Decimal, judges: bool = False) -> Ask:
+def ask_of(name: str, means: Means, *, share: Decimal, judges: bool = False, draws: int = 1) -> Ask:
     """A model of the catalogue as an estimate wants it, at the endpoint that would be asked first if every key were
     there. Raises UsageError where nobody knows its price."""
     model = wanted(find_teacher(name), means)
@@ -34,8 +35,8 @@ def ask_of(name: str, means: Means, *, share: Decimal, judges: bool = False) -> 
         role="judge" if judges else "teacher",
         share=share,
         price=price,
-        system="" if judges else model.style_of(None).system or "",
-        fixed=_RUBRIC if judges else 0,
+        system=_told(model) if judges else model.style_of(None).system or "",
+        draws=draws,
         sees_answer=judges,
         tokens_out=_VERDICT if judges else None,
         requests_per_minute=limits.requests_per_minute,
@@ -43,6 +44,16 @@ def ask_of(name: str, means: Means, *, share: Decimal, judges: bool = False) -> 
         batch=takes_batches,
         batch_requests=endpoint.server.batch.max_requests if endpoint.server.batch else 50_000,
     )
+
+
+def judge_asks(names: Sequence[str], samples: int, means: Means, *, share: Decimal = Decimal(100)) -> list[Ask]:
+    """All judges of a panel, each asked so many times about a row."""
+    return [ask_of(name, means, share=share, judges=True, draws=samples) for name in names]
+
+
+def _told(judge: Teacher) -> str:
+    """All that a judge is told besides the row."""
+    return "\n".join(content for _, content in bare(Rubric(judge)).messages)
 
 
 def _first(model: Teacher, means: Means, on: date) -> tuple[Endpoint, Price]:

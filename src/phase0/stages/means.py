@@ -35,6 +35,7 @@ class Means(NamedTuple):
     batch_size: int | None = None  # requests, at most
     wait: bool = True  # for batches
     agree: Callable[[Estimate], bool] | None = None  # asked before anything is spent without a budget
+    retry_failed: bool = False  # ask judges once more about rows to which they gave no score
     rehearsal: int | None = None  # a simulator stands in, so many times as fast as the servers that it stands for
 
     @property
@@ -100,8 +101,8 @@ def _no_key(teacher: Teacher, variables: list[str]) -> str:
     names = " or ".join(dict.fromkeys(variables))
     where = ", ".join(dict.fromkeys(endpoint.server.name for endpoint in teacher.endpoints))
     return (
-        f"{teacher.name} cannot be asked without a key: set {names} ({where}). Or keep the dataset's own answers with "
-        "the teacher `original`, or rehearse against `phase0 simulate`."
+        f"{teacher.name} cannot be asked without a key: set {names} ({where}). The teacher `original`, the judge `local` "
+        "and a rehearsal against `phase0 simulate` need none."
     )
 
 

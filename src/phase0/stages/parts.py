@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from phase0.dataset import BadRow, Manifest, Span, manifest_of, meta_folder, read_records, split
 from phase0.dataset.manifest import dropped
@@ -26,11 +26,17 @@ from phase0.stages.output import StageOutput, Sums, evidence_of, stage_output
 _PART = 2 << 20  # bytes of input to a part: about a second of scoring, so that progress is seen
 
 
+Key: TypeAlias = tuple[Any, ...]
+"""What is counted: its kind, then its values."""
+
+Tallied: TypeAlias = tuple[Key, ...]
+
+
 class Kept(NamedTuple):
     """A row that a stage keeps, as it is to be written."""
 
     raw: bytes
-    tally: str | None = None  # counted by this name in the stage's figures
+    tally: Tallied = ()  # counted in the stage's figures
 
 
 class Lost(NamedTuple):
@@ -40,7 +46,7 @@ class Lost(NamedTuple):
     line: int
     reason: str
     evidence: dict[str, Any]
-    tally: str | None = None
+    tally: Tallied = ()
 
 
 class Part(NamedTuple):
@@ -49,7 +55,7 @@ class Part(NamedTuple):
     kept: Path
     lost: Path
     sums: Sums
-    tally: dict[str, int]
+    tally: dict[Key, int]
 
 
 Transform = Callable[[bytes, Record], Kept | Lost]
@@ -58,7 +64,7 @@ Transform = Callable[[bytes, Record], Kept | Lost]
 
 def write_part(place: Path, *, stage: str, file: str, outcomes: Iterable[Kept | Lost], sums: Sums) -> Part:
     """Write what became of each row to `place`.kept and `place`.lost."""
-    kept, lost, tally = place.with_suffix(".kept"), place.with_suffix(".lost"), Counter[str]()
+    kept, lost, tally = place.with_suffix(".kept"), place.with_suffix(".lost"), Counter[Key]()
     with kept.open("wb") as good, lost.open("wb") as bad:
         for outcome in outcomes:
             if isinstance(outcome, Kept):
@@ -68,8 +74,7 @@ def write_part(place: Path, *, stage: str, file: str, outcomes: Iterable[Kept | 
                 raw, line, reason, evidence, _ = outcome
                 bad.write(dropped(stage=stage, reason=reason, evidence=evidence, file=file, line=line, raw=raw) + b"\n")
                 sums.reasons[reason] += 1
-            if outcome.tally is not None:
-                tally[outcome.tally] += 1
+            tally.update(outcome.tally)
     return Part(kept, lost, sums, dict(tally))
 
 
@@ -96,7 +101,7 @@ def each_record(
     settings: dict[str, Any],
     engine: Engine,
     progress: Progress,
-    figures: Callable[[Counter[str]], dict[str, Any]] = dict,
+    figures: Callable[[Counter[Key]], dict[str, Any]],
 ) -> Manifest:
     """A stage that looks at one row at a time: `transform` over every row of every input, in any number of processes.
 
@@ -107,7 +112,7 @@ def each_record(
         total = None if any(span.rows is None for _, span in spans) else sum(span.rows or 0 for _, span in spans)
         progress.start(stage, total)
         items = [(folder / f"{at:06}", out.names[number], span) for at, (number, span) in enumerate(spans)]
-        tally: Counter[str] = Counter()
+        tally: Counter[Key] = Counter()
         for (number, _), part in zip(spans, engine.map(partial(_work, stage, transform), items), strict=True):
             join(out, part, number)
             tally.update(part.tally)

@@ -97,7 +97,10 @@ def rehearsed(known: Chain) -> bool:
 
 
 def who(manifest: Manifest) -> str | None:
-    """The teacher or the judge of a stage, for stages that have one."""
+    """The teacher, the judge or the panel of a stage, for stages that have one."""
+    panel = manifest.settings.get("judges") if manifest.stage == "score" else None
+    if isinstance(panel, list):
+        return ", ".join(map(str, panel))
     name = manifest.settings.get({"distill": "teacher", "score": "model"}.get(manifest.stage, ""))
     return name if isinstance(name, str) else None
 

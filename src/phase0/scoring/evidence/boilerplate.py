@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _RESIDUE = re.compile(
     r"</?s>|\[/?INST\]|<\|[a-zA-Z_]{2,30}\|>|<</?SYS>>|<(?:unk|pad|bos|eos|noinput|nooutput)>|\[PAD\]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _FACT, _REASONED, _WORKED, _DEFINED = (
     1,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.constraints import is_json
 from phase0.scoring.evidence.reading import Finding, Reading
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _MAX_CODE = 8_000  # characters: the parser takes about a millisecond for them
 _MAX_DEPTH = 40  # open brackets at once; real code stays under 15

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from phase0.scoring.evidence.brevity import enough
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _BRIEF_WORDS = terms(
     """

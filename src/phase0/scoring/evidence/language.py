@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Ask, Finding, Reading
-from phase0.scoring.evidence.words import LANGUAGE_OF, terms
+from phase0.scoring.evidence.words import LANGUAGE_OF
+from phase0.text import terms
 
 _SAMPLE = 2_000  # characters: enough to tell a script
 _WORDS = 150  # and words to tell a language

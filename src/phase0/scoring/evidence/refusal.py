@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
 from phase0.scoring.evidence.unsafe import doubtful_request, harmful_request
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _OPENING = 300  # characters: a refusal says so at once
 _REFUSAL = re.compile(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.constraints import items
 from phase0.scoring.evidence.reading import Finding, Reading
-from phase0.scoring.evidence.words import FUNCTION_WORDS, HOLLOW, SERVING, terms
+from phase0.scoring.evidence.words import FUNCTION_WORDS, HOLLOW, SERVING
+from phase0.text import terms
 
 _HOLLOW = 0.35  # share of content words that fit any topic: in 99 of 100 answers by strong models it is below 0.33
 _ENOUGH = 6  # shared content words: an answer need not say every word of the question again

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
 from phase0.scoring.evidence.relevance import off_topic
-from phase0.scoring.evidence.words import FUNCTION_WORDS, terms
+from phase0.scoring.evidence.words import FUNCTION_WORDS
+from phase0.text import terms
 
 _REASONS = terms(
     """

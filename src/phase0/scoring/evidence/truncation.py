@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _DANGLING = terms(
     """

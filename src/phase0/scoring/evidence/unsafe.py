@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Ask, Finding, Reading
-from phase0.scoring.evidence.words import terms
+from phase0.text import terms
 
 _HARM = re.compile(
     r"\b(?:how|help|tell|teach|show|give|ways?|want|need|instructions|write|create|where"

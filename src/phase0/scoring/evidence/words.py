@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-
-def terms(text: str) -> frozenset[str]:
-    """A set of words, written as they are read."""
-    return frozenset(text.split())
-
+from phase0.text import terms
 
 FUNCTION_WORDS = terms(
     """

@@ -1,0 +1,283 @@
+"""Rows with the verdicts of models: judges are asked for what the ledger lacks, then rows are written from it alone.
+
+An answer that is no verdict stands in the ledger like any other. When a further one was asked for (`--retry-failed`),
+the last that was bought counts, so that nothing that was paid is lost and the same ledger gives the same rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from phase0.dataset import BadRow
+from phase0.errors import Unfinished
+from phase0.exchanges.rubric import Verdict, combined
+from phase0.progress import SILENT, Progress
+from phase0.records import Record, Request, encode
+from phase0.stages.buying import Shop, Spent, agree, buy, shop_of
+from phase0.stages.judges import Judge, kinship
+from phase0.stages.means import Asking
+from phase0.stages.output import StageOutput, stage_output
+from phase0.stages.parts import Kept, Key, Lost, bad_row, numbered
+from phase0.stages.score_figures import figures
+from phase0.stages.verdicts import Judged, Rule, decided
+
+if TYPE_CHECKING:
+    from phase0.ledger import Ledger
+    from phase0.stages.answers import Answer
+
+_TOGETHER = 512  # rows whose verdicts are looked up together
+_FURTHER = 1 << 24
+"""Draws from here on are further tries of a question whose answer was no verdict: so many times this."""
+_WARMER = 0.5  # the least temperature of a further try: at 0 a model would say the same again
+
+Item: TypeAlias = BadRow | tuple[int, bytes, Record]
+
+
+def judge_and_write(
+    paths: Sequence[Path],
+    output: Path,
+    judges: Sequence[Judge],
+    rule: Rule,
+    asking: Asking,
+    *,
+    settings: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Have judges asked about the rows of files, and write those that they score above the threshold."""
+    from phase0.stages.asking import ledger_of
+
+    with stage_output("score", output, paths, settings) as out, ledger_of(asking.workspace) as ledger:
+        bench = [_Seat(judge, ledger) for judge in judges]
+        kin = _Kin(judges, progress)
+        _agree(out.inputs, bench, rule, asking)
+        _each(bench, lambda seat: buy(seat.shop, partial(_asked, out.inputs, seat, kin), asking, progress=progress))
+        if asking.means.retry_failed:
+            _each(bench, lambda seat: buy(seat.shop, partial(_further, out.inputs, seat), asking, progress=progress))
+        _write(out, bench, rule, kin, progress)
+
+
+def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -> bool:
+    """Whether the ledger has every answer about the rows of files."""
+    from phase0.stages.asking import ledger_of
+
+    with ledger_of(asking.workspace) as ledger:
+        seats = [_Seat(judge, ledger) for judge in judges]
+        silent = _Kin((), SILENT)
+        return not any(answer.open for seat in seats for answer in seat.shop.answers.each(_asked(paths, seat, silent)))
+
+
+class _Heard(NamedTuple):
+    """The answer that counts for one question, and how often it was asked beyond the first time."""
+
+    answer: Answer
+    verdict: Verdict
+    tries: int
+
+
+class _Seat:
+    """One judge on the bench, with the ledger that keeps what it answers."""
+
+    def __init__(self, judge: Judge, ledger: Ledger) -> None:
+        self.judge, self.rubric = judge, judge.rubric
+        self.shop: Shop = shop_of(judge.model, ledger, largest=judge.rubric.max_tokens)
+        self.states: Counter[str] = Counter()
+
+    def hear(self, records: Sequence[Record], questions: Sequence[Sequence[Request]]) -> list[list[_Heard]]:
+        """What is known of each question about each record: the first answer, or the last of further tries."""
+        flat = [(record, request) for record, some in zip(records, questions, strict=True) for request in some]
+        answers = self.shop.answers.of([request for _, request in flat])
+        heard = [_Heard(each, self._verdict(record, each), 0) for (record, _), each in zip(flat, answers, strict=True)]
+        open_ = [at for at, one in enumerate(heard) if _worth_another(one)]
+        while open_:
+            again = self.shop.answers.of([another(flat[at][1], heard[at].tries + 1) for at in open_])
+            following = []
+            for at, answer in zip(open_, again, strict=True):
+                if not answer.open:
+                    heard[at] = _later(heard[at], answer, self._verdict(flat[at][0], answer))
+                    following += [at] if _worth_another(heard[at]) else []
+            open_ = following
+        rest = iter(heard)
+        return [list(islice(rest, len(some))) for some in questions]
+
+    def judged(self, record: Record, heard: Sequence[_Heard]) -> Verdict:
+        """The verdict about a row, of all that was heard about it."""
+        replies = [one.answer.reply for one in heard]
+        verdict = heard[0].verdict if len(heard) == 1 else self.rubric.judged(record, replies)
+        if verdict.state == "failed":  # the rubric knows only that there is no reply, not why
+            verdict = next(one.verdict for one in heard if one.answer.reply is None)
+        self.states[verdict.state] += 1
+        return verdict
+
+    def _verdict(self, record: Record, answer: Answer) -> Verdict:
+        if answer.reply is not None:
+            return self.rubric.judged(record, [answer.reply])
+        detail = f"{answer.reason}: {answer.detail}" if answer.detail else str(answer.reason)
+        return Verdict(_state_of(answer), None, (), detail)
+
+
+_CUT = frozenset({"truncated", "empty_answer"})
+_REFUSED = frozenset({"refused", "content_filter", "too_long", "bad_request", "not_found"})
+
+
+def _state_of(answer: Answer) -> str:
+    """Of an answer without a whole reply."""
+    if answer.reason in _REFUSED:
+        return "refused"
+    if answer.reason in _CUT or (answer.reason == "malformed_reply" and not answer.open):
+        return "unreadable"
+    return "failed"
+
+
+def _worth_another(heard: _Heard) -> bool:
+    """Whether another try may bring a verdict. A question that failed is asked again as it was, whenever it is met."""
+    return heard.verdict.state in {"unreadable", "refused"}
+
+
+def another(request: Request, number: int) -> Request:
+    """A question for the `number`-th further try: warmer, and with another seed where a server knows seeds."""
+    draw = request.draw + number * _FURTHER
+    warm = max(request.params.get("temperature", 0), _WARMER)
+    return msgspec.structs.replace(request, draw=draw, params=request.params | {"temperature": warm, "seed": draw})
+
+
+def _later(before: _Heard, answer: Answer, verdict: Verdict) -> _Heard:
+    cost = None if before.answer.cost is None or answer.cost is None else before.answer.cost + answer.cost
+    tokens_in = before.answer.tokens_in + answer.tokens_in
+    tokens_out = before.answer.tokens_out + answer.tokens_out
+    paid = answer._replace(cost=cost, tokens_in=tokens_in, tokens_out=tokens_out)
+    return _Heard(paid, verdict, before.tries + 1)
+
+
+class _Kin:
+    """Warns, once for each, of sources that a judge is akin to."""
+
+    def __init__(self, judges: Iterable[Judge], progress: Progress) -> None:
+        self._judges, self._progress = list(judges), progress
+        self._seen: set[str] = set()
+
+    def meet(self, source: str) -> None:
+        if source in self._seen:
+            return
+        self._seen.add(source)
+        for judge in self._judges:
+            if told := kinship(judge.model, source):
+                self._progress.warn(told)
+
+
+def _agree(paths: Sequence[Path], bench: Sequence[_Seat], rule: Rule, asking: Asking) -> None:
+    """Tell what the judges will cost, unless a budget bounds it."""
+    from phase0.stages.estimating import judge_asks
+
+    missing = bench[0].shop.answers.missing(_records(paths), _Bench(bench))
+    agree(missing, lambda: judge_asks(rule.judges, rule.samples, asking.means), asking.means, own_answers=True)
+
+
+class _Bench:
+    """All judges as one: what is asked about a row by any of them."""
+
+    def __init__(self, seats: Sequence[_Seat]) -> None:
+        self._seats = seats
+
+    def ask(self, record: Record) -> list[Request]:
+        return [request for seat in self._seats for request in seat.rubric.ask(record)]
+
+
+def _each(bench: Sequence[_Seat], work: Any) -> None:
+    """Do it for every judge. What one has submitted does not keep the next from being asked."""
+    submitted = []
+    for seat in bench:
+        try:
+            work(seat)
+        except Unfinished as error:
+            if error.how != "submitted":
+                raise
+            submitted.append(f"{seat.judge.name}: {error}")
+    if submitted:
+        raise Unfinished("; ".join(submitted), how="submitted")
+
+
+def _records(paths: Sequence[Path]) -> Iterator[Record]:
+    return (item[2] for _, item in numbered(paths) if not isinstance(item, BadRow))
+
+
+def _asked(paths: Sequence[Path], seat: _Seat, kin: _Kin) -> Iterator[Request]:
+    """Every question to one judge."""
+    for record in _records(paths):
+        kin.meet(record.source)
+        yield from seat.rubric.ask(record)
+
+
+def _further(paths: Sequence[Path], seat: _Seat) -> Iterator[Request]:
+    """One more try of every question whose answer is no verdict; of rows that ask the same, one."""
+    met: set[str] = set()
+    records = _records(paths)
+    while part := list(islice(records, _TOGETHER)):
+        questions = [seat.rubric.ask(record) for record in part]
+        for some, heard in zip(questions, seat.hear(part, questions), strict=True):
+            for request, one in zip(some, heard, strict=True):
+                if _worth_another(one) and request.key not in met:
+                    met.add(request.key)
+                    yield another(request, one.tries + 1)
+
+
+def _write(out: StageOutput, bench: Sequence[_Seat], rule: Rule, kin: _Kin, progress: Progress) -> None:
+    """Write rows with their verdicts, some hundred at a time, in input order."""
+    progress.start("write judged rows", None)
+    tally, spent = Counter[Key](), Spent()
+    rows = numbered(out.inputs)
+    while part := list(islice(rows, _TOGETHER)):
+        for (number, item), outcome in zip(part, _outcomes(part, bench, rule, kin, spent), strict=True):
+            out.sums[number].read += 1
+            tally.update(outcome.tally)
+            if isinstance(outcome, Kept):
+                out.keep(outcome.raw, number)
+            else:
+                line = item.line if isinstance(item, BadRow) else item[0]
+                out.drop(outcome.raw, line=line, reason=outcome.reason, evidence=outcome.evidence, file=number)
+        progress.advance(len(part))
+    progress.finish()
+    out.cost_usd = spent.usd
+    out.figures = figures(tally) | {"tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
+    if len(bench) > 1:
+        out.figures["judges"] = {seat.judge.model.model: dict(sorted(seat.states.items())) for seat in bench}
+
+
+def _outcomes(
+    part: Sequence[tuple[int, Item]], bench: Sequence[_Seat], rule: Rule, kin: _Kin, spent: Spent
+) -> Iterator[Kept | Lost]:
+    """What becomes of each of these rows."""
+    records = [item[2] for _, item in part if not isinstance(item, BadRow) and item[2].response is not None]
+    heard_by = []
+    for seat in bench:
+        questions = [seat.rubric.ask(record) for record in records]
+        heard = seat.hear(records, questions)
+        for some, each in zip(questions, heard, strict=True):
+            spent.add(some, [one.answer for one in each])
+        heard_by.append(iter(heard))
+    for _, item in part:
+        if isinstance(item, BadRow):
+            yield bad_row(item)
+            continue
+        record = item[2]
+        if record.response is None:
+            yield Lost(encode(record), 0, "no_response", {})
+            continue
+        kin.meet(record.source)
+        verdicts = [seat.judged(record, next(heard)) for seat, heard in zip(bench, heard_by, strict=True)]
+        yield decided(record, _together(verdicts, bench, rule), rule)
+
+
+def _together(verdicts: Sequence[Verdict], bench: Sequence[_Seat], rule: Rule) -> Judged:
+    """The verdict of all judges."""
+    judges = tuple(seat.judge.model.model for seat in bench)
+    if len(verdicts) == 1:
+        return Judged(verdicts[0], judges)
+    panel = combined(verdicts, rule.weights)
+    return Judged(panel.verdict, judges, panel.disagreement)
