@@ -13,10 +13,12 @@ from phase0.catalog.models import (
     Server,
     Teacher,
     catalog,
+    family_of,
     located,
     moved,
     parse_servers,
     parse_teachers,
+    same_family,
     servers,
     teacher,
     teachers,
@@ -95,6 +97,44 @@ def test_code_is_asked_for_with_less_temperature() -> None:
 @pytest.mark.parametrize("entry", [entry for entry in TEACHERS if str(entry.id).startswith("gpt-6")])
 def test_models_that_reason_are_sent_no_sampling_parameters(entry: Teacher) -> None:
     assert set(entry.style_of("code").params) == {"max_tokens"}
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "gpt-6-luna", "gpt-4o", "gpt-6.1-sol"])
+def test_the_judges_of_the_recipe_can_be_had_in_batches_at_a_known_price(name: str) -> None:
+    endpoint = teacher(name).endpoints[0]
+    assert endpoint.batch
+    assert endpoint.price is not None
+    assert endpoint.price.batch_input is not None
+
+
+def test_the_judge_of_the_recipe_ends_and_its_successor_reasons() -> None:
+    judge = teacher("gpt-4o-mini")
+    assert judge.shutdown == date(2027, 1, 14)
+    successor = teacher(str(judge.replacement))
+    assert successor.endpoints[0].supports == {"logprobs": False, "temperature": False}
+
+
+@pytest.mark.parametrize(
+    ("source", "family"),
+    [
+        ("gpt-4o", "gpt"),
+        ("llama-405b", "llama"),
+        ("llama-3-70b-instruct", "llama"),
+        ("gpt-3.5-turbo", "gpt"),
+        ("Qwen/Qwen2-72B", "qwen"),
+        ("alpaca", None),
+        ("text-davinci-003", None),
+        ("", None),
+    ],
+)
+def test_a_family_is_told_by_a_name_or_not_at_all(source: str, family: str | None) -> None:
+    assert family_of(source) == family
+
+
+def test_a_judge_is_warned_about_sources_of_its_own_family_alone() -> None:
+    sources = ["gpt-4o", "alpaca", "gpt-4", "llama-405b", "gpt-4o"]
+    assert same_family(teacher("gpt-4o-mini"), sources) == ("gpt-4o", "gpt-4")
+    assert same_family(teacher("deepseek-v4-pro"), sources) == ()
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

@@ -294,20 +294,60 @@ def body(server: Server, **params: Any) -> dict[str, Any]:
     return body_of(endpoint("http://x/v1", server))(request)
 
 
-def test_a_seed_is_left_out_where_the_server_knows_none() -> None:
-    assert "seed" not in body(servers()["replicate"], seed=1)
-    assert body(servers()["openai"], seed=1)["seed"] == 1
-    assert body(servers()["deepinfra"], seed=1)["seed"] == 1
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}
+ALL = {
+    "max_tokens": 9,
+    "temperature": 0,
+    "top_p": 0.5,
+    "seed": 1,
+    "logprobs": True,
+    "top_logprobs": 5,
+    "response_format": SCHEMA,
+}
 
 
 @pytest.mark.parametrize(
-    "params", [{"logprobs": True}, {"n": 2}, {"response_format": {"type": "json_schema", "json_schema": {}}}]
+    ("feature", "names"),
+    [
+        ("seed", {"seed"}),
+        ("logprobs", {"logprobs", "top_logprobs"}),
+        ("json_schema", {"response_format"}),
+        ("temperature", {"temperature", "top_p"}),
+        ("n", set()),
+    ],
 )
-def test_what_a_server_is_known_to_lack_ends_the_run_before_a_row_is_lost(params: dict[str, Any]) -> None:
-    with pytest.raises(Fatal, match=f"has no {'|'.join(['logprobs', 'n', 'json_schema'])}") as error:
-        body(servers()["replicate"], **params)
+def test_what_a_server_or_a_model_lacks_is_left_out_and_nothing_else_is(feature: str, names: set[str]) -> None:
+    known = servers()["compatible"]
+    lacking = msgspec.structs.replace(known, supports={feature: False})
+    assert body(known, **ALL) == {**body(known), **ALL}
+    assert set(body(known, **ALL)) - set(body(lacking, **ALL)) == names
+    able = msgspec.structs.replace(endpoint("http://x/v1", known), supports={feature: False})
+    request = Request(model="m", messages=(("user", "?"),), params=ALL)
+    assert set(body(known, **ALL)) - set(body_of(able)(request)) == names
+    there = msgspec.structs.replace(endpoint("http://x/v1", lacking), supports={feature: True})
+    assert body_of(there)(request) == body(known, **ALL)
+
+
+def test_a_form_that_is_no_schema_is_sent_to_servers_without_schemas() -> None:
+    lacking = msgspec.structs.replace(servers()["compatible"], supports={"json_schema": False})
+    assert body(lacking, response_format={"type": "json_object"})["response_format"] == {"type": "json_object"}
+
+
+def test_a_batch_is_sent_the_same_body_as_a_single_request() -> None:
+    at = endpoint("http://x/v1", msgspec.structs.replace(servers()["groq"], supports={"logprobs": False}))
+    request = Request(model="m", messages=(("user", "?"),), params=ALL)
+    batches = connect(at, KEY).batches
+    assert batches is not None
+    assert json.loads(batches.line("id", request))["body"] == body_of(at)(request)
+    assert "logprobs" not in body_of(at)(request)
+
+
+def test_more_choices_than_a_server_gives_end_the_run_before_a_row_is_lost() -> None:
+    with pytest.raises(Fatal, match="groq has no n") as error:
+        body(servers()["groq"], n=2)
     assert error.value.reason == "unsupported"
-    assert body(servers()["novita"], **params) == {**body(servers()["novita"]), **params}
+    assert body(servers()["groq"], n=1)["n"] == 1
+    assert body(servers()["novita"], n=2)["n"] == 2
 
 
 # The list of models.

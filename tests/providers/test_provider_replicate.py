@@ -150,7 +150,7 @@ def test_what_is_not_said_is_unknown() -> None:
 
 
 def asked_of(*messages: tuple[str, str], **params: Any) -> dict[str, Any]:
-    return input_of(Request(model="m", messages=messages, params=params), "replicate")
+    return input_of(Request(model="m", messages=messages, params=params), endpoint("http://x/v1", "replicate"))
 
 
 def test_a_system_prompt_and_parameters_go_under_its_own_names() -> None:
@@ -163,7 +163,14 @@ def test_earlier_turns_are_written_out_above_the_question() -> None:
     assert made["prompt"] == "User:\n2+2?\n\nAssistant:\n4\n\nUser:\nAnd 3+3?\n\nAssistant:\n"
 
 
-@pytest.mark.parametrize("params", [{"logprobs": True}, {"response_format": {}}, {"n": 2}, {"stop": "a,b"}])
+def test_what_it_does_not_know_is_left_out_where_the_question_stays_the_same() -> None:
+    asked = asked_of(
+        ("user", "Hi?"), logprobs=True, top_logprobs=5, response_format={"type": "json_schema"}, temperature=0
+    )
+    assert asked == {"prompt": "Hi?", "temperature": 0}
+
+
+@pytest.mark.parametrize("params", [{"tools": []}, {"response_format": {}}, {"n": 2}, {"stop": "a,b"}])
 def test_what_it_cannot_be_asked_ends_the_run_before_a_row_is_lost(params: dict[str, Any]) -> None:
     with pytest.raises(Fatal) as error:
         asked_of(("user", "?"), **params)

@@ -5,6 +5,7 @@ A teacher names its endpoints in order of preference. What nobody has looked up 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -19,7 +20,7 @@ import msgspec
 from phase0.errors import DataError, UsageError, near_miss
 from phase0.records import CATEGORIES
 
-Feature = Literal["json_schema", "logprobs", "n", "seed"]
+Feature = Literal["json_schema", "logprobs", "n", "seed", "temperature"]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -92,6 +93,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     url: str | None  # without a slash at its end; None: to be given
     model_id: str  # what the server calls the model
     limits: Limit = Limit()
+    supports: dict[Feature, bool] = {}  # where the model differs from its server
     batch: bool = False  # whether the server is known to take batches of this model
     price: ListPrice | None = None
     price_ref: str | None = None  # provider/model of genai-prices, which goes before `price`
@@ -157,6 +159,21 @@ def teacher(name: str) -> Teacher:
         if entry.model == name:
             return entry
     raise UsageError(f"There is no teacher called {name!r}.{near_miss(name, known)} Known: {', '.join(known)}.")
+
+
+def family_of(source: str) -> str | None:
+    """The family of the model that wrote a row, as far as its name tells: `gpt` of `gpt-3.5-turbo`."""
+    known = teachers().values()
+    for entry in known:
+        if source in (entry.name, entry.model):
+            return entry.family
+    words = re.findall("[a-z]+", source.lower())
+    return next((entry.family for entry in known if entry.family in words), None)
+
+
+def same_family(judge: Teacher, sources: Iterable[str]) -> tuple[str, ...]:
+    """Those authors of rows that are of the judge's own family, which judges favour. Each once, in their order."""
+    return tuple(source for source in dict.fromkeys(sources) if family_of(source) == judge.family)
 
 
 def moved(entry: Teacher, base_url: str, *, model_id: str | None = None, key_env: str | None = None) -> Teacher:

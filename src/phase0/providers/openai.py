@@ -6,18 +6,19 @@ answer away because its token counts are odd.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from phase0.catalog.models import Endpoint, Server
+from phase0.catalog.models import Endpoint
 from phase0.dataset.rows import NOT_JSON
-from phase0.errors import Fatal, ProviderError, Transient
+from phase0.errors import ProviderError, Transient
 from phase0.providers import Batches, Listed, Sent
 from phase0.providers.batches import FileBatches
 from phase0.providers.http import Client
 from phase0.providers.outcomes import failure
+from phase0.providers.params import params_for
 from phase0.records import Reply, Request, TokenLogprobs
 
 _STOPS = {
@@ -149,42 +150,22 @@ class OpenAI:
 def body_of(endpoint: Endpoint) -> Callable[[Request], dict[str, Any]]:
     """The function that makes the body of a request: what the endpoint calls the model and its parameters.
 
-    It raises Fatal (`unsupported`) for a parameter that the server is known to ignore or to refuse.
+    It raises Fatal (`unsupported`) for what the endpoint is known to lack and cannot be left out.
     """
     server, model_id = endpoint.server, endpoint.model_id
+    params = params_for(endpoint)
 
     def body(request: Request) -> dict[str, Any]:
         made: dict[str, Any] = {
             "model": model_id,
             "messages": [{"role": role, "content": content} for role, content in request.messages],
-            **request.params,
+            **params(request.params),
         }
         if "max_tokens" in made and server.max_tokens_name != "max_tokens":
             made[server.max_tokens_name] = made.pop("max_tokens")
-        if False in server.supports.values():
-            _check_supported(made, server)
         return made
 
     return body
-
-
-def _check_supported(made: dict[str, Any], server: Server) -> None:
-    """Drop a seed that a server does not know, since seeds are best effort everywhere; refuse everything else."""
-    supports = server.supports
-    if not supports.get("seed", True):
-        made.pop("seed", None)
-    for feature, asked in _asked(made).items():
-        if asked and not supports.get(feature, True):
-            raise Fatal(f"{server.name} has no {feature}, which every request asks for.", reason="unsupported")
-
-
-def _asked(made: Mapping[str, Any]) -> dict[Any, bool]:
-    shape = made.get("response_format")
-    return {
-        "logprobs": bool(made.get("logprobs")),
-        "n": made.get("n", 1) != 1,
-        "json_schema": isinstance(shape, dict) and shape.get("type") == "json_schema",
-    }
 
 
 def _joined(content: list[dict[str, Any]] | None) -> str:

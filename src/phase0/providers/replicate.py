@@ -20,6 +20,7 @@ from phase0.errors import Fatal, ProviderError, Refused, Transient
 from phase0.providers import Batches, Listed, Sent
 from phase0.providers.http import Client
 from phase0.providers.outcomes import told
+from phase0.providers.params import params_for
 from phase0.records import Reply, Request
 
 _WAIT = 60  # seconds that a server holds the first answer back at most
@@ -67,6 +68,7 @@ class Replicate:
         self._client = Client(endpoint, key, timeout=timeout)
         self._model = self._client.url(f"/models/{quote(endpoint.model_id)}")
         self._create = self._client.url(f"/models/{quote(endpoint.model_id)}/predictions")
+        self._endpoint = endpoint
         self._server = endpoint.server.name
         self._prefer = {"Prefer": f"wait={max(1, min(_WAIT, int(timeout / 2)))}"}
         self._timeout = timeout
@@ -79,7 +81,7 @@ class Replicate:
         Once there is a prediction it is on the bill: a look that fails says nothing about it, so it is looked at again.
         """
         until = self._clock() + self._timeout
-        body = _encode({"input": input_of(request, self._server)})
+        body = _encode({"input": input_of(request, self._endpoint)})
         sent = await self._client.send("POST", self._create, body, asking=True, extra=self._prefer)
         while (state := self._read(sent.body)).status in {"starting", "processing"}:
             # Its own `urls` are not followed: they may lead to another host, and the key goes with the request.
@@ -153,16 +155,16 @@ class Replicate:
         return Transient(f"{self._server}: the prediction is {state.status}: {said}", reason=reason)
 
 
-def input_of(request: Request, server: str) -> dict[str, Any]:
-    """What a prediction is asked. Raises Fatal (`unsupported`) for a parameter that it has no name for."""
+def input_of(request: Request, endpoint: Endpoint) -> dict[str, Any]:
+    """What a prediction is asked. Raises Fatal (`unsupported`) for a parameter that it has no name for, and that cannot
+    be left out."""
+    server = endpoint.server.name
     system = "\n\n".join(content for role, content in request.messages if role == "system")
     turns = [(role, content) for role, content in request.messages if role != "system"]
     made: dict[str, Any] = {"prompt": _prompt(turns)}
     if system:
         made["system_prompt"] = system
-    for name, value in request.params.items():
-        if name == "seed":  # best effort everywhere, and unknown here
-            continue
+    for name, value in params_for(endpoint)(request.params).items():
         if name not in _NAMES:
             raise Fatal(f"{server} has no {name}, which every request asks for.", reason="unsupported")
         made[_NAMES[name]] = _stops(value, server) if name == "stop" else value
