@@ -82,6 +82,7 @@ class Round(NamedTuple):
     unread: int  # of the labels: the judge gave no number
     doubtful: int | None  # rows that would have gone back to the judge
     findings: Findings | None
+    off: float | None  # points, on average: how far the student's quality is from the judge's, where it may score
     stated: float | None  # the agreement over all rows that the audit states
     step: Step
 
@@ -162,14 +163,16 @@ def _attempt(rows: Rows, who: Who, scores: Labels, *, cut: Cut, terms: Terms, dr
     doubtful = np.zeros(len(who), np.bool_)
     if len(labelled) - unread < _LEAST_LABELS:
         step = next_step(number, None, 0.0, terms)
-        return _Attempt(Round(len(labelled), unread, None, None, None, step), None, doubtful)
+        return _Attempt(Round(len(labelled), unread, None, None, None, None, step), None, doubtful)
     student = fit(rows.some(labelled), scores[labelled], rows.frame.keys_N[labelled], cut)
     predicted = joined([student.predict(block) for block in rows.blocks()])
     doubtful[open_] = band(predicted.doubts_R[open_], draw, len(labelled), terms)
     unheard = int(np.isnan(scores[audit]).any(axis=1).sum())
     findings = compared(predicted.keeps_R[audit], cut.keeps(scores[audit]), doubtful[audit], unheard)
+    own = np.flatnonzero(audit & ~doubtful & ~np.isnan(scores).any(axis=1))
+    off = float(np.abs(cut.quality(predicted.scores_R4[own]) - cut.quality(scores[own])).mean()) if len(own) else None
     stated = agreement(findings.wrong, draw, terms.risk)
     left = who == BY_STUDENT
     step = next_step(number, stated, float(np.mean(left & ~doubtful)), terms)
-    told = Round(len(labelled), unread, int((left & doubtful).sum()), findings, stated, step)
+    told = Round(len(labelled), unread, int((left & doubtful).sum()), findings, off, stated, step)
     return _Attempt(told, predicted, doubtful)

@@ -7,7 +7,7 @@ the last that was bought counts, so that nothing that was paid is lost and the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,8 +29,13 @@ from phase0.stages.score_figures import figures
 from phase0.stages.verdicts import Judged, Rule, decided
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from phase0.ledger import Ledger
     from phase0.stages.answers import Answer
+
+    Mine: TypeAlias = npt.NDArray[np.bool_]  # (lines of all inputs,)
 
 _TOGETHER = 512  # rows whose verdicts are looked up together
 _FURTHER = 1 << 24
@@ -38,6 +43,8 @@ _FURTHER = 1 << 24
 _WARMER = 0.5  # the least temperature of a further try: at 0 a model would say the same again
 
 Item: TypeAlias = BadRow | tuple[int, bytes, Record]
+Others = Callable[[int], Judged | None]
+"""The verdict about a line that the judges were not asked about, by its number; None where they were."""
 
 
 def judge_and_write(
@@ -54,13 +61,36 @@ def judge_and_write(
     from phase0.stages.asking import ledger_of
 
     with stage_output("score", output, paths, settings) as out, ledger_of(asking.workspace) as ledger:
-        bench = [_Seat(judge, ledger) for judge in judges]
-        kin = _Kin(judges, progress)
-        _agree(out.inputs, bench, rule, asking)
-        _each(bench, lambda seat: buy(seat.shop, partial(_asked, out.inputs, seat, kin), asking, progress=progress))
-        if asking.means.retry_failed:
-            _each(bench, lambda seat: buy(seat.shop, partial(_further, out.inputs, seat), asking, progress=progress))
-        _write(out, bench, rule, kin, progress)
+        bench = [Seat(judge, ledger) for judge in judges]
+        kin = Kin(judges, progress)
+        buy_verdicts(out.inputs, bench, kin, rule, asking, progress=progress)
+        write_judged(out, bench, rule, kin, progress)
+
+
+def buy_verdicts(
+    paths: Sequence[Path],
+    bench: Sequence[Seat],
+    kin: Kin,
+    rule: Rule,
+    asking: Asking,
+    *,
+    mine: Mine | None = None,
+    progress: Progress,
+) -> None:
+    """Have judges asked for what the ledger lacks about the lines that are `mine`; None: about all of them."""
+    _agree(paths, mine, bench, rule, asking)
+    _each(bench, lambda seat: buy(seat.shop, partial(_asked, paths, mine, seat, kin), asking, progress=progress))
+    if asking.means.retry_failed:
+        _each(bench, lambda seat: buy(seat.shop, partial(_further, paths, mine, seat), asking, progress=progress))
+
+
+def verdicts_of(paths: Sequence[Path], bench: Sequence[Seat], rule: Rule, mine: Mine) -> Iterator[tuple[int, Judged]]:
+    """What the judges said of the lines that are `mine` and that they were asked about, with the number of each."""
+    lines = _lines(paths, mine)
+    while part := list(islice(lines, _TOGETHER)):
+        yield from zip(
+            (at for at, _ in part), _verdicts([record for _, record in part], bench, rule, Spent()), strict=True
+        )
 
 
 def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -> bool:
@@ -68,9 +98,10 @@ def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -
     from phase0.stages.asking import ledger_of
 
     with ledger_of(asking.workspace) as ledger:
-        seats = [_Seat(judge, ledger) for judge in judges]
-        silent = _Kin((), SILENT)
-        return not any(answer.open for seat in seats for answer in seat.shop.answers.each(_asked(paths, seat, silent)))
+        seats = [Seat(judge, ledger) for judge in judges]
+        silent = Kin((), SILENT)
+        known = (seat.shop.answers.each(_asked(paths, None, seat, silent)) for seat in seats)
+        return not any(answer.open for answers in known for answer in answers)
 
 
 class _Heard(NamedTuple):
@@ -81,7 +112,7 @@ class _Heard(NamedTuple):
     tries: int
 
 
-class _Seat:
+class Seat:
     """One judge on the bench, with the ledger that keeps what it answers."""
 
     def __init__(self, judge: Judge, ledger: Ledger) -> None:
@@ -155,7 +186,7 @@ def _later(before: _Heard, answer: Answer, verdict: Verdict) -> _Heard:
     return _Heard(paid, verdict, before.tries + 1)
 
 
-class _Kin:
+class Kin:
     """Warns, once for each, of sources that a judge is akin to."""
 
     def __init__(self, judges: Iterable[Judge], progress: Progress) -> None:
@@ -171,25 +202,25 @@ class _Kin:
                 self._progress.warn(told)
 
 
-def _agree(paths: Sequence[Path], bench: Sequence[_Seat], rule: Rule, asking: Asking) -> None:
+def _agree(paths: Sequence[Path], mine: Mine | None, bench: Sequence[Seat], rule: Rule, asking: Asking) -> None:
     """Tell what the judges will cost, unless a budget bounds it."""
     from phase0.stages.estimating import judge_asks
 
-    missing = bench[0].shop.answers.missing(_records(paths), _Bench(bench))
+    missing = bench[0].shop.answers.missing(_records(paths, mine), _Bench(bench))
     agree(missing, lambda: judge_asks(rule.judges, rule.samples, asking.means), asking.means, own_answers=True)
 
 
 class _Bench:
     """All judges as one: what is asked about a row by any of them."""
 
-    def __init__(self, seats: Sequence[_Seat]) -> None:
+    def __init__(self, seats: Sequence[Seat]) -> None:
         self._seats = seats
 
     def ask(self, record: Record) -> list[Request]:
         return [request for seat in self._seats for request in seat.rubric.ask(record)]
 
 
-def _each(bench: Sequence[_Seat], work: Any) -> None:
+def _each(bench: Sequence[Seat], work: Any) -> None:
     """Do it for every judge. What one has submitted does not keep the next from being asked."""
     submitted = []
     for seat in bench:
@@ -203,21 +234,28 @@ def _each(bench: Sequence[_Seat], work: Any) -> None:
         raise Unfinished("; ".join(submitted), how="submitted")
 
 
-def _records(paths: Sequence[Path]) -> Iterator[Record]:
-    return (item[2] for _, item in numbered(paths) if not isinstance(item, BadRow))
+def _lines(paths: Sequence[Path], mine: Mine | None) -> Iterator[tuple[int, Record]]:
+    """The lines that judges may be asked about, with their numbers."""
+    for at, (_, item) in enumerate(numbered(paths)):
+        if not isinstance(item, BadRow) and (mine is None or mine[at]):
+            yield at, item[2]
 
 
-def _asked(paths: Sequence[Path], seat: _Seat, kin: _Kin) -> Iterator[Request]:
+def _records(paths: Sequence[Path], mine: Mine | None) -> Iterator[Record]:
+    return (record for _, record in _lines(paths, mine))
+
+
+def _asked(paths: Sequence[Path], mine: Mine | None, seat: Seat, kin: Kin) -> Iterator[Request]:
     """Every question to one judge."""
-    for record in _records(paths):
+    for record in _records(paths, mine):
         kin.meet(record.source)
         yield from seat.rubric.ask(record)
 
 
-def _further(paths: Sequence[Path], seat: _Seat) -> Iterator[Request]:
+def _further(paths: Sequence[Path], mine: Mine | None, seat: Seat) -> Iterator[Request]:
     """One more try of every question whose answer is no verdict; of rows that ask the same, one."""
     met: set[str] = set()
-    records = _records(paths)
+    records = _records(paths, mine)
     while part := list(islice(records, _TOGETHER)):
         questions = [seat.rubric.ask(record) for record in part]
         for some, heard in zip(questions, seat.hear(part, questions), strict=True):
@@ -227,13 +265,27 @@ def _further(paths: Sequence[Path], seat: _Seat) -> Iterator[Request]:
                     yield another(request, one.tries + 1)
 
 
-def _write(out: StageOutput, bench: Sequence[_Seat], rule: Rule, kin: _Kin, progress: Progress) -> None:
+def write_judged(
+    out: StageOutput,
+    bench: Sequence[Seat],
+    rule: Rule,
+    kin: Kin,
+    progress: Progress,
+    *,
+    others: Others | None = None,
+) -> None:
     """Write rows with their verdicts, some hundred at a time, in input order."""
     progress.start("write judged rows", None)
     tally, spent = Counter[Key](), Spent()
-    rows = numbered(out.inputs)
+    for seat in bench:
+        seat.states.clear()
+    rows = enumerate(numbered(out.inputs))
     while part := list(islice(rows, _TOGETHER)):
-        for (number, item), outcome in zip(part, _outcomes(part, bench, rule, kin, spent), strict=True):
+        given = [others(at) if others else None for at, _ in part]
+        to_judge = [_to_judge(item) if told is None else None for (_, (_, item)), told in zip(part, given, strict=True)]
+        heard = _verdicts([record for record in to_judge if record is not None], bench, rule, spent)
+        for (_, (number, item)), told in zip(part, given, strict=True):
+            outcome = _outcome(item, told, heard, rule, kin)
             out.sums[number].read += 1
             tally.update(outcome.tally)
             if isinstance(outcome, Kept):
@@ -249,32 +301,38 @@ def _write(out: StageOutput, bench: Sequence[_Seat], rule: Rule, kin: _Kin, prog
         out.figures["judges"] = {seat.judge.model.model: dict(sorted(seat.states.items())) for seat in bench}
 
 
-def _outcomes(
-    part: Sequence[tuple[int, Item]], bench: Sequence[_Seat], rule: Rule, kin: _Kin, spent: Spent
-) -> Iterator[Kept | Lost]:
-    """What becomes of each of these rows."""
-    records = [item[2] for _, item in part if not isinstance(item, BadRow) and item[2].response is not None]
+def _to_judge(item: Item) -> Record | None:
+    """The row, if there is something to judge."""
+    return None if isinstance(item, BadRow) or item[2].response is None else item[2]
+
+
+def _outcome(item: Item, told: Judged | None, heard: Iterator[Judged], rule: Rule, kin: Kin) -> Kept | Lost:
+    """What becomes of a row: by what was `told` of it, else by what is `heard` next."""
+    if isinstance(item, BadRow):
+        return bad_row(item)
+    record = item[2]
+    if record.response is None:
+        return Lost(encode(record), 0, "no_response", {})
+    kin.meet(record.source)
+    return decided(record, told or next(heard), rule)
+
+
+def _verdicts(records: Sequence[Record], bench: Sequence[Seat], rule: Rule, spent: Spent) -> Iterator[Judged]:
+    """What all judges together say of some records. What that cost is added up before the first is given."""
     heard_by = []
     for seat in bench:
         questions = [seat.rubric.ask(record) for record in records]
         heard = seat.hear(records, questions)
         for some, each in zip(questions, heard, strict=True):
             spent.add(some, [one.answer for one in each])
-        heard_by.append(iter(heard))
-    for _, item in part:
-        if isinstance(item, BadRow):
-            yield bad_row(item)
-            continue
-        record = item[2]
-        if record.response is None:
-            yield Lost(encode(record), 0, "no_response", {})
-            continue
-        kin.meet(record.source)
-        verdicts = [seat.judged(record, next(heard)) for seat, heard in zip(bench, heard_by, strict=True)]
-        yield decided(record, _together(verdicts, bench, rule), rule)
+        heard_by.append(heard)
+    return (
+        _together([seat.judged(record, heard[row]) for seat, heard in zip(bench, heard_by, strict=True)], bench, rule)
+        for row, record in enumerate(records)
+    )
 
 
-def _together(verdicts: Sequence[Verdict], bench: Sequence[_Seat], rule: Rule) -> Judged:
+def _together(verdicts: Sequence[Verdict], bench: Sequence[Seat], rule: Rule) -> Judged:
     """The verdict of all judges."""
     judges = tuple(seat.judge.model.model for seat in bench)
     if len(verdicts) == 1:
