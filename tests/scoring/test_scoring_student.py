@@ -108,10 +108,13 @@ def test_any_text_has_features_and_those_of_a_row_do_not_depend_on_its_neighbour
     assert all(length == 0 or length == pytest.approx(1, abs=1e-5) for length in lengths)
 
 
-def test_blocks_are_stacked_in_their_order() -> None:
-    some = exchanges(30)
-    whole, blocks = features(some), stacked([features(some[:11]), features(some[11:])])
+@pytest.mark.parametrize("size", [1, 2, 7, 60])
+def test_the_features_of_a_row_have_the_same_bits_wherever_it_stands(size: int) -> None:
+    some = exchanges(240)
+    whole = features(some)
+    blocks = stacked([features(some[start : start + size]) for start in range(0, len(some), size)])
     assert (whole.words_RW != blocks.words_RW).nnz == 0
+    assert (whole.evidence_RE != blocks.evidence_RE).nnz == 0
     assert np.array_equal(whole.local_R, blocks.local_R)
 
 

@@ -170,7 +170,8 @@ def _attempt(rows: Rows, who: Who, scores: Labels, *, cut: Cut, terms: Terms, dr
     unheard = int(np.isnan(scores[audit]).any(axis=1).sum())
     findings = compared(predicted.keeps_R[audit], cut.keeps(scores[audit]), doubtful[audit], unheard)
     own = np.flatnonzero(audit & ~doubtful & ~np.isnan(scores).any(axis=1))
-    off = float(np.abs(cut.quality(predicted.scores_R4[own]) - cut.quality(scores[own])).mean()) if len(own) else None
+    apart = np.abs(cut.quality(predicted.scores_R4[own]) - cut.quality(scores[own]))
+    off = math.fsum(apart) / len(own) if len(own) else None
     stated = agreement(findings.wrong, draw, terms.risk)
     left = who == BY_STUDENT
     step = next_step(number, stated, float(np.mean(left & ~doubtful)), terms)

@@ -105,13 +105,18 @@ def need(module: str) -> Any:
 
 
 def _normed(words: Any) -> Any:
-    """Each value v as sign(v)·log(1+|v|), each row of length 1: a word said often says little more."""
+    """Each count v as sign(v)·log(1+|v|), each row of length 1: a word said often says little more.
+
+    Logarithms are looked up and squares added one after the other, for the last bits of whole-array functions depend on
+    where in the array a row stands.
+    """
     import numpy as np
 
-    words.data = np.copysign(np.log1p(np.abs(words.data)), words.data)
-    filled = np.diff(words.indptr)
-    squares = np.add.reduceat(np.append(words.data**2, np.float32(0)), words.indptr[:-1])  # of an empty row: nonsense
-    words.data /= np.repeat(np.sqrt(np.maximum(squares, 1e-12)), filled)
+    logs = np.array([math.log1p(count) for count in range(WORDS + ASK_WORDS + WORDS)])
+    values = np.copysign(logs[np.abs(words.data).astype(np.int64)], words.data)
+    rows = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
+    lengths = np.sqrt(np.bincount(rows, weights=values * values, minlength=words.shape[0]))
+    words.data = (values / np.maximum(lengths, 1e-12)[rows]).astype(np.float32)
     return words
 
 

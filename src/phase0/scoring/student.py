@@ -212,7 +212,7 @@ def _platt(margins: Values, keeps: Mask) -> tuple[float, float]:
 def _curve(margins: Values, student: Student) -> Values:
     import numpy as np
 
-    return 1 / (1 + np.exp(-np.clip(student.slope * margins + student.middle, -500, 500)))
+    return np.asarray(need("scipy.special").expit(student.slope * margins + student.middle), np.float64)
 
 
 def _one_thread() -> AbstractContextManager[Any]:

@@ -39,6 +39,13 @@ class Rule(NamedTuple):
         return told
 
 
+def student_terms(scorer: str, judge_share: float, audit_share: float, agreement: float) -> Terms | None:
+    """What a student is held to, where the scorer is one."""
+    if scorer != "student":
+        return None
+    return Terms(judge_share=judge_share, audit_share=audit_share, agreement=agreement)
+
+
 class Judged(NamedTuple):
     """A verdict, and where it came from. `disagreement` is that of a panel, in points."""
 
