@@ -118,6 +118,14 @@ def test_the_end_of_a_model_is_warned_about_and_then_told(today: date, verdict: 
     assert all(words in detail for _, detail in told)
 
 
+def test_a_judge_is_warned_about_that_is_of_a_teachers_family() -> None:
+    found, _ = examine(plan("gpt-4o", "llama-405b", judge="gpt-4o-mini"))
+    ((verdict, detail),) = of(found, "gpt-4o-mini", "family")
+    assert verdict == "warn"
+    assert "gpt-4o-mini judges answers of gpt-4o, of its own family (gpt)" in detail
+    assert of(examine(plan("llama-405b", judge="gpt-4o-mini"))[0], "gpt-4o-mini", "family") == []
+
+
 def test_the_end_that_an_endpoint_announces_counts_too() -> None:
     found, _ = examine(plan("gpt-6-luna"), listing(gpt_6_luna="2026-12-01"), OPENAI_API_KEY=KEY)
     assert of(found, "gpt-6-luna", "lifetime") == [

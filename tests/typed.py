@@ -25,7 +25,8 @@ class Shell:
         self._folder, self._env = project / "scripts", clean(**environment)
         self._python = python
 
-    def start(self, command: str) -> subprocess.Popen[str]:
+    def start(self, command: str, *, alone: bool = False) -> subprocess.Popen[str]:
+        """`alone`: in a session of its own, so that it can be killed with all that it started."""
         return subprocess.Popen(
             ["/bin/sh", "-c", f'python() {{ "{self._python}" "$@"; }}\n{command}'],
             cwd=self._folder,
@@ -33,6 +34,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=alone,
         )
 
     def type(self, command: str, status: int = 0) -> str:

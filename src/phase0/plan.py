@@ -16,7 +16,7 @@ import msgspec
 
 from phase0.catalog.datasets import ALL, Dataset
 from phase0.errors import PlanError, near_miss
-from phase0.records import CATEGORIES
+from phase0.records import CATEGORIES, DIMENSIONS
 
 
 class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,18 +203,31 @@ def _faults(plan: Plan) -> list[str]:
     shares = list(plan.distill.mix.values())
     if not all(share.is_finite() and share > 0 for share in shares) or sum(shares) != 100:
         faults.append(f"distill.mix sums to {sum(shares)}; its shares are above 0 and sum to 100")
-    if not 1 <= plan.score.threshold < 10:
-        faults.append(
-            f"score.threshold is {plan.score.threshold:g}; it is from 1 to below 10, and a row is kept above it"
-        )
-    if plan.score.judges and plan.score.model != "local":
-        faults.append("[score] names a model and judges; one of them is enough")
     if plan.rows is not None and plan.rows < 1:
         faults.append(f"rows is {plan.rows}; it must be at least 1")
     faults += _likeness_faults("prompts", plan.prompts) + _likeness_faults("dedup", plan.dedup)
     if plan.budget_usd is not None and not (plan.budget_usd.is_finite() and plan.budget_usd >= 0):
         faults.append(f"budget_usd is {plan.budget_usd}; it is a sum of dollars, 0 or more")
-    return [*faults, *_criteria_faults(plan.verify), *_category_faults(plan.categories)]
+    return [*faults, *_score_faults(plan.score), *_criteria_faults(plan.verify), *_category_faults(plan.categories)]
+
+
+def _score_faults(wanted: Score) -> list[str]:
+    faults = []
+    if not 1 <= wanted.threshold < 10:
+        faults.append(f"score.threshold is {wanted.threshold:g}; it is from 1 to below 10, and a row is kept above it")
+    if wanted.judges and wanted.model != "local":
+        faults.append(f"[score] names a model, {wanted.model}, and judges; one of them is enough")
+    if wanted.samples < 1:
+        faults.append(f"score.samples is {wanted.samples}; it must be at least 1")
+    if wanted.min_safety is not None and not 1 <= wanted.min_safety <= 10:
+        faults.append(f"score.min_safety is {wanted.min_safety:g}; scores go from 1 to 10")
+    if not 0 <= wanted.max_failures <= 1:
+        faults.append(f"score.max_failures is {wanted.max_failures:g}; it is a share, from 0 to 1")
+    return faults + [
+        f"[score.weights] names {name!r}.{near_miss(name, DIMENSIONS)} Known: {', '.join(DIMENSIONS)}"
+        for name in wanted.weights
+        if name not in DIMENSIONS
+    ]
 
 
 def _likeness_faults(table: str, wanted: Prompts | Dedup) -> list[str]:

@@ -18,11 +18,12 @@ from phase0.catalog.datasets import find
 from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of
 from phase0.dataset.manifest import is_whole
 from phase0.engine import Engine
-from phase0.errors import DataError, Unfinished
+from phase0.errors import DataError
 from phase0.plan import Plan, Score
 from phase0.progress import Progress
 from phase0.stages.acquire import COMBINED, combine, combine_settings
 from phase0.stages.allocation import BEST_OF, WHOLE, Share, Taken, quotas, seats_of, shares
+from phase0.stages.buying import Submitted
 from phase0.stages.choose import choose
 from phase0.stages.deduplicate import dedup_settings, deduplicate
 from phase0.stages.distill import distill_rows, distill_settings
@@ -249,21 +250,16 @@ def rule_of(wanted: Score) -> Rule:
 
 def _distill(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number: int) -> Iterator[Done]:
     """Have rows answered. What one teacher has submitted does not keep the next from being asked."""
-    submitted = []
+    submitted = Submitted()
     for teacher, rows in which.items():
         target = work.place(distilled(teacher), number)
         asked = partial(
             distill_rows, [prompts], target, teacher=teacher, which=rows, asking=work.asking, progress=work.progress
         )
         settings = distill_settings(teacher, rows, work.asking.means)
-        try:
+        with submitted.by(teacher):
             yield work.do(Step("distill", target, (prompts,), settings, asked, number))
-        except Unfinished as error:
-            if error.how != "submitted":
-                raise
-            submitted.append(f"{teacher}: {error}")
-    if submitted:
-        raise Unfinished("; ".join(submitted), how="submitted")
+    submitted.tell()
 
 
 def _dedup(work: Work, judged: Sequence[Path], number: int) -> Steps:

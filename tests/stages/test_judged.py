@@ -23,7 +23,7 @@ from phase0.exchanges.rubric import Rubric
 from phase0.ledger import FILE, Ledger
 from phase0.records import DIMENSIONS, Record, Request, encode
 from phase0.simulator import Model, Settings, simulated
-from phase0.stages.judged import another
+from phase0.stages.hearing import another
 from phase0.stages.means import Means
 from phase0.stages.score import score
 from phase0.workspace import MARK

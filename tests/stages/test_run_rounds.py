@@ -112,7 +112,7 @@ def test_the_same_plan_again_does_nothing_and_a_lost_round_is_made_again_with_th
     assert output_bytes(tmp_path) == before
 
 
-@pytest.mark.parametrize("stage", ["distill_rows", "score", "deduplicate", "settle", "publish"])
+@pytest.mark.parametrize("stage", ["distill_rows", "score_rows", "deduplicate", "settle", "publish"])
 def test_a_run_that_was_stopped_anywhere_ends_with_the_bytes_of_a_calm_one(
     upstream: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_anywhere_ends_with_the_bytes_of_a_calm_one(
 
     def broken(*given: Any, **more: Any) -> Any:
         calls.append(stage)
-        if len(calls) == (3 if stage == "distill_rows" else 2 if stage in {"score", "deduplicate"} else 1):
+        if len(calls) == (3 if stage == "distill_rows" else 2 if stage in {"score_rows", "deduplicate"} else 1):
             raise KeyboardInterrupt
         return work(*given, **more)
 

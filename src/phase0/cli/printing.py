@@ -155,8 +155,12 @@ def _judged(event: Event) -> list[str]:
     if event.stage != "score" or not scores:
         return []
     four = ", ".join(f"{name} {value}" for name, value in scores.items())
-    reasons = [] if event.evidence else [f"  reasons: {_short(', '.join(event.row['meta'].get('flags', ())))}"]
-    return [f"  quality_score {event.row.get('quality_score')}: {four}", *reasons]
+    meta = event.row["meta"]
+    judges = ", ".join(meta.get("judges", ()))
+    apart = f", {meta['disagreement']} apart" if meta.get("disagreement") is not None else ""
+    by = [f"  judged by {_short(judges)}{apart}"] if judges else []
+    reasons = [] if event.evidence else [f"  reasons: {_short(', '.join(meta.get('flags', ())))}"]
+    return [f"  quality_score {event.row.get('quality_score')}: {four}", *by, *reasons]
 
 
 def _said(row: Mapping[str, Any]) -> list[str]:

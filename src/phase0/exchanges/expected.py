@@ -27,15 +27,26 @@ def tenths_of(labels: Mapping[str, int], text: str, logprobs: Sequence[TokenLogp
     for number, token in enumerate(logprobs):
         at += len(token.token)
         starts[at - len(token.token.lstrip(_SPACE))] = number
-    for name, (start, end) in places(text).items():
-        expected = _at(logprobs, starts[start], text[start:end]) if start in starts else None
+    at_labels = {
+        name: (starts[start], text[start:end]) for name, (start, end) in places(text).items() if start in starts
+    }
+    whole_ten = any(_is_ten(token) for number, _ in at_labels.values() for token in _listed(logprobs[number]))
+    for name, (number, label) in at_labels.items():
+        expected = _at(logprobs, number, label, whole_ten=whole_ten)
         if expected is not None:
             found[name] = expected
     return found
 
 
-def _at(logprobs: Sequence[TokenLogprobs], number: int, label: str) -> int | None:
-    """The expected value in tenths where a label begins with a token; None where tokens and label do not fit."""
+def _is_ten(token: str) -> bool:
+    return token.lstrip(_SPACE) == "10"
+
+
+def _at(logprobs: Sequence[TokenLogprobs], number: int, label: str, *, whole_ten: bool) -> int | None:
+    """The expected value in tenths where a label begins with a token; None where tokens and label do not fit.
+
+    `whole_ten`: the tokenizer has a token for ten, so that a 1 is a one.
+    """
     written = logprobs[number].token.lstrip(_SPACE)
     following = logprobs[number + 1] if number + 1 < len(logprobs) else None
     split = (written, label, following and following.token) == ("1", "10", "0")
@@ -48,7 +59,7 @@ def _at(logprobs: Sequence[TokenLogprobs], number: int, label: str) -> int | Non
     if written == "1" and following is not None:  # what stands behind it says how often it is a ten
         tens = _tens(following)
         return None if tens is None else _mean(weights, {1: alone * (1 - tens), 10: alone * tens})
-    if 10 in weights:  # the tokenizer has a ten of its own
+    if whole_ten:
         return _mean(weights, {1: alone})
     # Only a tokenizer that writes ten with two tokens leaves this open, and only a likely 1 makes a difference.
     one, ten = _mean(weights, {1: alone}), _mean(weights, {10: alone})

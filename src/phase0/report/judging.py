@@ -3,6 +3,8 @@ say nothing. Gathered from the figures of a manifest; what those do not tell is 
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from phase0.stages.provenance import who
 from phase0.stages.statistics import share
 
 PILED = 0.6
-"""The share of rows with one and the same value from which a dimension says little. Safety is left out: most answers
-are safe, and get one value for it."""
+"""The share of rows with one and the same whole point from which a dimension says little. Safety is left out: most
+answers are safe, and get one value for it."""
 
 _Z = 1.959964  # two-sided 95 %
 
@@ -43,12 +45,13 @@ class LengthBin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DimensionNumbers(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores of one dimension. `commonest` is the value that most rows have, `share` theirs of all."""
+    """The scores of one dimension. `commonest` is the whole point, rounded half up, that most rows have, and `share` is
+    theirs of all: scores that are expectations differ in tenths where the judge says the same."""
 
     dimension: str
     mean: float
     histogram: dict[str, int]
-    commonest: str
+    commonest: int
     share: float
     piled: bool  # so many have it that the dimension says little
 
@@ -127,7 +130,7 @@ def _acceptance(manifest: Manifest) -> Iterator[Acceptance]:
     for source, counts in _table(manifest, "sources").items():
         found = _counts(counts)
         scored, kept = found.get("scored", 0), found.get("kept", 0)
-        if 0 <= kept <= scored:
+        if 0 <= kept <= scored > 0:
             low, high = wilson(kept, scored)
             yield Acceptance(source=source, scored=scored, kept=kept, low=round(low, 4), high=round(high, 4))
 
@@ -144,8 +147,11 @@ def _dimensions(manifest: Manifest) -> Iterator[DimensionNumbers]:
         counts = _histogram(_table(manifest, "dimensions").get(name))
         rows = sum(counts.values())
         if rows:
-            commonest = max(counts, key=lambda score: (counts[score], float(score)))
-            at_one = share(counts[commonest], rows)
+            points = Counter[int]()
+            for score, count in counts.items():
+                points[math.floor(float(score) + 0.5)] += count
+            commonest = max(points, key=lambda point: (points[point], point))
+            at_one = share(points[commonest], rows)
             yield DimensionNumbers(
                 dimension=name,
                 mean=round(sum(float(score) * count for score, count in counts.items()) / rows, 3),

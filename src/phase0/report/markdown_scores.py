@@ -85,14 +85,14 @@ def _dimensions(scores: ScoreNumbers) -> Lines:
         for each, counts in zip(scores.dimensions, bins, strict=True)
     ]
     points = " | ".join(f">{low}–{low + 1}" for low in range(1, 10))
-    return [*table(f"dimension | >mean | {points} | >commonest", rows), *_piled(scores.dimensions)]
+    return [*table(f"dimension | >mean | {points} | >commonest, rounded", rows), *_piled(scores.dimensions)]
 
 
 def _piled(dimensions: tuple[DimensionNumbers, ...]) -> Iterator[str]:
     for each in dimensions:
         if each.piled:
             yield (
-                f"**{each.dimension} says little**: {each.share:.0%} of the rows have the value {each.commonest}. "
+                f"**{each.dimension} says little**: {each.share:.0%} of the rows have a {each.commonest}, rounded. "
                 "Look at some of them, or take another judge."
             )
             yield ""

@@ -12,8 +12,10 @@ import msgspec
 
 from phase0.simulator import prose, tokens
 from phase0.simulator.chance import Chance
+from phase0.simulator.judging import spoiled
 from phase0.simulator.replay import Replay
 from phase0.simulator.schema import value
+from phase0.simulator.settings import JUDGED
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -62,6 +64,17 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         return self.max_completion_tokens or self.max_tokens
 
     @property
+    def schema(self) -> Any:
+        """The JSON schema that the answer is to fit; None where there is none."""
+        shape = self.response_format or {}
+        return shape.get("json_schema", {}).get("schema", {}) if shape.get("type") == "json_schema" else None
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is to be JSON of any kind."""
+        return (self.response_format or {}).get("type") == "json_object"
+
+    @property
     def question(self) -> str:
         """The last message of the user; where there is none, of anybody."""
         asked = (message.text for message in reversed(self.messages) if message.role == "user")
@@ -95,7 +108,7 @@ class Answers:
 
     def fault(self, ask: Ask, digest: bytes) -> str | None:
         """The fault that belongs to this question. A larger cap is another question: `length` may be gone then."""
-        return self._chance.in_the_answer(digest + b" %d" % (ask.cap or 0))
+        return self._chance.in_the_answer(digest + b" %d" % (ask.cap or 0), judged=ask.schema is not None)
 
     def to(self, ask: Ask, digest: bytes, fault: str | None) -> list[Answer]:
         """As many answers as were asked for."""
@@ -107,19 +120,21 @@ class Answers:
             return Answer("", "stop", 0)
         if fault == "refusal":
             return Answer(None, "stop", tokens.count(prose.REFUSAL), refusal=prose.REFUSAL)
-        text = prose.REFUSAL if fault == "declined" else self._text(ask, digest)
+        text = prose.REFUSAL if fault == "declined" else self._text(ask, digest, fault)
         kept, used, whole = tokens.cut(text, ask.cap or 1 << 40)
         if fault in {"length", "content_filter"}:
             kept, used, _ = tokens.cut(text, max(1, used // 2))
             return Answer(kept, fault, used)
         return Answer(kept, "length" if used < whole else "stop", used)
 
-    def _text(self, ask: Ask, digest: bytes) -> str:
-        shape = ask.response_format
-        if shape is not None and shape.get("type") == "json_schema":
-            return _encode(value(shape.get("json_schema", {}).get("schema"), digest)).decode()
-        question = ask.question
-        if shape is not None and shape.get("type") == "json_object":
-            return _encode({"answer": prose.made_up(question, digest)}).decode()
+    def _text(self, ask: Ask, digest: bytes, fault: str | None) -> str:
+        question, schema = ask.question, ask.schema
+        if fault in JUDGED:
+            return spoiled(value(schema, digest), fault, digest)
         found = self._replay.find(ask.model, question)
-        return prose.made_up(question, digest) if found is None else found
+        if found is not None:
+            return found
+        if schema is not None:
+            return _encode(value(schema, digest)).decode()
+        made = prose.made_up(question, digest)
+        return _encode({"answer": made}).decode() if ask.json else made

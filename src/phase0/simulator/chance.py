@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from phase0.simulator.settings import AFTER, BATCH, BEFORE, CONTENT, EVERYWHERE, LINE, Faults, Latency
+from phase0.simulator.settings import AFTER, BATCH, BEFORE, CONTENT, EVERYWHERE, JUDGED, LINE, Faults, Latency
 
 _NORMAL = NormalDist()
 
@@ -37,6 +37,7 @@ class Chance:
         self._prompted = _steps(faults, (*BEFORE, *AFTER))
         self._elsewhere = _steps(faults, EVERYWHERE)
         self._content = _steps(faults, CONTENT)
+        self._judged = _steps(faults, (*CONTENT, *JUDGED))
         self._line = _steps(faults, LINE)
         self._batch = _steps(faults, BATCH)
         self._shuffled = faults.shuffled
@@ -59,8 +60,10 @@ class Chance:
         self._seen[what] = times + 1
         return _pick(steps, fraction(self._seed, "road", what, times))
 
-    def in_the_answer(self, what: bytes) -> str | None:
-        return _pick(self._content, fraction(self._seed, "answer", what)) if self._content else None
+    def in_the_answer(self, what: bytes, *, judged: bool) -> str | None:
+        """The fault of the answer to a question; `judged`: it is to fit a schema."""
+        steps = self._judged if judged else self._content
+        return _pick(steps, fraction(self._seed, "answer", what)) if steps else None
 
     def in_a_line(self, batch: bytes, number: int) -> str | None:
         return _pick(self._line, fraction(self._seed, "line", batch, number)) if self._line else None

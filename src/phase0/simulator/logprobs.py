@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import msgspec
 
@@ -31,6 +32,7 @@ _WORDS = (
     "I",
     "?",
 )
+_HALF = math.log(2)
 _OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 
@@ -65,20 +67,19 @@ def of(text: str, digest: bytes, top: int) -> Logprobs:
 
 def _token(piece: str, digest: bytes, place: int, top: int) -> TokenLogprob:
     likely = 0.4 + 0.599 * fraction(0, "logprob", digest, place)
-    alternatives, left = [_alternative(piece, likely)], 1 - likely
-    for other in _others(piece)[: max(top - 1, 0)]:
-        left /= 2  # each takes half of what is left, so they never sum to more than 1
-        alternatives.append(_alternative(other, left))
-    alternatives.sort(key=lambda one: -one.logprob)
-    return TokenLogprob(piece, math.log(likely), list(piece.encode()), alternatives[:top])
+    own = Alternative(piece, math.log(likely), list(piece.encode()))
+    left = math.log1p(-likely)
+    others = [
+        Alternative(token, left - halvings * _HALF, said)  # each takes half of what is left, so all sum to less than 1
+        for halvings, (token, said) in enumerate(_others(piece)[: max(top - 1, 0)], 1)
+    ]
+    return TokenLogprob(piece, own.logprob, own.bytes, [own, *others][:top])
 
 
-def _alternative(token: str, probability: float) -> Alternative:
-    return Alternative(token, math.log(probability), list(token.encode()))
-
-
-def _others(piece: str) -> list[str]:
-    """Tokens that might have stood in its place: for a number its neighbours, for a letter the other letters."""
+@lru_cache(maxsize=4096)  # answers in one form are mostly the same few tokens
+def _others(piece: str) -> list[tuple[str, list[int]]]:
+    """Tokens that might have stood in its place, with their bytes: for a number its neighbours, for a letter the other
+    letters."""
     word = piece.strip()
     space = piece[: len(piece) - len(piece.lstrip())]
     near: list[str] = []
@@ -90,4 +91,4 @@ def _others(piece: str) -> list[str]:
     elif word.lower() in _OPPOSITES:
         near = [_OPPOSITES[word.lower()], _OPPOSITES[word.lower()].capitalize()]
     found = [space + other for other in near] + list(_WORDS)
-    return [other for other in dict.fromkeys(found) if other != piece]
+    return [(other, list(other.encode())) for other in dict.fromkeys(found) if other != piece]

@@ -1,4 +1,7 @@
-"""A value that fits a JSON schema, always the same for the same question: how the simulator answers as a judge."""
+"""A value that fits a JSON schema, always the same for the same question: how the simulator answers as a judge.
+
+Numbers lean upwards, as judges' scores do, and where null is one of several choices it is not taken.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +40,24 @@ def _value(schema: Any, root: Mapping[str, Any], drawn: Drawn, depth: int) -> An
     if "$ref" in schema:
         return _value(_resolved(str(schema["$ref"]), root), root, drawn, depth + 1)
     if fixed := [schema["const"]] if "const" in schema else schema.get("enum"):
-        return fixed[drawn.below(len(fixed))]
+        return _one_of(fixed, drawn)
     if "allOf" in schema:
         return _value(_together(schema, root), root, drawn, depth + 1)
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
-            options = schema[key]
+            options = _stated(schema[key])
             chosen = options[drawn.below(len(options))] if depth < _DEEPEST else _plainest(options)
             return _value(chosen, root, drawn, depth + 1)
     return _of_type(_type(schema, drawn), schema, root, drawn, depth)
+
+
+def _one_of(values: list[Any], drawn: Drawn) -> Any:
+    """One of the values that a schema lists; of numbers the larger of two draws."""
+    given = [one for one in values if one is not None] or values
+    chosen = given[drawn.below(len(given))]
+    if all(type(one) is int for one in given):
+        return max(chosen, given[drawn.below(len(given))])
+    return chosen
 
 
 def _of_type(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any], drawn: Drawn, depth: int) -> Any:
@@ -73,7 +85,7 @@ def _object(schema: Mapping[str, Any], root: Mapping[str, Any], drawn: Drawn, de
 
 
 def _number(schema: Mapping[str, Any], drawn: Drawn, *, whole: bool) -> int | float:
-    """A multiple within the bounds, the larger of two draws: judges' scores lean upwards."""
+    """A multiple within the bounds, the larger of two draws."""
     step = schema.get("multipleOf") or (1 if whole else 0.1)
     least = math.ceil(schema.get("minimum", schema.get("exclusiveMinimum", 0)) / step - 1e-9)
     most = math.floor(schema.get("maximum", schema.get("exclusiveMaximum", least * step + 10 * step)) / step + 1e-9)
@@ -96,7 +108,8 @@ def _string(schema: Mapping[str, Any], drawn: Drawn) -> str:
 def _type(schema: Mapping[str, Any], drawn: Drawn) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        return str(kind[drawn.below(len(kind))])
+        given = [one for one in kind if one != "null"] or kind
+        return str(given[drawn.below(len(given))])
     if kind is None:
         return "object" if "properties" in schema else "array" if "items" in schema else "string"
     return str(kind)
@@ -122,6 +135,15 @@ def _together(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, A
 
 def _plainest(options: list[Any]) -> Any:
     """An option that holds nothing further, where there is one."""
-    deep = ({"object", "array"}, {"$ref", "allOf", "anyOf", "oneOf"})
-    plain = (option for option in options if option.get("type") not in deep[0] and not deep[1] & set(option))
-    return next(plain, options[0])
+    return next(filter(_is_plain, options), options[0])
+
+
+def _stated(options: list[Any]) -> list[Any]:
+    """Options without null, where what is left holds nothing further: there, null may be the end of it."""
+    given = [option for option in options if option != {"type": "null"}]
+    return given if given and all(map(_is_plain, given)) else options
+
+
+def _is_plain(option: Any) -> bool:
+    nested = {"$ref", "allOf", "anyOf", "oneOf"} & set(option)
+    return not nested and option.get("type") not in ("object", "array")

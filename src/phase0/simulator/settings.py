@@ -106,6 +106,14 @@ CONTENT = (
 )
 """Faults of the answer. They belong to the request: the same request meets them again, here and in a batch."""
 
+JUDGED = (
+    "off_form",  # no JSON, or JSON with something around it
+    "off_scale",  # a number that the schema does not have: 0, 11, 7.5, "8", true
+    "injected",  # what the row told the judge to say
+    "abstained",  # null for every part
+)
+"""Faults of answers that were to fit a schema, as those of judges are; they belong to the request like the others."""
+
 LINE = (
     "line_error",  # status 500 in place of an answer
     "line_missing",  # neither in the output nor among the errors
@@ -164,6 +172,10 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     empty: float = 0.0
     refusal: float = 0.0
     declined: float = 0.0
+    off_form: float = 0.0
+    off_scale: float = 0.0
+    injected: float = 0.0
+    abstained: float = 0.0
     line_error: float = 0.0
     line_missing: float = 0.0
     line_duplicate: float = 0.0
@@ -178,7 +190,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     failed_code: str = "token_limit_exceeded"  # of batches that batch_failed refuses
 
 
-NAMES = (*BEFORE, *AFTER, *CONTENT, *LINE, *BATCH, "shuffled")
+NAMES = (*BEFORE, *AFTER, *CONTENT, *JUDGED, *LINE, *BATCH, "shuffled")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,7 +221,7 @@ def check(settings: Settings) -> None:
     for name, rate in rates.items():
         if not 0 <= rate <= 1:
             raise UsageError(f"The rate of {name} is {rate:g}; rates are from 0 to 1, so 20 % is 0.2.")
-    for group in ((*BEFORE, *AFTER), CONTENT, LINE, BATCH):
+    for group in ((*BEFORE, *AFTER), (*CONTENT, *JUDGED), LINE, BATCH):
         total = sum(rates[name] for name in group)
         if total > 1 + 1e-9:
             named = ", ".join(f"{name} {rates[name]:g}" for name in group if rates[name])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from phase0.catalog.models import Teacher
-from phase0.errors import UsageError
+from phase0.errors import Unfinished, UsageError
 from phase0.progress import Progress
 from phase0.records import Record, Request
 from phase0.stages.means import Asking, Means, line_to, places
@@ -80,6 +81,28 @@ def can_be_asked(model: Teacher, means: Means) -> bool:
         return bool(places(model, means, datetime.now(UTC).date()))
     except UsageError:
         return False
+
+
+class Submitted:
+    """What several models have in batches that are out: none of them keeps the next from being asked."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+
+    @contextmanager
+    def by(self, name: str) -> Iterator[None]:
+        """A block that has a model asked. It ends well, too, where answers are on their way."""
+        try:
+            yield
+        except Unfinished as error:
+            if error.how != "submitted":
+                raise
+            self._told.append(f"{name}: {error}")
+
+    def tell(self) -> None:
+        """Raise Unfinished where anything is on its way."""
+        if self._told:
+            raise Unfinished("; ".join(self._told), how="submitted")
 
 
 class Spent:

@@ -20,7 +20,7 @@ from phase0.stages.means import Means, wanted
 
 ASKS_ABOVE = Decimal(10)  # US dollars; what costs more is not bought before a person has agreed
 
-_VERDICT = 60  # tokens of four scores in JSON
+_VERDICT = 25  # tokens of four scores in JSON
 
 
 def ask_of(name: str, means: Means, *, share: Decimal, judges: bool = False, draws: int = 1) -> Ask:

@@ -1,8 +1,4 @@
-"""Rows with the verdicts of models: judges are asked for what the ledger lacks, then rows are written from it alone.
-
-An answer that is no verdict stands in the ledger like any other. When a further one was asked for (`--retry-failed`),
-the last that was bought counts, so that nothing that was paid is lost and the same ledger gives the same rows.
-"""
+"""Rows with the verdicts of models: judges are asked for what the ledger lacks, then rows are written from it alone."""
 
 from __future__ import annotations
 
@@ -11,16 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from phase0.dataset import BadRow
-from phase0.errors import Unfinished
 from phase0.exchanges.rubric import Verdict, combined
 from phase0.progress import SILENT, Progress
 from phase0.records import Record, Request, encode
-from phase0.stages.buying import Shop, Spent, agree, buy, shop_of
+from phase0.stages.buying import Spent, Submitted, agree, buy, can_be_asked
+from phase0.stages.hearing import Seat, another, worth_another
 from phase0.stages.judges import Judge, kinship
 from phase0.stages.means import Asking
 from phase0.stages.output import StageOutput, stage_output
@@ -32,15 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from phase0.ledger import Ledger
-    from phase0.stages.answers import Answer
-
     Mine: TypeAlias = npt.NDArray[np.bool_]  # (lines of all inputs,)
 
 _TOGETHER = 512  # rows whose verdicts are looked up together
-_FURTHER = 1 << 24
-"""Draws from here on are further tries of a question whose answer was no verdict: so many times this."""
-_WARMER = 0.5  # the least temperature of a further try: at 0 a model would say the same again
 
 Item: TypeAlias = BadRow | tuple[int, bytes, Record]
 Others = Callable[[int], Judged | None]
@@ -79,18 +67,17 @@ def buy_verdicts(
 ) -> None:
     """Have judges asked for what the ledger lacks about the lines that are `mine`; None: about all of them."""
     _agree(paths, mine, bench, rule, asking)
-    _each(bench, lambda seat: buy(seat.shop, partial(_asked, paths, mine, seat, kin), asking, progress=progress))
+    _each(bench, partial(_asked, paths, mine, kin), asking, progress)
     if asking.means.retry_failed:
-        _each(bench, lambda seat: buy(seat.shop, partial(_further, paths, mine, seat), asking, progress=progress))
+        _each(bench, partial(_further, paths, mine), asking, progress)
 
 
 def verdicts_of(paths: Sequence[Path], bench: Sequence[Seat], rule: Rule, mine: Mine) -> Iterator[tuple[int, Judged]]:
     """What the judges said of the lines that are `mine` and that they were asked about, with the number of each."""
     lines = _lines(paths, mine)
     while part := list(islice(lines, _TOGETHER)):
-        yield from zip(
-            (at for at, _ in part), _verdicts([record for _, record in part], bench, rule, Spent()), strict=True
-        )
+        verdicts = _verdicts([record for _, record in part], bench, rule, Spent())
+        yield from zip((at for at, _ in part), verdicts, strict=True)
 
 
 def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -> bool:
@@ -100,90 +87,8 @@ def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -
     with ledger_of(asking.workspace) as ledger:
         seats = [Seat(judge, ledger) for judge in judges]
         silent = Kin((), SILENT)
-        known = (seat.shop.answers.each(_asked(paths, None, seat, silent)) for seat in seats)
+        known = (seat.shop.answers.each(_asked(paths, None, silent, seat)) for seat in seats)
         return not any(answer.open for answers in known for answer in answers)
-
-
-class _Heard(NamedTuple):
-    """The answer that counts for one question, and how often it was asked beyond the first time."""
-
-    answer: Answer
-    verdict: Verdict
-    tries: int
-
-
-class Seat:
-    """One judge on the bench, with the ledger that keeps what it answers."""
-
-    def __init__(self, judge: Judge, ledger: Ledger) -> None:
-        self.judge, self.rubric = judge, judge.rubric
-        self.shop: Shop = shop_of(judge.model, ledger, largest=judge.rubric.max_tokens)
-        self.states: Counter[str] = Counter()
-
-    def hear(self, records: Sequence[Record], questions: Sequence[Sequence[Request]]) -> list[list[_Heard]]:
-        """What is known of each question about each record: the first answer, or the last of further tries."""
-        flat = [(record, request) for record, some in zip(records, questions, strict=True) for request in some]
-        answers = self.shop.answers.of([request for _, request in flat])
-        heard = [_Heard(each, self._verdict(record, each), 0) for (record, _), each in zip(flat, answers, strict=True)]
-        open_ = [at for at, one in enumerate(heard) if _worth_another(one)]
-        while open_:
-            again = self.shop.answers.of([another(flat[at][1], heard[at].tries + 1) for at in open_])
-            following = []
-            for at, answer in zip(open_, again, strict=True):
-                if not answer.open:
-                    heard[at] = _later(heard[at], answer, self._verdict(flat[at][0], answer))
-                    following += [at] if _worth_another(heard[at]) else []
-            open_ = following
-        rest = iter(heard)
-        return [list(islice(rest, len(some))) for some in questions]
-
-    def judged(self, record: Record, heard: Sequence[_Heard]) -> Verdict:
-        """The verdict about a row, of all that was heard about it."""
-        replies = [one.answer.reply for one in heard]
-        verdict = heard[0].verdict if len(heard) == 1 else self.rubric.judged(record, replies)
-        if verdict.state == "failed":  # the rubric knows only that there is no reply, not why
-            verdict = next(one.verdict for one in heard if one.answer.reply is None)
-        self.states[verdict.state] += 1
-        return verdict
-
-    def _verdict(self, record: Record, answer: Answer) -> Verdict:
-        if answer.reply is not None:
-            return self.rubric.judged(record, [answer.reply])
-        detail = f"{answer.reason}: {answer.detail}" if answer.detail else str(answer.reason)
-        return Verdict(_state_of(answer), None, (), detail)
-
-
-_CUT = frozenset({"truncated", "empty_answer"})
-_REFUSED = frozenset({"refused", "content_filter", "too_long", "bad_request", "not_found"})
-
-
-def _state_of(answer: Answer) -> str:
-    """Of an answer without a whole reply."""
-    if answer.reason in _REFUSED:
-        return "refused"
-    if answer.reason in _CUT or (answer.reason == "malformed_reply" and not answer.open):
-        return "unreadable"
-    return "failed"
-
-
-def _worth_another(heard: _Heard) -> bool:
-    """Whether another try may bring a verdict. A question that failed is asked again as it was, whenever it is met."""
-    return heard.verdict.state in {"unreadable", "refused"}
-
-
-def another(request: Request, number: int) -> Request:
-    """A question for the `number`-th further try: warmer, and with another seed where a server knows seeds."""
-    draw = request.draw + number * _FURTHER
-    warm = max(request.params.get("temperature", 0), _WARMER)
-    return msgspec.structs.replace(request, draw=draw, params=request.params | {"temperature": warm, "seed": draw})
-
-
-def _later(before: _Heard, answer: Answer, verdict: Verdict) -> _Heard:
-    cost = None if before.answer.cost is None or answer.cost is None else before.answer.cost + answer.cost
-    tokens_in = before.answer.tokens_in + answer.tokens_in
-    tokens_out = before.answer.tokens_out + answer.tokens_out
-    paid = answer._replace(cost=cost, tokens_in=tokens_in, tokens_out=tokens_out)
-    return _Heard(paid, verdict, before.tries + 1)
 
 
 class Kin:
@@ -206,6 +111,8 @@ def _agree(paths: Sequence[Path], mine: Mine | None, bench: Sequence[Seat], rule
     """Tell what the judges will cost, unless a budget bounds it."""
     from phase0.stages.estimating import judge_asks
 
+    if not all(can_be_asked(seat.judge.model, asking.means) for seat in bench):
+        return  # nothing can be missing, then
     missing = bench[0].shop.answers.missing(_records(paths, mine), _Bench(bench))
     agree(missing, lambda: judge_asks(rule.judges, rule.samples, asking.means), asking.means, own_answers=True)
 
@@ -220,18 +127,13 @@ class _Bench:
         return [request for seat in self._seats for request in seat.rubric.ask(record)]
 
 
-def _each(bench: Sequence[Seat], work: Any) -> None:
-    """Do it for every judge. What one has submitted does not keep the next from being asked."""
-    submitted = []
+def _each(bench: Sequence[Seat], requests: Callable[[Seat], Iterator[Request]], asking: Asking, at: Progress) -> None:
+    """Have every judge asked for what the ledger lacks of its requests."""
+    submitted = Submitted()
     for seat in bench:
-        try:
-            work(seat)
-        except Unfinished as error:
-            if error.how != "submitted":
-                raise
-            submitted.append(f"{seat.judge.name}: {error}")
-    if submitted:
-        raise Unfinished("; ".join(submitted), how="submitted")
+        with submitted.by(seat.judge.name):
+            buy(seat.shop, partial(requests, seat), asking, progress=at)
+    submitted.tell()
 
 
 def _lines(paths: Sequence[Path], mine: Mine | None) -> Iterator[tuple[int, Record]]:
@@ -245,7 +147,7 @@ def _records(paths: Sequence[Path], mine: Mine | None) -> Iterator[Record]:
     return (record for _, record in _lines(paths, mine))
 
 
-def _asked(paths: Sequence[Path], mine: Mine | None, seat: Seat, kin: Kin) -> Iterator[Request]:
+def _asked(paths: Sequence[Path], mine: Mine | None, kin: Kin, seat: Seat) -> Iterator[Request]:
     """Every question to one judge."""
     for record in _records(paths, mine):
         kin.meet(record.source)
@@ -260,7 +162,7 @@ def _further(paths: Sequence[Path], mine: Mine | None, seat: Seat) -> Iterator[R
         questions = [seat.rubric.ask(record) for record in part]
         for some, heard in zip(questions, seat.hear(part, questions), strict=True):
             for request, one in zip(some, heard, strict=True):
-                if _worth_another(one) and request.key not in met:
+                if worth_another(one) and request.key not in met:
                     met.add(request.key)
                     yield another(request, one.tries + 1)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from phase0.catalog.models import Teacher, teachers
+from phase0.catalog.models import Teacher, same_family, teachers
 from phase0.catalog.models import teacher as find_teacher
 from phase0.errors import UsageError, near_miss
 from phase0.exchanges.rubric import Rubric
@@ -52,18 +51,9 @@ def check_ready(judges: Sequence[Judge], means: Means) -> None:
         places(judge.model, means, datetime.now(UTC).date())
 
 
-def family_of(source: str) -> str | None:
-    """The family of the model that wrote a row, as far as its name tells: `gpt` of `gpt-3.5-turbo`."""
-    for entry in teachers().values():
-        if source in (entry.name, entry.model):
-            return entry.family
-    words = re.findall("[a-z]+", source.lower())
-    return next((entry.family for entry in teachers().values() if entry.family in words), None)
-
-
 def kinship(judge: Teacher, source: str) -> str | None:
     """What to say where a judge is of the family of whoever wrote a row; None where it is not, or nobody knows."""
-    if family_of(source) != judge.family:
+    if not same_family(judge, [source]):
         return None
     return (
         f"{judge.model} judges answers of {source}, of its own family ({judge.family}): judges favour their own. "

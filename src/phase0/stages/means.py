@@ -101,8 +101,8 @@ def _no_key(teacher: Teacher, variables: list[str]) -> str:
     names = " or ".join(dict.fromkeys(variables))
     where = ", ".join(dict.fromkeys(endpoint.server.name for endpoint in teacher.endpoints))
     return (
-        f"{teacher.name} cannot be asked without a key: set {names} ({where}). The teacher `original`, the judge `local` "
-        "and a rehearsal against `phase0 simulate` need none."
+        f"{teacher.name} cannot be asked without a key: set {names} ({where}). The teacher `original`, the judge "
+        "`local` and a rehearsal against `phase0 simulate` need none."
     )
 
 

@@ -20,7 +20,8 @@ from phase0.records import DIMENSIONS, Scores
 from phase0.scoring.audit import Findings, Terms, interval
 from phase0.scoring.distilling import BY_STUDENT, Distilled, Round, distil
 from phase0.scoring.student import Cut
-from phase0.stages.judged import Kin, Others, Seat, buy_verdicts, verdicts_of, write_judged
+from phase0.stages.hearing import Seat
+from phase0.stages.judged import Kin, Others, buy_verdicts, verdicts_of, write_judged
 from phase0.stages.judges import Judge
 from phase0.stages.means import Asking
 from phase0.stages.output import stage_output
