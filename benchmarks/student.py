@@ -175,6 +175,7 @@ def ways(labelled: Labelled) -> list[str]:
     return [f"{np.mean(shares):.1%}" for shares in found.values()]
 
 
+BEST = "Rows that must go back for 95 % agreement, at 10 % labels, if the best band were known; mean of five seeds."
 WAYS = ("the embedded scorer alone", "the student", "its margin alone", "ten bags, words alone, margin by their spread")
 
 
@@ -213,6 +214,10 @@ def since(start: Took) -> Took:
     return Took(end.wall - start.wall, end.cpu - start.cpu)
 
 
+def shown(took: Took) -> str:
+    return f"{took.wall:.0f} s ({took.cpu:.0f} s CPU)"
+
+
 def whole_corpus(data: Path, sample: int, terms: Terms) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         combined = corpus(data, Path(folder), sample)
@@ -234,12 +239,10 @@ def whole_corpus(data: Path, sample: int, terms: Terms) -> list[str]:
     return [
         f"The judge: {MADE_UP}",
         table((*HEAD, "saved", "CPU s a round"), told),
-        f"The judge alone would cost ${cost:,.2f}: every row once, at gpt-4o-mini's price online, by `phase0 estimate`.",
-        (
-            f"Look at {len(seen.questions_L):,} rows, two processes: {looked.wall:.0f} s ({looked.cpu:.0f} s CPU). Teach, "
-            f"score and audit, one process: at most {slowest.wall:.0f} s ({slowest.cpu:.0f} s CPU). Together "
-            f"{looked.wall + slowest.wall:.0f} s; on two idle cores it must stay under 300."
-        ),
+        f"The judge alone would cost ${cost:,.2f}: every row once, gpt-4o-mini's price online, by `phase0 estimate`.",
+        f"Look at {len(seen.questions_L):,} rows, two processes: {shown(looked)}.",
+        f"Teach, score and audit, one process: at most {shown(slowest)}.",
+        f"Together {looked.wall + slowest.wall:.0f} s; on two idle cores it must stay under 300.",
     ]
 
 
@@ -276,8 +279,7 @@ def main() -> None:
         "## Real labels, replayed",
         *(replayed(labelled, terms) for labelled in real),
         "## Ways to know what is doubtful",
-        "Rows that must go back to the judge for 95 % agreement, at 10 % labels, if the best band were known; mean of five "
-        "seeds.",
+        BEST,
         table(("labels", *WAYS), found),
         "## The whole corpus, a judge that is made up",
         *whole_corpus(data, options.sample, terms),

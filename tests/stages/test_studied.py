@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,18 @@ from taught import exchanges, verdicts
 from phase0.catalog.models import teachers
 from phase0.dataset import Manifest, meta_folder
 from phase0.engine.local import Local
-from phase0.errors import TooManyFailures, UsageError
+from phase0.errors import PlanError, TooManyFailures, UsageError
 from phase0.exchanges.rubric import Rubric
 from phase0.ledger import FILE, Ledger
+from phase0.plan import plan_from
 from phase0.records import CATEGORIES, DIMENSIONS, Record, encode
 from phase0.report.student import student_numbers, told
 from phase0.scoring.audit import Terms
+from phase0.simulator import Model, Settings, simulated
 from phase0.stages import survey
+from phase0.stages.means import Means
 from phase0.stages.score import score
+from phase0.steps import rule_of
 from phase0.workspace import MARK
 
 MINI = teachers()["gpt-4o-mini"]
@@ -234,3 +239,28 @@ def test_the_features_of_a_stage_are_gone_when_it_is_done(place: Path) -> None:
     run(place)
     assert not list(meta_folder(place / "out.jsonl").rglob("*.npz"))
     assert leftovers(place) == []
+
+
+def test_what_is_asked_over_the_network_is_what_the_judge_scored_and_it_is_bought_once(tmp_path: Path) -> None:
+    settings = Settings(models=(Model(name="gpt-4o-mini", price=(Decimal("0.15"), Decimal("0.60"))),))
+    write_lines(tmp_path / "in.jsonl", [encode(row(number)) for number in range(600)])
+    with simulated(settings) as provider:
+        means = Means({"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk"}, "online")
+        made = run(tmp_path, Terms(agreement=0.85, audit_share=0.1), means=means, max_failures=1)
+        asked = provider.bill().requests
+        again = run(tmp_path, Terms(agreement=0.85, audit_share=0.1), means=means, max_failures=1)
+        assert provider.bill().requests == asked
+    rows = made.figures["student"]["rows"]
+    assert asked == 600 - rows["student"]
+    assert made.figures == again.figures
+    check_sums(tmp_path / "out.jsonl")
+
+
+def test_a_plan_asks_for_a_student_with_the_terms_of_its_score_table() -> None:
+    wanted = {"model": "gpt-4o-mini", "scorer": "student", "judge_share": 0.2, "audit_share": 0.05, "agreement": 0.9}
+    plan = plan_from({"name": "x", "download": {"datasets": ["sample"]}, "score": wanted})
+    assert rule_of(plan.score).student == Terms(judge_share=0.2, audit_share=0.05, agreement=0.9)
+    plain = plan_from({"name": "x", "download": {"datasets": ["sample"]}, "score": {"model": "gpt-4o-mini"}})
+    assert rule_of(plain.score).student is None
+    with pytest.raises(PlanError, match="score.scorer"):
+        plan_from({"name": "x", "download": {"datasets": ["sample"]}, "score": {"scorer": "pupil"}})
