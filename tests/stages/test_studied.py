@@ -262,5 +262,5 @@ def test_a_plan_asks_for_a_student_with_the_terms_of_its_score_table() -> None:
     assert rule_of(plan.score).student == Terms(judge_share=0.2, audit_share=0.05, agreement=0.9)
     plain = plan_from({"name": "x", "download": {"datasets": ["sample"]}, "score": {"model": "gpt-4o-mini"}})
     assert rule_of(plain.score).student is None
-    with pytest.raises(PlanError, match="score.scorer"):
+    with pytest.raises(PlanError, match=r"score\.scorer"):
         plan_from({"name": "x", "download": {"datasets": ["sample"]}, "score": {"scorer": "pupil"}})
