@@ -113,14 +113,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
         (["score", "--input", "x", "--output", "y", "--model", "locla"], "Did you mean 'local'?"),
         (["score", "--input", "x", "--output", "y", "--scorer", "student"], "local is none: name one with --model"),
         (
-            [
-                "score",
-                "--input",
-                "x",
-                "--output",
-                "y",
-                *["--model", "gpt-4o", "--scorer", "student", "--agreement", "95"],
-            ],
+            ["score", "--input", "x", "--output", "y", "--model", "gpt-4o", "--scorer", "student", "--agreement", "95"],
             "agreement is 95; it is a share, above 0 and below 1",
         ),
         (["publish", "--input", "nowhere*.jsonl", "--output", "y"], "nowhere*.jsonl: there is no such file"),

@@ -19,13 +19,15 @@ from stagefiles import check_sums, dropped_of, leftovers, rows_of
 from taught import exchanges, verdicts
 
 from phase0.catalog.models import teachers
-from phase0.dataset import Manifest, meta_folder
+from phase0.dataset import Made, Manifest, meta_folder
 from phase0.engine.local import Local
 from phase0.errors import PlanError, TooManyFailures, UsageError
 from phase0.exchanges.rubric import Rubric
 from phase0.ledger import FILE, Ledger
 from phase0.plan import plan_from
 from phase0.records import CATEGORIES, DIMENSIONS, Record, encode
+from phase0.report.judging import score_numbers
+from phase0.report.markdown_scores import scores_page
 from phase0.report.student import student_numbers, told
 from phase0.scoring.audit import Terms
 from phase0.simulator import Model, Settings, simulated
@@ -219,6 +221,9 @@ def test_the_report_says_who_judged_what_it_saved_and_how_wrong_it_is(place: Pat
     assert "at least 9" in agreed
     assert "(95.0% was asked for)" in agreed
     assert "of the kept rows the judge would drop" in wrong
+    page = "\n".join(scores_page(score_numbers(Made(place / "out.jsonl", made), place)))
+    assert who[1:30] in page
+    assert "at least 9" in page
 
 
 def test_terms_are_settings_so_that_other_terms_make_the_stage_again(place: Path) -> None:
@@ -264,3 +269,10 @@ def test_a_plan_asks_for_a_student_with_the_terms_of_its_score_table() -> None:
     assert rule_of(plain.score).student is None
     with pytest.raises(PlanError, match=r"score\.scorer"):
         plan_from({"name": "x", "download": {"datasets": ["sample"]}, "score": {"scorer": "pupil"}})
+
+
+def test_an_empty_input_gives_an_empty_output(place: Path) -> None:
+    write_lines(place / "in.jsonl", [])
+    made = run(place)
+    assert made.counts.rows_in == made.figures["student"]["questions"] == 0
+    check_sums(place / "out.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import msgspec
 
@@ -94,7 +95,7 @@ def _failed(student: StudentNumbers) -> str:
 def _saved(student: StudentNumbers) -> str:
     if student.saved_usd is None or not student.rows.get("student"):
         return ""
-    return f", which saved about ${float(student.saved_usd):,.2f}"
+    return f", which saved about ${Decimal(student.saved_usd):,.2f}"
 
 
 def _floor(share: float) -> str:

@@ -91,14 +91,14 @@ def compared(keeps_M: Mask, judge_keeps_M: Mask, doubtful_M: Mask, unread: int) 
 
 
 class Interval(NamedTuple):
-    """A share as it was seen, and between which it lies with some confidence."""
+    """A share, or a number, as it was seen, and between which it lies with some confidence."""
 
     seen: float
     low: float
     high: float
 
     def times(self, factor: float) -> Interval:
-        return Interval(*(min(1.0, factor * value) for value in self))
+        return Interval(*(factor * value for value in self))
 
 
 def interval(count: int, rows: int, risk: float) -> Interval:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from phase0.engine import Engine
 from phase0.exchanges.rubric import Verdict
@@ -112,10 +112,12 @@ def _figures(seen: Survey, done: Distilled, cut: Cut, terms: Terms, cost: str | 
         **_saving(len(done.who_N), int((done.who_N != BY_STUDENT).sum()), cost),
     }
     accepted = done.accepted
-    if accepted is not None and accepted.findings is not None:
-        left, kept = int((done.who_N == BY_STUDENT).sum()), int(cut.keeps(done.scores_N4).sum())
-        told["agreement"] |= _agreement(accepted, left / len(done.who_N))
-        told |= _errors(accepted, left, kept, terms)
+    if accepted is not None and accepted.findings is not None and accepted.stated is not None:
+        found, left = accepted.findings, int((done.who_N == BY_STUDENT).sum())
+        seen_share = 1 - left / len(done.who_N) * found.wrong / found.rows
+        told["agreement"] |= {"seen": round(seen_share, 4), "at_least": _down(accepted.stated)}
+        told |= _errors(found, left, int(cut.keeps(done.scores_N4).sum()), terms)
+        told["score_error"] = None if accepted.off is None else round(accepted.off, 3)
     return told
 
 
@@ -127,23 +129,15 @@ def _round(each: Round) -> dict[str, Any]:
     return told | {"stated": None if each.stated is None else round(each.stated, 4), "step": each.step}
 
 
-def _agreement(accepted: Round, left: float) -> dict[str, float]:
-    """The agreement over all rows: as the audit saw it, and at least."""
-    found = cast("Findings", accepted.findings)
-    return {"seen": round(1 - left * found.wrong / found.rows, 4), "at_least": _down(cast("float", accepted.stated))}
-
-
-def _errors(accepted: Round, left: int, kept: int, terms: Terms) -> dict[str, Any]:
+def _errors(found: Findings, left: int, kept: int, terms: Terms) -> dict[str, Any]:
     """Of all kept rows those that the judge would drop, and of all that it would keep those that are lost. Intervals
     are as sure as the agreement is."""
-    found = cast("Findings", accepted.findings)
     wrong = interval(found.wrongly_kept, found.rows, terms.risk).times(left)
     missed = interval(found.wrongly_dropped, found.rows, terms.risk).times(left)
     rightly = max(1.0, kept - wrong.seen + missed.seen)
     return {
-        "kept_error": {name: round(value / max(1, kept), 4) for name, value in wrong._asdict().items()},
-        "missed": {name: round(value / rightly, 4) for name, value in missed._asdict().items()},
-        "score_error": None if accepted.off is None else round(accepted.off, 3),
+        "kept_error": {name: round(min(1.0, value / max(1, kept)), 4) for name, value in wrong._asdict().items()},
+        "missed": {name: round(min(1.0, value / rightly), 4) for name, value in missed._asdict().items()},
     }
 
 
