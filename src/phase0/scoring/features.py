@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-WORD_COLUMNS = 1 << 18  # 10 % of 30,000 rows' words and pairs of words share a column: what hashing costs at most
-EVIDENCE_COLUMNS = 1 << 12  # about 60 names are in use
-WORDS = 600  # of a response that are hashed: 97 % of real answers are shorter
-ASK_WORDS = 200  # of an instruction
+WORD_COLUMNS = 1 << 18
+"""7,348 rows of real data have 375,576 distinct words and pairs: several share a column, each with a sign of its own, so
+that they cancel out on average (Weinberger et al., 2009)."""
+EVIDENCE_COLUMNS = 1 << 12  # the same rows have evidence of 190 names, in 187 columns
+WORDS = 600  # of a response that are hashed: 99 % of real answers are shorter
+ASK_WORDS = 200  # of an instruction: 93 % are shorter
 _MIX = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads neighbours (Knuth, TAOCP 6.4)
 
 
