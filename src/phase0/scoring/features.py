@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 WORD_COLUMNS = 1 << 18
-"""7,348 rows of real data have 375,576 distinct words and pairs: several share a column, each with a sign of its own, so
-that they cancel out on average (Weinberger et al., 2009)."""
+"""7,348 rows of real data have 375,576 distinct words and pairs: several share a column, each with a sign of its own,
+so that they cancel out on average (Weinberger et al., 2009)."""
 EVIDENCE_COLUMNS = 1 << 12  # the same rows have evidence of 190 names, in 187 columns
 WORDS = 600  # of a response that are hashed: 99 % of real answers are shorter
 ASK_WORDS = 200  # of an instruction: 93 % are shorter
+_LONGEST = 40  # characters of a word that count: what is longer is no word, and fills the cache
 _MIX = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads neighbours (Knuth, TAOCP 6.4)
 
 
@@ -129,8 +130,8 @@ def _hashed(examined: Examined) -> npt.NDArray[np.uint64]:
     reading = examined.reading
     if reading is None:
         return np.empty(0, np.uint64)
-    asked = np.array([_word(word) for word in reading.ask.words[:ASK_WORDS]], np.uint64)
-    said = np.array([_word(word) for word in reading.words[:WORDS]], np.uint64)
+    asked = np.array([_word(word[:_LONGEST]) for word in reading.ask.words[:ASK_WORDS]], np.uint64)
+    said = np.array([_word(word[:_LONGEST]) for word in reading.words[:WORDS]], np.uint64)
     mix = np.uint64(_MIX)
     pairs = (said[:-1] * mix ^ said[1:]) * mix  # wraps around, as it is meant to
     return np.concatenate([(asked + np.uint64(1)) * mix, said, pairs])
