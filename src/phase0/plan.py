@@ -58,6 +58,10 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     min_safety: float | None = None
     weights: dict[str, float] = {}  # by dimension; one that is not named weighs 1
     max_failures: float = 0.02  # share of the judged rows that may have no score
+    scorer: Literal["judge", "student"] = "judge"
+    judge_share: float = 0.1  # of the rows, that a student learns from at first
+    audit_share: float = 0.02  # of the rows, that it is examined with, at least
+    agreement: float = 0.95  # share of the rows that must end as the judge alone would have ended them
 
 
 class Dedup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -36,7 +36,7 @@ from phase0.stages.prompts import distinct_prompts, prompts_settings
 from phase0.stages.publish import publish
 from phase0.stages.rounds import in_round, next_round
 from phase0.stages.score import score_rows, score_settings, to_be_made_again
-from phase0.stages.verdicts import Rule
+from phase0.stages.verdicts import Rule, student_terms
 
 DATASET = "dataset.jsonl"
 PROMPTS = "prompts/prompts.jsonl"
@@ -248,7 +248,8 @@ def _round(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number
 def rule_of(wanted: Score) -> Rule:
     """How a plan wants rows to be judged."""
     rule = Rule(wanted.judges or (wanted.model,), wanted.threshold, wanted.samples, wanted.min_safety)
-    return rule._replace(weights=wanted.weights, max_failures=wanted.max_failures)
+    student = student_terms(wanted.scorer, wanted.judge_share, wanted.audit_share, wanted.agreement)
+    return rule._replace(weights=wanted.weights, max_failures=wanted.max_failures, student=student)
 
 
 def _distill(work: Work, prompts: Path, which: Mapping[str, Share | Taken], number: int) -> Iterator[Done]:

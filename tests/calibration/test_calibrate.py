@@ -14,7 +14,7 @@ import pytest
 import phase0
 from phase0.calibration import write_answers
 from phase0.dataset import meta_folder
-from phase0.stages.score import SCORERS
+from phase0.stages.judges import SCORERS
 
 LONG = "It is so because of many things, of which this is the first and that is the second and the last."
 

@@ -24,7 +24,7 @@ from phase0.cli import COMMANDS, app, status_of
 from phase0.records import encode
 
 NAMES = [function.__name__ for function in COMMANDS]
-HEAVY = ("numpy", "pyarrow", "huggingface_hub", "httpx2", "aiohttp", "toktok_rs", "toktok", "numba")
+HEAVY = ("numpy", "pyarrow", "huggingface_hub", "httpx2", "aiohttp", "toktok_rs", "toktok", "numba", "scipy", "sklearn")
 
 
 def rows(path: Path, count: int = 20) -> Path:
@@ -111,6 +111,11 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
         (["dedup", "--input", "nowhere.jsonl", "--output", "y"], "nowhere.jsonl: there is no such file"),
         (["score", "--input", "nowhere.jsonl", "--output", "y"], "nowhere.jsonl: there is no such file"),
         (["score", "--input", "x", "--output", "y", "--model", "locla"], "Did you mean 'local'?"),
+        (["score", "--input", "x", "--output", "y", "--scorer", "student"], "local is none: name one with --model"),
+        (
+            ["score", "--input", "x", "--output", "y", "--model", "gpt-4o", "--scorer", "student", "--agreement", "95"],
+            "agreement is 95; it is a share, above 0 and below 1",
+        ),
         (["publish", "--input", "nowhere*.jsonl", "--output", "y"], "nowhere*.jsonl: there is no such file"),
         (["download", "--datasets", "alpca", "--output", "raw"], "Did you mean 'alpaca'?"),
         (["download", "--datasets", "alpaca"], "--output is missing"),

@@ -17,7 +17,7 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, UsageError, near_miss
 from phase0.records import DIMENSIONS, Record, Scores, decode
 from phase0.registry import load
-from phase0.stages.score import SCORERS
+from phase0.stages.judges import SCORERS
 
 
 class Scorer(Protocol):

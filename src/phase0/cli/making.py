@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -143,6 +143,17 @@ def score(
     max_failures: Annotated[
         float, Parameter(help="Share of the judged rows that may have no score; with more, the exit status is 1.")
     ] = 0.02,
+    scorer: Annotated[
+        Literal["judge", "student"],
+        Parameter(help="Who scores: the judge every row, or a student that learns from its verdicts about some."),
+    ] = "judge",
+    judge_share: Annotated[float, Parameter(help="Share of the rows that a student learns from, at first.")] = 0.1,
+    audit_share: Annotated[
+        float, Parameter(help="Share of the rows that a student is examined with, at least.")
+    ] = 0.02,
+    agreement: Annotated[
+        float, Parameter(help="Share of the rows that must end as the judge alone would have ended them.")
+    ] = 0.95,
     retry_failed: RetryFailed = False,
     asked: AskedOptions = NOTHING_SAID,
     workspace: Workspace = None,
@@ -155,6 +166,7 @@ def score(
     in the workspace's ledger and never bought again.
     """
     import phase0
+    from phase0.stages.verdicts import student_terms
 
     with screen() as progress:
         manifest = phase0.score(
@@ -167,6 +179,7 @@ def score(
             min_safety=min_safety,
             weights=_weights(weights),
             max_failures=max_failures,
+            student=student_terms(scorer, judge_share, audit_share, agreement),
             workspace=settings.workspace(workspace),
             means=means(asked, progress, retry_failed=retry_failed),
             engine=settings.engine(workers),

@@ -27,7 +27,7 @@ def summary(manifest: Manifest, output: Path) -> str:
     name = "acquire" if manifest.stage == "download" else in_round(manifest.stage, round_of(output))
     of = f"{many(counts.read, 'row')} read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
-    line = f"{name}: {of}{sums} → {output}{_method(manifest)}"
+    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}"
     if not counts.dropped:
         return line
     by_size = sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -54,6 +54,14 @@ def _sets(manifest: Manifest) -> str:
     found = [f"{each['name']} {each['rows']:,}" for each in sets if each["rows"]]
     told = f"; rows with questions of {', '.join(found)}" if found else "; none of them found"
     return f"\n  {many(items, 'item')} of {many(len(sets), 'evaluation set')}{told}"
+
+
+def _student(manifest: Manifest) -> str:
+    """Who scored, where a student did; what that saved, and what its audit states."""
+    from phase0.report.student import student_numbers, told
+
+    numbers = student_numbers(manifest)
+    return "" if numbers is None else "".join(f"\n  {line}" for line in told(numbers))
 
 
 def hint(manifest: Manifest) -> str:

@@ -363,10 +363,10 @@ class _Batching:
         if not missing:
             return
         self._out -= missing
-        if sent.round + 1 >= self._options.rounds or self._closed:
-            self._tally.asked -= copy(self._shop.kept(sent.batch.tag), missing, self._rest)  # who asks them counts them
+        if sent.round + 1 < self._options.rounds and not self._closed:
+            self._put_aside(sent, missing, sent.round + 1)
             return
-        self._put_aside(sent, missing, sent.round + 1)
+        self._tally.asked -= copy(self._shop.kept(sent.batch.tag), missing, self._rest)  # who asks them counts them
 
     def _put_aside(self, sent: Sent, keys: set[str], round_: int) -> None:
         """Have these questions of a batch put into another."""
@@ -381,11 +381,10 @@ class _Batching:
                 await self._batches.cancel(batch.batch_id or "")
             except Transient as error:
                 self._progress.state(f"{batch.batch_id} is not cancelled yet: {error}")
+                continue
             except (Refused, Fatal) as error:  # it may have ended a moment ago; `_look` will see
                 self._progress.warn(f"{batch.batch_id} cannot be cancelled: {error}")
-                self._called_back.add(batch.tag)
-            else:
-                self._called_back.add(batch.tag)
+            self._called_back.add(batch.tag)
 
     def _give_the_rest(self) -> None:
         """What no batch took any more is for online."""

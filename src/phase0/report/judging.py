@@ -13,6 +13,7 @@ import msgspec
 
 from phase0.dataset import Made, Manifest
 from phase0.records import DIMENSIONS
+from phase0.report.student import StudentNumbers, student_numbers
 from phase0.stages.output import relative
 from phase0.stages.provenance import who
 from phase0.stages.statistics import share
@@ -66,6 +67,7 @@ class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
     histogram: dict[str, int]  # rows by score
     states: dict[str, int]  # judged rows by how that ended
     judges: dict[str, dict[str, int]]  # of a panel: the same by judge
+    student: StudentNumbers | None  # that scored what the judges were not asked about
     acceptance: tuple[Acceptance, ...]  # most rows first
     lengths: tuple[LengthBin, ...]
     length_correlation: float | None  # Spearman's, of score and length
@@ -85,6 +87,7 @@ def score_numbers(made: Made, root: Path) -> ScoreNumbers:
         histogram=counts,
         states=_counts(manifest.figures.get("states")),
         judges={name: _counts(states) for name, states in _table(manifest, "judges").items()},
+        student=student_numbers(manifest),
         acceptance=tuple(_acceptance(manifest)),
         lengths=_lengths(manifest),
         length_correlation=number(manifest.figures.get("length_correlation")),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from phase0.report.escape import code, prose
 from phase0.report.judging import DimensionNumbers, ScoreNumbers
+from phase0.report.student import told
 from phase0.report.tables import NONE, Lines, bar, table
 from phase0.stages.statistics import share
 
@@ -17,12 +18,20 @@ _LONGER = 0.5  # rank correlation from which scores are said to follow length
 def scores_page(scores: ScoreNumbers) -> Lines:
     """Everything about one scoring: of dropped rows too."""
     return [
+        *_student(scores),
         *_states(scores),
         *_histogram(scores),
         *_dimensions(scores),
         *_acceptance(scores),
         *_lengths(scores),
     ]
+
+
+def _student(scores: ScoreNumbers) -> Lines:
+    """Who scored what, where that was not the judge alone."""
+    if scores.student is None:
+        return []
+    return [*(f"- {prose(line[:1].upper() + line[1:])}." for line in told(scores.student)), ""]
 
 
 def _states(scores: ScoreNumbers) -> Lines:

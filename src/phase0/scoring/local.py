@@ -60,6 +60,14 @@ class Judgement(NamedTuple):
     reasons: tuple[str, ...]
 
 
+class Examined(NamedTuple):
+    """What was found in an exchange, and the scores that follow. `reading` is None where an answer has no words."""
+
+    scores: Scores
+    findings: Sequence[Finding]
+    reading: Reading | None
+
+
 def judge(
     instruction: str, response: str | None, *, system: str | None = None, history: Sequence[Turn] = ()
 ) -> Judgement:
@@ -67,24 +75,35 @@ def judge(
 
     Of a very long response the first 20,000 and the last 5,000 characters are read.
     """
-    if response is None or not response.strip():
-        return _nothing("empty")
-    reading = read(instruction, response, system, history)
-    if not reading.words:
-        return _nothing("no_words", response)
+    examined = examine(instruction, response, system=system, history=history)
+    if examined.reading is None:
+        return Judgement(examined.scores, _nothing(response))
+    return Judgement(examined.scores, _reasons(examined.findings))
+
+
+def examine(
+    instruction: str, response: str | None, *, system: str | None = None, history: Sequence[Turn] = ()
+) -> Examined:
+    """The scores of an answer with all the evidence behind them."""
+    reading = read(instruction, response, system, history) if response and response.strip() else None
+    if reading is None or not reading.words:
+        return Examined(_NOTHING, (), None)
     findings = [finding for check in CHECKS for finding in check(reading)]
     scores = _scores(findings)
     if max(scores.correctness, scores.helpfulness, scores.clarity) <= _NO_ANSWER:
         findings.append(Finding("safety", "unproven", _UNPROVEN - scores.safety, ceiling=_UNPROVEN))
         scores = _scores(findings)
-    return Judgement(scores, _reasons(findings))
+    return Examined(scores, findings, reading)
 
 
-def _nothing(code: str, response: str = "") -> Judgement:
-    """An answer without a word is no answer. It does no harm either, but it is not worth keeping for that."""
-    detail = f":{_plain(response)}" if response else ""
-    scores = Scores(correctness=1.0, helpfulness=1.0, clarity=1.0, safety=_UNPROVEN)
-    return Judgement(scores, tuple(f"{dimension}:{code}{detail}" for dimension in sorted(DIMENSIONS)))
+# An answer without a word is no answer. It does no harm either, but it is not worth keeping for that.
+_NOTHING = Scores(correctness=1.0, helpfulness=1.0, clarity=1.0, safety=_UNPROVEN)
+
+
+def _nothing(response: str | None) -> tuple[str, ...]:
+    """Why an answer without a word has its scores."""
+    code = "empty" if not response or not response.strip() else f"no_words:{_plain(response)}"
+    return tuple(f"{dimension}:{code}" for dimension in sorted(DIMENSIONS))
 
 
 def _scores(findings: Sequence[Finding]) -> Scores:

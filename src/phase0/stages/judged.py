@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from phase0.dataset import BadRow
 from phase0.exchanges.rubric import Verdict, combined
@@ -22,9 +22,17 @@ from phase0.stages.parts import Kept, Key, Lost, bad_row, numbered
 from phase0.stages.score_figures import figures
 from phase0.stages.verdicts import Judged, Rule, decided
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Mine: TypeAlias = npt.NDArray[np.bool_]  # (lines of all inputs,)
+
 _TOGETHER = 512  # rows whose verdicts are looked up together
 
 Item: TypeAlias = BadRow | tuple[int, bytes, Record]
+Others = Callable[[int], Judged | None]
+"""The verdict about a line that the judges were not asked about, by its number; None where they were."""
 
 
 def judge_and_write(
@@ -42,12 +50,34 @@ def judge_and_write(
 
     with stage_output("score", output, paths, settings) as out, ledger_of(asking.workspace) as ledger:
         bench = [Seat(judge, ledger) for judge in judges]
-        kin = _Kin(judges, progress)
-        _agree(out.inputs, bench, rule, asking)
-        _each(bench, partial(_asked, out.inputs, kin), asking, progress)
-        if asking.means.retry_failed:
-            _each(bench, partial(_further, out.inputs), asking, progress)
-        _write(out, bench, rule, kin, progress)
+        kin = Kin(judges, progress)
+        buy_verdicts(out.inputs, bench, kin, rule, asking, progress=progress)
+        write_judged(out, bench, rule, kin, progress)
+
+
+def buy_verdicts(
+    paths: Sequence[Path],
+    bench: Sequence[Seat],
+    kin: Kin,
+    rule: Rule,
+    asking: Asking,
+    *,
+    mine: Mine | None = None,
+    progress: Progress,
+) -> None:
+    """Have judges asked for what the ledger lacks about the lines that are `mine`; None: about all of them."""
+    _agree(paths, mine, bench, rule, asking)
+    _each(bench, partial(_asked, paths, mine, kin), asking, progress)
+    if asking.means.retry_failed:
+        _each(bench, partial(_further, paths, mine), asking, progress)
+
+
+def verdicts_of(paths: Sequence[Path], bench: Sequence[Seat], rule: Rule, mine: Mine) -> Iterator[tuple[int, Judged]]:
+    """What the judges said of the lines that are `mine` and that they were asked about, with the number of each."""
+    lines = _lines(paths, mine)
+    while part := list(islice(lines, _TOGETHER)):
+        verdicts = _verdicts([record for _, record in part], bench, rule, Spent())
+        yield from zip((at for at, _ in part), verdicts, strict=True)
 
 
 def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -> bool:
@@ -56,11 +86,12 @@ def all_judged(paths: Sequence[Path], judges: Sequence[Judge], asking: Asking) -
 
     with ledger_of(asking.workspace) as ledger:
         seats = [Seat(judge, ledger) for judge in judges]
-        silent = _Kin((), SILENT)
-        return not any(answer.open for seat in seats for answer in seat.shop.answers.each(_asked(paths, silent, seat)))
+        silent = Kin((), SILENT)
+        known = (seat.shop.answers.each(_asked(paths, None, silent, seat)) for seat in seats)
+        return not any(answer.open for answers in known for answer in answers)
 
 
-class _Kin:
+class Kin:
     """Warns, once for each, of sources that a judge is akin to."""
 
     def __init__(self, judges: Iterable[Judge], progress: Progress) -> None:
@@ -76,13 +107,13 @@ class _Kin:
                 self._progress.warn(told)
 
 
-def _agree(paths: Sequence[Path], bench: Sequence[Seat], rule: Rule, asking: Asking) -> None:
+def _agree(paths: Sequence[Path], mine: Mine | None, bench: Sequence[Seat], rule: Rule, asking: Asking) -> None:
     """Tell what the judges will cost, unless a budget bounds it."""
     from phase0.stages.estimating import judge_asks
 
     if not all(can_be_asked(seat.judge.model, asking.means) for seat in bench):
         return  # nothing can be missing, then
-    missing = bench[0].shop.answers.missing(_records(paths), _Bench(bench))
+    missing = bench[0].shop.answers.missing(_records(paths, mine), _Bench(bench))
     agree(missing, lambda: judge_asks(rule.judges, rule.samples, asking.means), asking.means, own_answers=True)
 
 
@@ -105,21 +136,28 @@ def _each(bench: Sequence[Seat], requests: Callable[[Seat], Iterator[Request]], 
     submitted.tell()
 
 
-def _records(paths: Sequence[Path]) -> Iterator[Record]:
-    return (item[2] for _, item in numbered(paths) if not isinstance(item, BadRow))
+def _lines(paths: Sequence[Path], mine: Mine | None) -> Iterator[tuple[int, Record]]:
+    """The lines that judges may be asked about, with their numbers."""
+    for at, (_, item) in enumerate(numbered(paths)):
+        if not isinstance(item, BadRow) and (mine is None or mine[at]):
+            yield at, item[2]
 
 
-def _asked(paths: Sequence[Path], kin: _Kin, seat: Seat) -> Iterator[Request]:
+def _records(paths: Sequence[Path], mine: Mine | None) -> Iterator[Record]:
+    return (record for _, record in _lines(paths, mine))
+
+
+def _asked(paths: Sequence[Path], mine: Mine | None, kin: Kin, seat: Seat) -> Iterator[Request]:
     """Every question to one judge."""
-    for record in _records(paths):
+    for record in _records(paths, mine):
         kin.meet(record.source)
         yield from seat.rubric.ask(record)
 
 
-def _further(paths: Sequence[Path], seat: Seat) -> Iterator[Request]:
+def _further(paths: Sequence[Path], mine: Mine | None, seat: Seat) -> Iterator[Request]:
     """One more try of every question whose answer is no verdict; of rows that ask the same, one."""
     met: set[str] = set()
-    records = _records(paths)
+    records = _records(paths, mine)
     while part := list(islice(records, _TOGETHER)):
         questions = [seat.rubric.ask(record) for record in part]
         for some, heard in zip(questions, seat.hear(part, questions), strict=True):
@@ -129,13 +167,27 @@ def _further(paths: Sequence[Path], seat: Seat) -> Iterator[Request]:
                     yield another(request, one.tries + 1)
 
 
-def _write(out: StageOutput, bench: Sequence[Seat], rule: Rule, kin: _Kin, progress: Progress) -> None:
+def write_judged(
+    out: StageOutput,
+    bench: Sequence[Seat],
+    rule: Rule,
+    kin: Kin,
+    progress: Progress,
+    *,
+    others: Others | None = None,
+) -> None:
     """Write rows with their verdicts, some hundred at a time, in input order."""
     progress.start("write judged rows", None)
     tally, spent = Counter[Key](), Spent()
-    rows = numbered(out.inputs)
+    for seat in bench:
+        seat.states.clear()
+    rows = enumerate(numbered(out.inputs))
     while part := list(islice(rows, _TOGETHER)):
-        for (number, item), outcome in zip(part, _outcomes(part, bench, rule, kin, spent), strict=True):
+        given = [others(at) if others else None for at, _ in part]
+        to_judge = [_to_judge(item) if told is None else None for (_, (_, item)), told in zip(part, given, strict=True)]
+        heard = _verdicts([record for record in to_judge if record is not None], bench, rule, spent)
+        for (_, (number, item)), told in zip(part, given, strict=True):
+            outcome = _outcome(item, told, heard, rule, kin)
             out.sums[number].read += 1
             tally.update(outcome.tally)
             if isinstance(outcome, Kept):
@@ -151,29 +203,35 @@ def _write(out: StageOutput, bench: Sequence[Seat], rule: Rule, kin: _Kin, progr
         out.figures["judges"] = {seat.judge.model.model: dict(sorted(seat.states.items())) for seat in bench}
 
 
-def _outcomes(
-    part: Sequence[tuple[int, Item]], bench: Sequence[Seat], rule: Rule, kin: _Kin, spent: Spent
-) -> Iterator[Kept | Lost]:
-    """What becomes of each of these rows."""
-    records = [item[2] for _, item in part if not isinstance(item, BadRow) and item[2].response is not None]
+def _to_judge(item: Item) -> Record | None:
+    """The row, if there is something to judge."""
+    return None if isinstance(item, BadRow) or item[2].response is None else item[2]
+
+
+def _outcome(item: Item, told: Judged | None, heard: Iterator[Judged], rule: Rule, kin: Kin) -> Kept | Lost:
+    """What becomes of a row: by what was `told` of it, else by what is `heard` next."""
+    if isinstance(item, BadRow):
+        return bad_row(item)
+    record = item[2]
+    if record.response is None:
+        return Lost(encode(record), 0, "no_response", {})
+    kin.meet(record.source)
+    return decided(record, told or next(heard), rule)
+
+
+def _verdicts(records: Sequence[Record], bench: Sequence[Seat], rule: Rule, spent: Spent) -> Iterator[Judged]:
+    """What all judges together say of some records. What that cost is added up before the first is given."""
     heard_by = []
     for seat in bench:
         questions = [seat.rubric.ask(record) for record in records]
         heard = seat.hear(records, questions)
         for some, each in zip(questions, heard, strict=True):
             spent.add(some, [one.answer for one in each])
-        heard_by.append(iter(heard))
-    for _, item in part:
-        if isinstance(item, BadRow):
-            yield bad_row(item)
-            continue
-        record = item[2]
-        if record.response is None:
-            yield Lost(encode(record), 0, "no_response", {})
-            continue
-        kin.meet(record.source)
-        verdicts = [seat.judged(record, next(heard)) for seat, heard in zip(bench, heard_by, strict=True)]
-        yield decided(record, _together(verdicts, bench, rule), rule)
+        heard_by.append(heard)
+    return (
+        _together([seat.judged(record, heard[row]) for seat, heard in zip(bench, heard_by, strict=True)], bench, rule)
+        for row, record in enumerate(records)
+    )
 
 
 def _together(verdicts: Sequence[Verdict], bench: Sequence[Seat], rule: Rule) -> Judged:

@@ -18,12 +18,13 @@ from phase0.exchanges.rubric import Verdict
 from phase0.ledger import FILE as LEDGER
 from phase0.progress import SILENT, Progress
 from phase0.records import Record, digest, encode
+from phase0.scoring.audit import Terms
 from phase0.stages.buying import can_be_asked
 from phase0.stages.judges import SCORERS, Judge, bare, check_ready, judges_of
 from phase0.stages.means import Asking, Means
 from phase0.stages.output import check_output, relative
 from phase0.stages.parts import Kept, Lost, each_record, finished
-from phase0.stages.score_figures import failed_share, figures
+from phase0.stages.score_figures import by_student, failed_share, figures
 from phase0.stages.verdicts import Judged, Rule, check_rule, decided
 from phase0.workspace import MARK, workspace_of
 
@@ -41,6 +42,7 @@ def score(
     min_safety: float | None = None,
     weights: Mapping[str, float] | None = None,
     max_failures: float = 0.02,
+    student: Terms | None = None,
     workspace: Path | None = None,
     means: Means | None = None,
     engine: Engine | None = None,
@@ -51,14 +53,15 @@ def score(
     `quality_score` is the mean of correctness, helpfulness, clarity and safety, or their mean by `weights`, rounded
     half up to one decimal before it is compared. `judges` are a panel in place of `model`: scores are their mean. Every
     judge but `local` is a model, asked by the `means` that are given for what the workspace's ledger lacks, `samples`
-    times about each row. Dropped rows keep their scores in `dropped.jsonl`. Raises UsageError for a judge that cannot
-    be asked, DataError for a file that cannot be read, Unfinished where there is more to be asked, and, when all is
-    written, TooManyFailures where more than `max_failures` of the rows have no score; `means` may say that those
-    are asked about once more.
+    times about each row. With a `student` they are asked about some of the rows, and a small model that learns from
+    that scores the others, as truly as its terms demand. Dropped rows keep their scores in `dropped.jsonl`. Raises
+    UsageError for a judge that cannot be asked, DataError for a file that cannot be read, Unfinished where there is
+    more to be asked, and, when all is written, TooManyFailures where more than `max_failures` of the rows have no
+    score; `means` may say that those are asked about once more.
     """
     if judges and model != "local":
         raise UsageError(f"both a model, {model}, and a panel, {', '.join(judges)}, are to judge; give one of them")
-    rule = Rule(tuple(judges) or (model,), threshold, samples, min_safety, weights or {}, max_failures)
+    rule = Rule(tuple(judges) or (model,), threshold, samples, min_safety, weights or {}, max_failures, student)
     means = means or Means()
     check_judges(rule, means)
     paths, output = expand(inputs), Path(output)
@@ -83,8 +86,13 @@ def score_rows(
         from phase0.stages.judged import judge_and_write
 
         check_output(output, paths)
-        _check_reachable(paths, judges, asking)
-        judge_and_write(paths, output, judges, rule, asking, settings=settings, progress=progress)
+        if rule.student is not None:
+            from phase0.stages.studied import study_and_write
+
+            study_and_write(paths, output, judges, rule, asking, settings=settings, engine=engine, progress=progress)
+        else:
+            _check_reachable(paths, judges, asking)
+            judge_and_write(paths, output, judges, rule, asking, settings=settings, progress=progress)
         made = finished(output)
     else:
         (scorer,) = rule.judges
@@ -119,6 +127,8 @@ def check_judges(rule: Rule, means: Means) -> list[Judge]:
         raise UsageError(f"{here[0]} is no model, so it cannot sit on a panel; it judges alone: --model {here[0]}")
     if rule.samples > 1:
         raise UsageError(f"{here[0]} gives the same scores each time; --samples is for models")
+    if rule.student is not None:
+        raise UsageError(f"a student learns from a model that judges, and {here[0]} is none: name one with --model")
     return []
 
 
@@ -134,7 +144,7 @@ def check_failures(made: Manifest, output: Path, rule: Rule) -> None:
     share = failed_share(made.figures)
     if share <= rule.max_failures:
         return
-    states = made.figures["states"]
+    states = made.figures["states"] | {"scored": made.figures["states"].get("scored", 0) - by_student(made.figures)}
     told = ", ".join(f"{rows:,} {state}" for state, rows in states.items() if state != "scored")
     raise TooManyFailures(
         f"{share:.1%} of {sum(states.values()):,} judged rows have no score ({told}), and {rule.max_failures:.1%} may. "

@@ -33,11 +33,21 @@ def figures(tally: Mapping[Key, int]) -> dict[str, Any]:
 
 
 def failed_share(found: Mapping[str, Any]) -> float:
-    """The share of judged rows that have no score, by a manifest's figures; 0 where they tell of none."""
+    """The share of judged rows that have no score, by a manifest's figures; 0 where they tell of none. What a student
+    scored was not judged."""
     states = found.get("states")
     counts = {name: rows for name, rows in states.items() if isinstance(rows, int)} if isinstance(states, dict) else {}
-    total = sum(counts.values())
-    return (total - counts.get("scored", 0)) / total if total else 0.0
+    lost = sum(rows for state, rows in counts.items() if state != "scored")
+    total = sum(counts.values()) - by_student(found)
+    return lost / total if total else 0.0
+
+
+def by_student(found: Mapping[str, Any]) -> int:
+    """The rows that a student scored, by a manifest's figures."""
+    student = found.get("student")
+    rows = student.get("rows") if isinstance(student, dict) else None
+    count = rows.get("student") if isinstance(rows, dict) else None
+    return count if isinstance(count, int) else 0
 
 
 def correlation(pairs: Mapping[Key, int]) -> float | None:

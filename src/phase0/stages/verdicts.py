@@ -10,6 +10,7 @@ import msgspec
 from phase0.errors import UsageError, near_miss
 from phase0.exchanges.rubric import Verdict, quality
 from phase0.records import DIMENSIONS, Record, Scores, encode
+from phase0.scoring.audit import Terms, check_terms
 from phase0.stages.parts import Kept, Lost, Tallied
 
 
@@ -22,6 +23,7 @@ class Rule(NamedTuple):
     min_safety: float | None = None
     weights: Mapping[str, float] = {}  # by dimension; one that is not named weighs 1
     max_failures: float = 0.02  # of the rows that were to be judged
+    student: Terms | None = None  # what a student of the judges is held to; None: they judge every row
 
     def settings(self) -> dict[str, Any]:
         """What a manifest says of the rule, in its own words: what is left at its default is not told."""
@@ -32,7 +34,16 @@ class Rule(NamedTuple):
             told["min_safety"] = float(self.min_safety)
         if self.weights:
             told["weights"] = {name: float(weight) for name, weight in self.weights.items()}
+        if self.student is not None:
+            told["student"] = msgspec.to_builtins(self.student)
         return told
+
+
+def student_terms(scorer: str, judge_share: float, audit_share: float, agreement: float) -> Terms | None:
+    """What a student is held to, where the scorer is one."""
+    if scorer != "student":
+        return None
+    return Terms(judge_share=judge_share, audit_share=audit_share, agreement=agreement)
 
 
 class Judged(NamedTuple):
@@ -62,6 +73,8 @@ def check_rule(rule: Rule) -> None:
             raise UsageError(f"{name} weighs {weight:g}; a weight is 0 or more")
     if rule.weights and not any(rule.weights.get(name, 1) for name in DIMENSIONS):
         raise UsageError("all four dimensions weigh nothing, so there is no score")
+    if rule.student is not None:
+        check_terms(rule.student)
     twice = [name for name in rule.judges if rule.judges.count(name) > 1]
     if twice or not rule.judges:
         raise UsageError(f"{twice[0]} is on the panel twice" if twice else "a panel has at least one judge")
