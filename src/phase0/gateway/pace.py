@@ -14,7 +14,7 @@ from phase0.gateway.bucket import Mark
 from phase0.providers import Limits
 
 MINUTE = 60.0
-_FIRST = 16  # in flight at the beginning; every answer allows one more until the first 429
+_FIRST = 8  # in flight at the beginning; every answer allows one more until the first 429
 _CUT = 0.7  # of what was in flight when a 429 came
 _RECOVERY = 0.05  # of the width, for every round of answers, below what a 429 was met at
 _CALM = 10.0  # seconds without growth after a server's failure
