@@ -12,12 +12,12 @@ _TICK = 1e-6  # timers go off up to a clock's tick early
 _COARSE = 0.001  # seconds: resets are told to the millisecond
 _SHORT = 1.0  # seconds: too short to compare headers
 _APART = 5  # times the coarseness of a header must lie between two, to be compared
-_MEMORY = 0.95  # of what was learned about the cost of requests, for each further header
+_NEW = 0.05  # weight of one header in what is learned about the cost of requests
 _DEAREST = 16.0  # times what was expected that a request may cost: all of max_tokens is counted by some
 _MARGIN = 1.0  # seconds of refill that are left in it, against unequal ways there and unknown answers
 _LEAST, _MOST = 0.35, 0.8  # of the bucket: the margin at most to begin with, and at last
 _STEP = 0.05  # of the bucket: what a 429 adds to the margin
-_RARE = 0.002  # of requests answered 429: where the margin comes to rest, if it cannot do without
+_RARE = 0.003  # of requests answered 429: where the margin comes to rest, if it cannot do without
 
 
 class Mark(NamedTuple):
@@ -43,8 +43,8 @@ class Bucket:
         self._moved = 0.0  # what all corrections have added
         self._gone = 0.0
         self._last: Mark | None = None  # of the latest request that a header spoke of
-        self._cost = self._expected = 0.0
-        self._dearer = 1.0  # what requests cost, beside what was expected
+        self._ratio = 1.0  # of what requests cost to what was expected, as it was learned
+        self._dearer = 1.0  # and as it is used
         self._extra = 0.0  # units of the margin that were learned from 429s
         self._seen: tuple[float, float] | None = None  # units left, and units when full, as one header told
         self._agreed = 0
@@ -132,10 +132,9 @@ class Bucket:
 
     def _calibrate(self, units: float, off: float) -> None:
         """Learn from a correction what the units that left between two headers did cost."""
-        self._cost = self._cost * _MEMORY + units * self._dearer - off
-        self._expected = self._expected * _MEMORY + units
-        if self._expected > 0:
-            self._dearer = min(max(1.0, self._cost / self._expected), _DEAREST)
+        if units > 0:
+            self._ratio += _NEW * (self._dearer - off / units - self._ratio)
+            self._dearer = min(max(1.0, self._ratio), _DEAREST)
 
     def _compare(self, left: float, full: float) -> None:
         """Two headers of a bucket that refills evenly agree on how much it holds. Those of a window do not: what is
