@@ -19,12 +19,12 @@ class Allowance:
     `limit` is None while nobody knows it: then everything may leave, and is counted for when it is known.
     """
 
-    def __init__(self, limit: int | None, seconds: float) -> None:
+    def __init__(self, limit: float | None, seconds: float) -> None:
         self.limit = limit
         self.seconds = seconds
         self._width = seconds / _SLOTS
-        self._taken = 0
-        self._slots: dict[int, int] = {}  # units by slot, oldest first
+        self._taken = 0.0
+        self._slots: dict[int, float] = {}  # units by slot, oldest first
         self.bucket = Bucket(seconds)  # as the provider's headers show it
 
     def spare(self, now: float) -> bool:
@@ -32,7 +32,7 @@ class Allowance:
         self._forget(now)
         return self.limit is None or self._taken * 10 < self.limit * 9
 
-    def wait(self, units: int, now: float) -> float:
+    def wait(self, units: float, now: float) -> float:
         """Seconds until so many units may leave. More than the limit may leave when nothing else is counted."""
         if self.limit is None:
             return 0.0

@@ -276,7 +276,7 @@ class Pace:
             bucket.even = True in found and False not in found
 
 
-def _of(allowances: list[Allowance], limit: int, seconds: float) -> Allowance:
+def _of(allowances: list[Allowance], limit: float, seconds: float) -> Allowance:
     """The allowance of so many seconds, with the limit that headers named; a new one where there is none."""
     for allowance in allowances:
         if allowance.seconds == seconds:
@@ -286,7 +286,7 @@ def _of(allowances: list[Allowance], limit: int, seconds: float) -> Allowance:
     return allowances[-1]
 
 
-def _tell(allowance: Allowance, left: int | None, reset: float | None, marks: Marks) -> None:
+def _tell(allowance: Allowance, left: float | None, reset: float | None, marks: Marks) -> None:
     """Let an allowance know what the provider had left; and when that was, if it counted when the request left."""
     if left is None or allowance.limit is None:
         return

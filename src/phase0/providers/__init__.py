@@ -32,11 +32,11 @@ class Limits(NamedTuple):
     `requests_reset` seconds; the same for tokens.
     """
 
-    requests: int | None = None
-    requests_left: int | None = None
+    requests: float | None = None
+    requests_left: float | None = None
     requests_reset: float | None = None
-    tokens: int | None = None
-    tokens_left: int | None = None
+    tokens: float | None = None
+    tokens_left: float | None = None
     tokens_reset: float | None = None
     requests_window: float = 60.0
     tokens_window: float = 60.0
