@@ -122,11 +122,12 @@ class Bucket:
         if not self.even or left >= mark.cost + self._margin():
             return False
         if mark.level is not None:
-            if self._extra >= _MOST * self._size:
+            more = self._extra + _STEP * self._size
+            if more > _MOST * self._size:
                 self._doubt += 1
                 if self._doubt > _TOO_OFTEN:
                     self._agreed, self.evidence = 0, False
-            self._extra = min(self._extra + _STEP * self._size, _MOST * self._size)
+            self._extra = min(more, _MOST * self._size)
         return True
 
     def _cost(self, units: float) -> float:
