@@ -1,7 +1,7 @@
 """At most so many units in any so many seconds: a sliding window that never lets more leave, wherever it is laid.
 
 A token bucket that starts full lets twice its size through in its first minute, and a provider that counts in fixed
-windows answers half of that with 429. A window does not, and over k minutes it is no slower than the bucket.
+windows answers half of that with 429. So the window holds until headers show that the provider keeps a bucket.
 """
 
 from __future__ import annotations

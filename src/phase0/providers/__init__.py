@@ -29,7 +29,8 @@ class Limits(NamedTuple):
     """What the headers of an answer said about limits; None where they were silent.
 
     `requests` may be sent in `requests_window` seconds, `requests_left` of them until the window starts again in
-    `requests_reset` seconds; the same for tokens.
+    `requests_reset` seconds, or until all of them are back where they come back evenly; the same for tokens. By the
+    second they may be fractions.
     """
 
     requests: float | None = None

@@ -99,5 +99,5 @@ def _wait(headers: Mapping[str, str], names: tuple[str, ...], clock: Callable[[]
 
 
 def _odd_count(said: str) -> float | None:
-    """A count that is written as no plain whole number: with spaces, a sign, or a fraction, as of limits by the second."""
+    """A count that is written with spaces, a sign, or a fraction, as limits by the second may be."""
     return max(0.0, float(said)) if _NUMBER.fullmatch(said.strip()) else None
