@@ -194,9 +194,10 @@ class Pace:
         if ticket.at >= self._held_until:
             self._held = 0
         self._back(ticket, tokens)
-        self._learn(ticket.marks, limits)
-        for allowance, _ in (*ticket.marks[0], *ticket.marks[1]):
-            allowance.bucket.answered()
+        if limits is not None:
+            self._learn(ticket.marks, limits)
+            for allowance, _ in (*ticket.marks[0], *ticket.marks[1]):
+                allowance.bucket.answered()
 
     def limited(self, ticket: Ticket, now: float, retry_after: float | None, limits: Limits | None) -> None:
         """A 429 came: everybody waits for as long as it says, or for longer and longer where it does not say."""
@@ -207,7 +208,8 @@ class Pace:
         self._back(ticket, 0)
         for allowance, mark in (*ticket.marks[0], *ticket.marks[1]):
             allowance.bucket.give_back(mark)
-        self._learn(ticket.marks, limits)
+        if limits is not None:
+            self._learn(ticket.marks, limits)
         wait = retry_after or _reset(limits)
         if wait:
             self._hold(now + wait)
@@ -253,17 +255,16 @@ class Pace:
         number in flight, and only the margin was too small."""
         if limits is None:
             return False
-        short = False
-        for marks, left in ((ticket.marks[0], limits.requests_left), (ticket.marks[1], limits.tokens_left)):
-            for allowance, mark in marks:
-                if left is not None and allowance.bucket.explains(left, mark):
-                    short = True
-        return short
+        told = [
+            allowance.bucket.explains(left, mark)
+            for marks, left in zip(ticket.marks, (limits.requests_left, limits.tokens_left), strict=True)
+            for allowance, mark in marks
+            if left is not None
+        ]
+        return any(told)
 
-    def _learn(self, marks: tuple[Marks, Marks], limits: Limits | None) -> None:
+    def _learn(self, marks: tuple[Marks, Marks], limits: Limits) -> None:
         """What headers said about limits counts for more than what was configured."""
-        if limits is None:
-            return
         if limits.requests:
             allowance = _of(self._requests, limits.requests, limits.requests_window)
             _tell(allowance, limits.requests_left, limits.requests_reset, marks[0])
