@@ -23,6 +23,13 @@ WIDTH = 440  # points; two stand side by side on a desk, one on a telephone
 MOST_BARS = 12
 _LABEL = 150  # points of a name before it is cut
 _STEP = 24
+_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_PADDING = {
+    "left": 12,
+    "right": 12,
+    "top": 4,
+    "bottom": 4,
+}  # a screen's own font may be wider than the one measured with
 
 Values = list[dict[str, Any]]
 
@@ -39,7 +46,19 @@ def charts(numbers: Numbers) -> tuple[Chart, ...]:
     """Every chart that there are figures for."""
     return tuple(
         chart
-        for draw in (_flow, _reasons, _mix, _sources, _scores, _teachers, _categories, _lengths, _clusters, _costs, _time)
+        for draw in (
+            _flow,
+            _reasons,
+            _mix,
+            _sources,
+            _scores,
+            _teachers,
+            _categories,
+            _lengths,
+            _clusters,
+            _costs,
+            _time,
+        )
         for chart in draw(numbers)
     )
 
@@ -79,7 +98,9 @@ def _mix(numbers: Numbers) -> Iterator[Chart]:
     ]
     if values:
         told = ", ".join(f"{item['name']} {item['got']:.1%} of {item['wanted']:.1%}" for item in values)
-        yield Chart("mix", f"Share of the rows that each teacher took, and that the plan wanted: {told}.", _wanted(values))
+        yield Chart(
+            "mix", f"Share of the rows that each teacher took, and that the plan wanted: {told}.", _wanted(values)
+        )
 
 
 def _sources(numbers: Numbers) -> Iterator[Chart]:
@@ -205,15 +226,13 @@ def _told(what: str, counts: Counter[str]) -> str:
 
 
 def _ranked(counts: Counter[str], unit: str, color: str, form: str = ",d") -> dict[str, Any]:
-    """Bars, the longest first; what is beyond the most that are drawn is one bar more."""
+    """Bars, the longest first; what is beyond the most that are drawn is told below them."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     top = ranked[:MOST_BARS]
     labels = distinct([name for name, _ in top])
     values = [{"name": label, "rows": rows} for label, (_, rows) in zip(labels, top, strict=True)]
     if len(ranked) > len(top):
-        rest = f"{len(ranked) - len(top):,} others"
-        values.append({"name": rest, "rows": sum(rows for _, rows in ranked[MOST_BARS:])})
-        labels.append(rest)
+        unit += f" ({len(ranked) - len(top):,} more have {sum(rows for _, rows in ranked[MOST_BARS:]):,})"
     return _ranked_in_order(values, labels, unit, color, form)
 
 
@@ -239,7 +258,9 @@ def _stacked(
     return _finished(
         chart.mark_bar(height={"band": 0.72}).encode(
             y=_names(order),
-            x=alt.X("rows:Q", stack="normalize" if share else "zero", axis=axis, title="share of rows" if share else "rows"),
+            x=alt.X(
+                "rows:Q", stack="normalize" if share else "zero", axis=axis, title="share of rows" if share else "rows"
+            ),
             color=_colors({name: colors[name] for name in shown}),
             order="order:O",
         )
@@ -252,7 +273,9 @@ def _wanted(values: Values) -> dict[str, Any]:
 
     names = [item["name"] for item in values]
     most = max(max(item["got"], item["wanted"] or 0) for item in values)
-    data = alt.Data(values=[item | {"as": f"{item['got']:.1%}", "end": max(item["got"], item["wanted"] or 0)} for item in values])
+    data = alt.Data(
+        values=[item | {"as": f"{item['got']:.1%}", "end": max(item["got"], item["wanted"] or 0)} for item in values]
+    )
     base = alt.Chart(data).encode(y=_names(names))
     x = alt.X("got:Q", title="share of rows", axis=alt.Axis(format="%", tickCount=5), scale=_scale(most * 1.22))
     layers = base.mark_bar(color=BLUE, height={"band": 0.66}).encode(x=x)
@@ -266,12 +289,13 @@ def _bars_along(values: Values) -> dict[str, Any]:
     import altair as alt
 
     chart = alt.Chart(alt.Data(values=values), height=170)
-    parts = {name: color for name, color in (("kept", BLUE), ("dropped", ORANGE)) if any(v["part"] == name for v in values)}
-    least = min(item["low"] for item in values)
-    scale = alt.Scale(domain=[min(least, 5), 10], nice=False)
+    present = {item["part"] for item in values}
+    parts = {name: color for name, color in (("kept", BLUE), ("dropped", ORANGE)) if name in present}
+    least = int(min([5, *(item["low"] for item in values)]))
+    axis = alt.Axis(format="d", values=list(range(least, 11)))
     return _finished(
         chart.mark_bar(binSpacing=2).encode(
-            x=alt.X("low:Q", bin=alt.BinParams(binned=True, step=0.5), scale=scale, title="score", axis=alt.Axis(format="~g", tickMinStep=1)),
+            x=alt.X("low:Q", bin=alt.BinParams(binned=True), scale=_scale(10, least), title="score", axis=axis),
             x2="high:Q",
             y=alt.Y("rows:Q", stack="zero", title="rows", axis=alt.Axis(format="~s", tickCount=4)),
             color=_colors(parts),
@@ -293,10 +317,13 @@ def _dimensions(scores: ScoreNumbers) -> dict[str, Any]:
         ]
     data = alt.Data(values=values)
     chart = alt.Chart(data, width=330, height=52).mark_bar(color=BLUE, binSpacing=2)
-    x = alt.X("point:Q", bin=alt.BinParams(binned=True, step=1), title="score", scale=alt.Scale(domain=[1, 10]))
+    axis = alt.Axis(format="d", values=list(range(1, 11)))
+    x = alt.X("point:Q", bin=alt.BinParams(binned=True), title="score", scale=_scale(10, 1), axis=axis)
     y = alt.Y("rows:Q", title=None, axis=alt.Axis(format="~s", tickCount=2))
     order = [name for name in DIMENSIONS if any(item["name"] == name for item in values)]
-    header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start", labelColor=INK, labelFontSize=12)
+    header = alt.Header(
+        labelAngle=0, labelAlign="left", labelOrient="top", labelAnchor="start", labelColor=INK, labelFontSize=12
+    )
     row = alt.Row("name:N", sort=order, title=None, header=header, spacing=12)
     return _finished(chart.encode(x=x, x2="high:Q", y=y, row=row), fixed=False)
 
@@ -326,17 +353,17 @@ def _amounts(field: str, unit: str, most: float) -> Any:
     return alt.X(field, title=unit, axis=alt.Axis(format="~s", tickCount=4), scale=_scale(most))
 
 
-def _scale(most: float) -> Any:
+def _scale(most: float, least: float = 0) -> Any:
     import altair as alt
 
-    return alt.Scale(domain=[0, most or 1], nice=False)
+    return alt.Scale(domain=[least, most or 1], nice=False)
 
 
 def _colors(parts: dict[str, str]) -> Any:
     import altair as alt
 
     scale = alt.Scale(domain=list(parts), range=list(parts.values()))
-    legend = alt.Legend(orient="top", direction="horizontal", title=None, symbolType="square", columns=4)
+    legend = alt.Legend(orient="top", direction="horizontal", title=None, symbolType="square", columns=2)
     return alt.Color("part:N", scale=scale, legend=legend)
 
 
@@ -346,9 +373,15 @@ def _finished(chart: Any, *, fixed: bool = True) -> dict[str, Any]:
 
     if fixed:
         chart = chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    text = {"labelColor": INK, "labelFontSize": 12, "titleColor": SOFT, "titleFontSize": 12, "titleFontWeight": "normal"}
+    text = {
+        "labelColor": INK,
+        "labelFontSize": 12,
+        "titleColor": SOFT,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
     done = (
-        chart.configure(aria=False, font="sans-serif", background="white", padding=4)
+        chart.configure(aria=False, font=_FONT, background="white", padding=_PADDING)
         .configure_view(stroke=None, step=_STEP)
         .configure_axis(gridColor=RULE, domainColor=RULE, tickColor=RULE, **text)
         .configure_legend(labelColor=INK, labelFontSize=12, padding=0)

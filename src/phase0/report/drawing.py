@@ -13,7 +13,16 @@ _SVG = "http://www.w3.org/2000/svg"
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "text", "tspan", "defs", "clipPath"}
 _ATTRIBUTES = {
     *("viewBox", "width", "height", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "d", "transform", "id", "clip-path"),
-    *("fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "opacity"),
+    *(
+        "fill",
+        "fill-opacity",
+        "stroke",
+        "stroke-width",
+        "stroke-opacity",
+        "stroke-dasharray",
+        "stroke-linecap",
+        "opacity",
+    ),
     *("stroke-miterlimit", "text-anchor", "dominant-baseline", "font-family", "font-size", "font-weight", "font-style"),
 }
 _IMAGE_SCALE = 2.0

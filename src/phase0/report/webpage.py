@@ -46,17 +46,23 @@ def webpage(numbers: Numbers, charts: Sequence[Drawn]) -> str:
 
     style = _file("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return _environment().get_template("report.html").render(
-        numbers=numbers,
-        checked=numbers.verification,
-        seen=numbers.seen,
-        charts={chart.name: Markup(chart.svg) for chart in charts},  # noqa: S704 - rebuilt from known elements
-        style=Markup(style),  # noqa: S704 - our own file
-        style_digest=digest,
-        seconds=_seconds(numbers),
-        settings=[(stage, msgspec.json.format(msgspec.json.encode(stage.settings)).decode()) for stage in numbers.stages],
-        versions=sorted({item for stage in numbers.stages for item in stage.versions.items()}),
-        **_words(numbers),
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            numbers=numbers,
+            checked=numbers.verification,
+            seen=numbers.seen,
+            charts={chart.name: Markup(chart.svg) for chart in charts},  # noqa: S704 - rebuilt from known elements
+            style=Markup(style),  # noqa: S704 - our own file
+            style_digest=digest,
+            seconds=_seconds(numbers),
+            settings=[
+                (stage, msgspec.json.format(msgspec.json.encode(stage.settings)).decode()) for stage in numbers.stages
+            ],
+            versions=sorted({item for stage in numbers.stages for item in stage.versions.items()}),
+            **_words(numbers),
+        )
     )
 
 
@@ -132,5 +138,6 @@ def _compared(kept: Sequence[Part], member: Member) -> list[dict[str, Any]]:
     for name in dict.fromkeys((*ours, *theirs)):
         one, other = ours.get(name, Part(name, "", 0)), theirs.get(name, Part(name, "", 0))
         left, right = differences(one.text, other.text)
-        found.append({"name": name, "kept": left, "gone": right, "kept_cut": _cut(one), "gone_cut": _cut(other)})
+        texts = {"name": name, "kept": left, "gone": right, "kept_cut": _cut(one), "gone_cut": _cut(other)}
+        found.append(texts | {"same": one == other and not _cut(one)})
     return found
