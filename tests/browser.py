@@ -97,7 +97,7 @@ class Page:
     async def until(self, expression: str) -> None:
         """Wait until an expression is true."""
         async with asyncio.timeout(_PATIENCE):
-            while not await self.evaluate(expression):  # noqa: ASYNC110
+            while not await self.evaluate(expression):
                 await asyncio.sleep(0.02)
 
     async def press(self, key: str) -> None:

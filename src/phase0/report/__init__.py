@@ -21,8 +21,8 @@ _IMAGES = "report.images"
 
 
 def write_report(target: str | Path, *, progress: Progress = SILENT) -> Path:
-    """Write `report.html`, `report.json`, `report.md` and its `report.images/` for the folder of a run, or for a dataset
-    file that phase0 made.
+    """Write `report.html`, `report.json`, `report.md` and its `report.images/` for the folder of a run, or for a
+    dataset file that phase0 made.
 
     They go into the folder of the run, or into `X.meta/` beside `X.jsonl`. Returns the path of `report.html`. Raises
     UsageError where there is no dataset, DataError where no manifest tells how it was made.

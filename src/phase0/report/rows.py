@@ -32,6 +32,8 @@ _MICRO = 1_000_000  # scores are summed as whole millionths, so that a mean does
 _BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted in one call
 
 Group = Literal["kept", "above", "below", "dropped"]
+Text = Literal["instruction", "response"]
+_TEXTS: tuple[Text, ...] = ("instruction", "response")
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +53,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 class Lengths(msgspec.Struct, frozen=True, kw_only=True):
     """Rows by tokens. The keys of `bins` are the least of a bin, which reaches to twice as many."""
 
-    what: Literal["instruction", "response"]
+    what: Text
     bins: dict[int, int]
     median: int
     most_of: int  # 95 % of the rows have at most so many
@@ -99,6 +101,17 @@ def row_numbers(dataset: Path, known: Chain, root: Path, threshold: float | None
     )
 
 
+class _Found(NamedTuple):
+    """A row that may be shown, and why it was dropped if it was."""
+
+    stage: str
+    reason: str | None
+    file: str
+    line: int
+    raw: bytes
+    evidence: bytes | None = None
+
+
 class _Least:
     """The few rows with the least rank. Equal rows are shown once; only those that stay are decoded."""
 
@@ -106,14 +119,12 @@ class _Least:
         self._most = most
         self._ranked: list[tuple[tuple[float, int], Sample]] = []
 
-    def wants(self, rank: tuple[float, int]) -> bool:
+    def look(self, rank: tuple[float, int], group: Group, found: _Found) -> None:
         if len(self._ranked) >= self._most and rank >= self._ranked[-1][0]:
-            return False
-        return all(rank != other for other, _ in self._ranked)
-
-    def put(self, rank: tuple[float, int], sample: Sample) -> None:
-        insort(self._ranked, (rank, sample), key=lambda item: item[0])
-        del self._ranked[self._most :]
+            return
+        if all(rank != other for other, _ in self._ranked):
+            insort(self._ranked, (rank, _sample(group, found)), key=lambda item: item[0])
+            del self._ranked[self._most :]
 
     @property
     def rows(self) -> list[Sample]:
@@ -165,13 +176,10 @@ class _Finished:
         if len(self._texts) >= 2 * _BATCH_ROWS or self._chars >= _BATCH_CHARS:
             self.count()
         digest = xxhash.xxh3_64_intdigest(raw)
-        self._look(self.kept, "kept", (0, digest), place, line, raw)
+        found = _Found("publish", None, place, line, raw)
+        self.kept.look((0, digest), "kept", found)
         if self._threshold is not None and row.quality_score is not None and row.quality_score > self._threshold:
-            self._look(self.near, "above", (row.quality_score - self._threshold, digest), place, line, raw)
-
-    def _look(self, least: _Least, group: Group, rank: tuple[float, int], place: str, line: int, raw: bytes) -> None:
-        if least.wants(rank):
-            least.put(rank, _sample(group, "publish", None, place, line, raw, None))
+            self.near.look((row.quality_score - self._threshold, digest), "above", found)
 
     def count(self) -> None:
         import toktok
@@ -184,11 +192,7 @@ class _Finished:
         self._texts, self._chars = [], 0
 
     def lengths(self) -> tuple[Lengths, ...]:
-        return tuple(
-            _lengths(what, counts)
-            for what, counts in zip(("instruction", "response"), self._tokens, strict=True)
-            if counts
-        )
+        return tuple(_lengths(what, counts) for what, counts in zip(_TEXTS, self._tokens, strict=True) if counts)
 
     def sources(self) -> tuple[SourceScores, ...]:
         ranked = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
@@ -207,7 +211,7 @@ def _mean(micro: int, rows: int) -> float | None:
     return round(micro / _MICRO / rows, 3) if rows else None
 
 
-def _lengths(what: Literal["instruction", "response"], counts: Counter[int]) -> Lengths:
+def _lengths(what: Text, counts: Counter[int]) -> Lengths:
     bins: Counter[int] = Counter()
     for tokens, rows in counts.items():
         bins[1 << tokens.bit_length() - 1 if tokens else 0] += rows
@@ -273,22 +277,11 @@ class _Lost:
             reason = _Reason(stage, drop.reason)
             self._rows[reason] += 1
             rank = (0.0, xxhash.xxh3_64_intdigest(raw))
-            least = self._reasons.setdefault(reason, _Least(PER_REASON))
-            if least.wants(rank):
-                least.put(rank, _dropped("dropped", stage, drop))
-            if made.manifest.stage == "score":
-                self._near(stage, drop, rank[1])
-
-    def _near(self, stage: str, drop: _Drop, digest: int) -> None:
-        try:
-            score = _decode_score(bytes(drop.evidence)).quality_score
-        except NOT_JSON:
-            return
-        if self._threshold is None or score is None or score > self._threshold:
-            return
-        rank = (round(self._threshold - score, 6), digest)
-        if self.near.wants(rank):
-            self.near.put(rank, _dropped("below", stage, drop))
+            found = _Found(stage, drop.reason, drop.file, drop.line, bytes(drop.row), bytes(drop.evidence))
+            self._reasons.setdefault(reason, _Least(PER_REASON)).look(rank, "dropped", found)
+            score = _score(found) if made.manifest.stage == "score" and self._threshold is not None else None
+            if score is not None and self._threshold is not None and score <= self._threshold:
+                self.near.look((round(self._threshold - score, 6), rank[1]), "below", found)
 
     def by_reason(self) -> Iterator[Sample]:
         """Those of the most frequent reasons, in the order in which the stages were read."""
@@ -308,27 +301,28 @@ def _drops(path: Path) -> Iterator[tuple[_Drop, bytes]]:
                 continue
 
 
-def _dropped(group: Group, stage: str, drop: _Drop) -> Sample:
-    return _sample(group, stage, drop.reason, drop.file, drop.line, bytes(drop.row), bytes(drop.evidence))
-
-
-def _sample(
-    group: Group, stage: str, reason: str | None, file: str, line: int, raw: bytes, evidence: bytes | None
-) -> Sample:
+def _score(found: _Found) -> float | None:
     try:
-        row: Any = msgspec.json.decode(raw)
+        return _decode_score(found.evidence or b"{}").quality_score
     except NOT_JSON:
-        row = raw.decode("utf-8", "backslashreplace")
+        return None
+
+
+def _sample(group: Group, found: _Found) -> Sample:
+    try:
+        row: Any = msgspec.json.decode(found.raw)
+    except NOT_JSON:
+        row = found.raw.decode("utf-8", "backslashreplace")
     fields = row if isinstance(row, dict) else {}
     score, source = fields.get("quality_score"), fields.get("source")
     return Sample(
         group=group,
-        stage=stage,
-        reason=reason,
-        file=file,
-        line=line,
+        stage=found.stage,
+        reason=found.reason,
+        file=found.file,
+        line=found.line,
         score=float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
         source=source[:200] if isinstance(source, str) else None,
         parts=parts_of(row),
-        why=reasons_of(fields, evidence),
+        why=reasons_of(fields, found.evidence),
     )
