@@ -1,4 +1,4 @@
-"""A run or a file that is viewed: questions about its rows, answered from the index; the rows, read from their files."""
+"""A run or a file that is viewed: its rows, found in the index and read from their files."""
 
 from __future__ import annotations
 
