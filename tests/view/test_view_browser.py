@@ -76,7 +76,9 @@ def test_a_row_is_opened_explained_and_compared_by_keyboard(folder: Path, tmp_pa
         assert await page.evaluate(TITLE) == "Why does bread rise?"
         await page.press("d")
         await page.until("document.querySelector('.sides mark') !== null")
-        marked = await page.evaluate("[...document.querySelectorAll('.sides mark')].map(m => m.textContent.trim()).join()")
+        marked = await page.evaluate(
+            "[...document.querySelectorAll('.sides mark')].map(m => m.textContent.trim()).join()"
+        )
         assert "Yes" in marked
         await page.press("e")
         await page.until("document.querySelector('#story') !== null")
@@ -123,7 +125,10 @@ def test_hostile_rows_run_nothing_and_a_long_one_is_shown_whole_when_asked(folde
             await page.press("j")
             await page.until(f"document.querySelector('.steps small').textContent.startsWith('{place + 1} of ')")
             assert await page.evaluate("document.title") == "run – phase0 view"
-            assert await page.evaluate("document.querySelectorAll('#row :is(script, img, iframe, svg, style)').length") == 0
+            assert (
+                await page.evaluate("document.querySelectorAll('#row :is(script, img, iframe, svg, style)').length")
+                == 0
+            )
         await page.open(f"{url}?order=longest&at=0")
         await page.evaluate("document.querySelector('a.all').click()")
         await page.until("document.querySelector('#text-1').textContent.endsWith('THE END')")

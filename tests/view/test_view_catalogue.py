@@ -154,7 +154,9 @@ def test_marks_are_kept_as_lines_of_which_the_last_counts(folder: Path) -> None:
         assert [listed.number for listed in seen.page(Query(label="good"))] == [bread.number]
         assert seen.counts(Query(label="any")).rows == len(seen.page(Query(label="any"))) == 2
         assert seen.counts(Query(label="none")).rows == seen.index.rows - 2
-    assert [json.loads(line)["label"] for line in catalogue.places.labels.read_bytes().splitlines() if line[-1:] == b"}"] == [
+    assert [
+        json.loads(line)["label"] for line in catalogue.places.labels.read_bytes().splitlines() if line[-1:] == b"}"
+    ] == [
         "bad",
         "good",
         "good",

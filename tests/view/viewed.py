@@ -28,7 +28,7 @@ HOSTILE = (
     "</pre></main><img src=x onerror=\"document.title='taken'\">",
     "<svg/onload=document.title='taken'>",
     "<iframe srcdoc=\"<script>parent.document.title='taken'</script>\">",
-    '" autofocus onfocus="document.title=\'taken\'',
+    "\" autofocus onfocus=\"document.title='taken'",
     "<style>body { display: none }</style>",
     "<meta http-equiv=refresh content='0; url=http://example.invalid/'>",
     "&lt;b&gt;not bold&lt;/b&gt; &amp;amp;",

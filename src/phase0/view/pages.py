@@ -152,7 +152,11 @@ def _choice(name: str, title: str, chosen: str, counted: dict[str, int]) -> Html
 def _select(name: str, title: str, chosen: str, options: list[tuple[str, str]], everything: str | None) -> Html:
     every = el("option", everything, value="") if everything else None
     given = (el("option", told, value=value, selected=value == chosen) for value, told in options)
-    return el("label", el("span", title), el("select", every, *given, name=name, class_="chosen" if chosen and everything else None))
+    return el(
+        "label",
+        el("span", title),
+        el("select", every, *given, name=name, class_="chosen" if chosen and everything else None),
+    )
 
 
 def _list(query: Query, counts: Counts, rows: list[Read], opened: Opened | None) -> Html:
