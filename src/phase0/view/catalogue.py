@@ -21,12 +21,12 @@ from phase0.view.entries import Place, Row, decoded
 from phase0.view.index import KINDS, Indexed, indexed, reading, sidecar
 from phase0.view.labels import Label
 from phase0.view.places import Places, places
-from phase0.view.queries import NONE, ORDERS, PAGE, Query, conditions
+from phase0.view.queries import NONE, ORDERS, PAGE, Condition, Query, conditions, match_of
 
 _MOST_TWINS = 200  # duplicates of a row that are listed
 _KNOWN_COUNTS = 64  # searches whose counts are remembered
 
-Group = tuple[int, int, int, int, int]
+Group = tuple[int, ...]
 """Dropped or not, then the numbers of stage, reason, source and category."""
 
 
@@ -96,7 +96,7 @@ class Catalogue:
         return next(iter(self._some(query, place, 1)), None)
 
     def _some(self, query: Query, skip: int, most: int) -> list[Listed]:
-        found = conditions(query, self._numbers, self._labelled())
+        found = self._condition(query)
         sql = f"SELECT rows.row FROM rows WHERE {found.sql} ORDER BY {ORDERS[query.order]} LIMIT ? OFFSET ?"  # noqa: S608 - of parts written here
         with reading(self.index.path) as connection:
             rows = [row for (row,) in connection.execute(sql, (*found.values, most, skip))]
@@ -161,11 +161,22 @@ class Catalogue:
         self, q: str, low: float | None, high: float | None, label: str, _stamp: object
     ) -> Sequence[tuple[Group, int]]:
         """Rows that hold these words within these scores, counted by everything else that can be filtered by."""
-        found = conditions(Query(q=q, low=low, high=high, label=label), self._numbers, self._labelled())
-        fields = ", ".join(f"rows.{name}" for name in ("dropped", *KINDS))
+        found = self._condition(Query(q=q, low=low, high=high, label=label))
+        fields = (
+            "rows.stage, rows.dropped, rows.reason, rows.source, rows.category"  # in the order of the index by_group
+        )
         with reading(self.index.path) as connection:
             sql = f"SELECT {fields}, count(*) FROM rows WHERE {found.sql} GROUP BY {fields}"  # noqa: S608 - of parts written here
-            return [(row[:5], row[5]) for row in connection.execute(sql, found.values)]
+            counted = connection.execute(sql, found.values)
+            return [((dropped, stage, *others), rows) for stage, dropped, *others, rows in counted]
+
+    def _condition(self, query: Query) -> Condition:
+        match = match_of(query.q)
+        hits = 0
+        if match:
+            with reading(self.index.path) as connection:
+                (hits,) = connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (match,)).fetchone()
+        return conditions(query, self._numbers, self._labelled(), scan=10 * hits > self.index.rows)
 
     def row(self, listed: Listed) -> tuple[Row, bytes]:
         """A row with its bytes, out of its file. The value is None where these are no JSON."""

@@ -26,6 +26,7 @@ ORDERS = {
     "shortest": "rows.length, rows.row",
 }
 _MOST_WORDS = 20
+_GOES_ON = 4  # letters
 _ID = re.compile(r"[0-9a-f]{6,32}")
 NONE = "(none)"  # stands for a row that has no such name
 
@@ -90,13 +91,23 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"\w+", searched(text))[:_MOST_WORDS]
 
 
-def _holds(text: str) -> Condition:
-    """Rows with all of these words, the last of which may go on; or the row with this id."""
+def match_of(text: str) -> str:
+    """All of these words, for the full-text search; a last one of four letters or more may go on. Empty where there is no
+    word. Shorter beginnings are those of most rows, and ten times as slow to look up."""
     words = words_of(text)
-    if not words:
+    goes_on = "*" if words and len(words[-1]) >= _GOES_ON else ""
+    return " ".join(f'"{word}"' for word in words) + goes_on
+
+
+def _holds(text: str, *, scan: bool) -> Condition:
+    """Rows with these words, or the row with this id. With `scan` every row is asked whether it is among those found,
+    which is quicker (a plus keeps SQLite from looking each of them up) where they are many."""
+    match = match_of(text)
+    if not match:
         return Condition("0")
-    match = " ".join(f'"{word}"' for word in words) + "*"
-    found = Condition("rows.row IN (SELECT rowid FROM words WHERE words MATCH ?)", (match,))
+    row = "+rows.row" if scan else "rows.row"
+    among = f"{row} IN (SELECT rowid FROM words WHERE words MATCH ?)"  # noqa: S608 - of parts written here
+    found = Condition(among, (match,))
     wanted = text.lower()
     if not _ID.fullmatch(wanted):
         return found
@@ -105,17 +116,17 @@ def _holds(text: str) -> Condition:
 
 
 def conditions(
-    query: Query, names: Mapping[str, Mapping[str, int]], labelled: Mapping[int, Label], *, without: str = ""
+    query: Query, names: Mapping[str, Mapping[str, int]], labelled: Mapping[int, Label], *, scan: bool = False
 ) -> Condition:
-    """The WHERE clause of a query. `without` is a field to leave out."""
+    """The WHERE clause of a query. `scan`: its words are in many rows."""
     parts: list[Condition] = []
     if query.q:
-        parts.append(_holds(query.q))
-    if query.what and without != "what":
+        parts.append(_holds(query.q, scan=scan))
+    if query.what:
         parts.append(Condition("rows.dropped = ?", (int(query.what == "dropped"),)))
     for kind in KINDS:
         name = getattr(query, kind)
-        if name and without != kind:
+        if name:
             parts.append(Condition(f"rows.{kind} = ?", (0 if name == NONE else names[kind].get(name, -1),)))
     if query.low is not None:
         parts.append(Condition("rows.score >= ?", (query.low,)))
