@@ -19,6 +19,7 @@ from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of
 from phase0.dataset.manifest import is_whole
 from phase0.engine import Engine
 from phase0.errors import DataError
+from phase0.licenses import check_fit, ledger_of
 from phase0.plan import Plan, Score
 from phase0.progress import Progress
 from phase0.stages.acquire import COMBINED, combine, combine_settings
@@ -113,11 +114,20 @@ def distilled(teacher: str) -> str:
 def steps(work: Work, sources: Mapping[str, Callable[[], Source]]) -> Iterator[Done]:
     """Do the steps of a plan in order."""
     plan, progress = work.plan, work.progress
-    prompts = yield from _prompts(work, (yield from _acquire(work, sources)))
+    raw = yield from _acquire(work, sources)
+    _check_licenses(plan, raw, answered="original" in plan.distill.mix)
+    prompts = yield from _prompts(work, raw)
     prompts = yield from _decontaminate(work, prompts, work.place(CLEAN_PROMPTS), "prompt")
     last = yield from (_everything(work, prompts) if plan.rows is None else _so_many(work, prompts, plan.rows))
+    _check_licenses(plan, last, answered=True)
     dataset = work.folder / DATASET
     yield work.do(Step("publish", dataset, (last,), {}, partial(publish, [last], dataset, progress=progress)))
+
+
+def _check_licenses(plan: Plan, rows: Path, *, answered: bool) -> None:
+    """Raise UnfitLicense where rows are under terms that the plan does not want: of prompts, before they are paid for."""
+    if plan.publish.require_license is not None:
+        check_fit(ledger_of(rows, answered=answered), plan.publish.require_license)
 
 
 def _acquire(work: Work, sources: Mapping[str, Callable[[], Source]]) -> Steps:
