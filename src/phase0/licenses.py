@@ -107,7 +107,11 @@ def license_ledger(target: str | Path) -> LicenseLedger:
     target = Path(target)
     path = target / "dataset.jsonl" if target.is_dir() else target
     if not path.is_file():
-        why = "there is no dataset.jsonl in it; is it a run, and finished?" if target.is_dir() else "there is no such file"
+        why = (
+            "there is no dataset.jsonl in it; is it a run, and finished?"
+            if target.is_dir()
+            else "there is no such file"
+        )
         raise UsageError(f"{target}: {why}")
     return _counted(_full(path), answered=True, authors=_authors(path))
 
@@ -138,7 +142,9 @@ def planned(sources: Iterable[Dataset], writers: Sequence[str | None], judges: S
     chosen = list(sources)
     authors = {entry.name: entry.author for entry in chosen}
     said = [
-        _Said(entry.name, entry.license, writer or entry.source, tuple(judges)) for entry in chosen for writer in writers
+        _Said(entry.name, entry.license, writer or entry.source, tuple(judges))
+        for entry in chosen
+        for writer in writers
     ]
     return _ledger([_licensed(one, 0, authors) for one in said])
 
@@ -218,12 +224,16 @@ def _notes(said: _Said) -> tuple[str, ...]:
     entry = datasets().get(said.dataset or "")
     notes = [f"{entry.name}: {entry.license_note}"] if entry and entry.license_note else []
     names = (said.writer, *said.judges)
-    notes += [f"{one.model}: {one.license_note}" for one in teachers().values() if one.license_note and one.model in names]
+    notes += [
+        f"{one.model}: {one.license_note}" for one in teachers().values() if one.license_note and one.model in names
+    ]
     return tuple(notes)
 
 
 def _ledger(origins: Iterable[LicensedRows]) -> LicenseLedger:
-    ordered = sorted(origins, key=lambda one: (-one.rows, one.dataset or "", one.writer or "", one.license or "", one.judges))
+    ordered = sorted(
+        origins, key=lambda one: (-one.rows, one.dataset or "", one.writer or "", one.license or "", one.judges)
+    )
     under = Counter[str]()
     for one in ordered:
         under.update(dict.fromkeys(one.terms, one.rows))
@@ -235,7 +245,9 @@ def _ledger(origins: Iterable[LicensedRows]) -> LicenseLedger:
         non_commercial_rows=sum(one.rows for one in ordered if one.commercial is False),
         unknown_rows=sum(one.rows for one in ordered if one.commercial is None),
         origins=tuple(ordered),
-        terms=tuple(_in_use(known[name], rows) for name, rows in sorted(under.items(), key=lambda item: (-item[1], item[0]))),
+        terms=tuple(
+            _in_use(known[name], rows) for name, rows in sorted(under.items(), key=lambda item: (-item[1], item[0]))
+        ),
     )
 
 

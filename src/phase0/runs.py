@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from phase0.catalog.datasets import find
-from phase0.catalog.models import teacher
+from phase0.catalog.models import teacher as find_teacher
 from phase0.catalog.prices import parse_price
 from phase0.dataset import Manifest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
@@ -30,7 +30,7 @@ from phase0.engine.local import Local
 from phase0.errors import DataError, PlanError, UnfitLicense
 from phase0.exchanges import EXCHANGES
 from phase0.ledger import FILE as LEDGER
-from phase0.licenses import planned
+from phase0.licenses import check_fit, planned
 from phase0.plan import Plan, load_plan, plan_from
 from phase0.progress import SILENT, Progress
 from phase0.report import write_report
@@ -147,8 +147,8 @@ def _check_licenses(plan: Plan) -> None:
     required = plan.publish.require_license
     if required is None:
         return
-    writers = [None if name in EXCHANGES else teacher(name).model for name in plan.distill.mix]
-    judges = [name if name in SCORERS else teacher(name).model for name in rule_of(plan.score).judges]
+    writers = [None if name in EXCHANGES else find_teacher(name).model for name in plan.distill.mix]
+    judges = [name if name in SCORERS else find_teacher(name).model for name in rule_of(plan.score).judges]
     ledger = planned(find(plan.download.datasets, plan.datasets), writers, judges)
     try:
         check_fit(ledger, required)

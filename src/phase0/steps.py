@@ -125,7 +125,7 @@ def steps(work: Work, sources: Mapping[str, Callable[[], Source]]) -> Iterator[D
 
 
 def _check_licenses(plan: Plan, rows: Path, *, answered: bool) -> None:
-    """Raise UnfitLicense where rows are under terms that the plan does not want: of prompts, before they are paid for."""
+    """Raise UnfitLicense where rows are under terms that the plan does not want; prompts before they are paid for."""
     if plan.publish.require_license is not None:
         check_fit(ledger_of(rows, answered=answered), plan.publish.require_license)
 

@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import DatasetInfo, RepoSibling
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from phase0.errors import HubError
 from phase0.hub.fetching import AGENT, ENDPOINT
@@ -123,7 +123,9 @@ def _held(api: HfApi, repo: str, revision: str, *, private: bool) -> _Held | Non
 
 def _check_hidden(repo: str, info: DatasetInfo, *, private: bool) -> None:
     if private and not info.private:
-        raise HubError(f"{repo} is there and everybody can read it. Make it private on the hub, or push without --private.")
+        raise HubError(
+            f"{repo} is there and everybody can read it. Make it private on the hub, or push without --private."
+        )
 
 
 def _is_there(file: Upload, held: RepoSibling | None) -> bool:

@@ -35,13 +35,13 @@ _decode = msgspec.json.Decoder(_Row).decode
 
 
 def languages(path: Path, rows: int) -> tuple[LanguageShare, ...]:
-    """The languages of every k-th row of a file that holds so many, most rows first."""
+    """The languages of every k-th row of a file that holds so many, most rows first and None last."""
     found = Counter[str | None]()
     for item in islice(raw_rows(path), 0, None, max(1, rows // SAMPLE)):
         if not isinstance(item, BadRow):
             found[_language(item[1])] += 1
     total = found.total()
-    ordered = sorted(found.items(), key=lambda one: (-one[1], one[0] or ""))
+    ordered = sorted(found.items(), key=lambda one: (one[0] is None, -one[1], one[0] or ""))
     return tuple(LanguageShare(language=name, rows=count, share=count / total) for name, count in ordered)
 
 

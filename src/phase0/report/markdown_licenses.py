@@ -20,7 +20,14 @@ def licenses_page(ledger: LicenseLedger) -> Lines:
         f"Commercial use: {ledger.commercial_rows:,} rows allow it, {ledger.non_commercial_rows:,} forbid it, "
         f"of {ledger.unknown_rows:,} it is **not known**. {ledger.disclaimer} Terms as of {ledger.as_of}."
     )
-    return [summary, "", *_origins(ledger.origins), *_terms(ledger.terms), *duties(ledger.terms), *_open(ledger.origins)]
+    return [
+        summary,
+        "",
+        *_origins(ledger.origins),
+        *_terms(ledger.terms),
+        *duties(ledger.terms),
+        *_open(ledger.origins),
+    ]
 
 
 def _origins(origins: Sequence[LicensedRows]) -> Lines:
