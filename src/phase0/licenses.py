@@ -117,7 +117,7 @@ def license_ledger(target: str | Path) -> LicenseLedger:
 
 
 def ledger_of(path: Path, *, answered: bool = True) -> LicenseLedger:
-    """The ledger of the rows of a file. Without `answered`, who wrote the responses does not count: they are prompts."""
+    """The ledger of the rows of a file. Without `answered` they are prompts: whose responses are there is no matter."""
     return _counted(path, answered=answered, authors=_authors(path))
 
 

@@ -71,7 +71,8 @@ def push(
     """Commit files to a dataset repository, which is made if it is not there, as is a branch.
 
     Files of the repository that are not named stay. A repository that everybody can read is refused where it should be
-    `private`; one that is there keeps the visibility that it has. With `dry_run` the hub is asked what it has and nothing is changed. Raises HubError.
+    `private`; one that is there keeps the visibility that it has. With `dry_run` the hub is asked what it has, and
+    nothing is changed. Raises HubError.
     """
     place = (endpoint or ENDPOINT).rstrip("/")
     api = HfApi(endpoint=place, token=token or False, headers=AGENT)
@@ -92,7 +93,8 @@ def push(
         if dry_run or not sent:
             return found
         if there is None:
-            api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+            # None and not False: an organisation may make all that is new private.
+            api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
         if revision != MAIN:
             api.create_branch(repo, repo_type="dataset", branch=revision, exist_ok=True)
         operations = [CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=str(file.path)) for file in sent]

@@ -164,12 +164,12 @@ def _contamination(checks: Sequence[Contamination]) -> Lines:
     lines: Lines = []
     for check in checks:
         told = check.certificate
-        lines += [
+        lines.append(
             f"{code(check.output)}: {told.rows:,} rows were checked against {len(told.sets)} evaluation sets "
             f"({told.ngram} words in a row, share {prose(told.share)}, {prose(told.on)}); {told.contaminated:,} held "
-            "a question and were dropped.",
-            "",
-        ]
+            "a question and were dropped."
+        )
+        lines.append("")
         rows = [
             (prose(one.name), code(one.digest), f"{one.items:,}", f"{one.found:,}", f"{one.rows:,}")
             for one in told.sets
