@@ -18,12 +18,14 @@ from phase0.catalog.licenses import Terms, licenses
 from phase0.catalog.models import teachers
 from phase0.dataset import BadRow, lineage, manifest_of, meta_folder, raw_rows
 from phase0.dataset.rows import NOT_JSON
-from phase0.errors import DataError, UnfitLicense, UsageError
+from phase0.errors import UnfitLicense, UsageError
 from phase0.stages.publish import FULL
 from phase0.stages.studied import STUDENT
 
 Require = Literal["commercial"]
 DISCLAIMER = "This is bookkeeping over what sources and catalogue state, not legal advice."
+_DECLARE = " A dataset of your own declares its licence in the plan, with its files: [datasets.NAME] license = …"
+_LONGEST = 100  # characters of a name in a sentence
 _SHOWN = 5  # origins named in an error; the ledger names all
 
 
@@ -91,7 +93,7 @@ class _Meta(msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    source: str
+    source: str | None = None
     meta: _Meta | None = None
 
 
@@ -102,7 +104,8 @@ def license_ledger(target: str | Path) -> LicenseLedger:
     """The ledger of a run's folder, or of a dataset file.
 
     Rows of a published file are looked up in the full rows beside it, as the published ones do not tell their licence.
-    Raises UsageError where there is no dataset, DataError for a file that holds no rows of phase0's form.
+    What a row does not say of itself is unknown. Raises UsageError where there is no dataset, DataError for a file that
+    holds no rows.
     """
     target = Path(target)
     path = target / "dataset.jsonl" if target.is_dir() else target
@@ -124,12 +127,7 @@ def ledger_of(path: Path, *, answered: bool = True) -> LicenseLedger:
 def _counted(path: Path, *, answered: bool, authors: Mapping[str, str | None]) -> LicenseLedger:
     found = Counter[_Said]()
     for item in raw_rows(path):
-        if isinstance(item, BadRow):
-            raise DataError(f"{path}, line {item.line}: {item.error.detail}")
-        try:
-            row = _decode(item[1])
-        except NOT_JSON as error:
-            raise DataError(f"{path}, line {item[0]}: is not a row of a dataset ({error})") from None
+        row = _row(item)
         meta = row.meta or _Meta()
         judges = meta.judges if answered else ()
         found[_Said(meta.origin.dataset, meta.license, row.source if answered else None, judges)] += 1
@@ -160,20 +158,35 @@ def check_fit(ledger: LicenseLedger, require: Require) -> None:
     if found:
         told = "; ".join(f"{origin_name(one)}: {', '.join(why(one))}" for one in found[:_SHOWN])
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise UnfitLicense(f"a {require} licence is required, but not every origin allows that: {told}{more}.")
+        way = _DECLARE if any(one.license is None for one in found) else ""
+        raise UnfitLicense(f"a {require} licence is required, but not every origin allows that: {told}{more}.{way}")
 
 
 def origin_name(one: LicensedRows) -> str:
     """An origin in words: how many rows of which dataset, answered by whom."""
     rows = f"{one.rows:,} rows of " if one.rows else ""
-    by = f" answered by {one.writer}" if one.writer and one.writer != one.dataset else ""
-    return f"{rows}{one.dataset or 'an unknown dataset'}{by}"
+    by = f" answered by {_shown(one.writer)}" if one.writer and one.writer != one.dataset else ""
+    return f"{rows}{_shown(one.dataset) if one.dataset else 'an unknown dataset'}{by}"
 
 
 def why(one: LicensedRows) -> tuple[str, ...]:
     """Why an origin is not free for commercial use: what forbids it, then what is not known."""
     known = licenses().terms
     return (*(f"{name} is non-commercial" for name in one.terms if known[name].commercial is False), *one.unknown)
+
+
+def _row(item: tuple[int, bytes] | BadRow) -> _Row:
+    """A row as far as it tells where it is from: one that cannot be read tells nothing, which is unknown."""
+    try:
+        return _Row() if isinstance(item, BadRow) else _decode(item[1])
+    except NOT_JSON:
+        return _Row()
+
+
+def _shown(name: str) -> str:
+    """A name from data that stands in a sentence: cut, and spelled out where a terminal would obey it."""
+    cut = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+    return cut if cut.isprintable() else repr(cut)
 
 
 def _licensed(said: _Said, rows: int, authors: Mapping[str, str | None]) -> LicensedRows:
@@ -185,14 +198,16 @@ def _licensed(said: _Said, rows: int, authors: Mapping[str, str | None]) -> Lice
     if declared:
         terms.append(declared)
     else:
-        unknown.append(f"licence {said.license} is not in the catalogue" if said.license else "no licence is declared")
+        unknown.append(
+            f"licence {_shown(said.license)} is not in the catalogue" if said.license else "no licence is declared"
+        )
     terms += [shipped.terms[name] for name in shipped.datasets.get(said.dataset or "", ())]
     for model in _models(said, authors):
         of_model = shipped.of_model(model)
         if of_model:
             terms.append(of_model)
         else:
-            unknown.append(f"the terms of {model} are unknown")
+            unknown.append(f"the terms of {_shown(model)} are unknown")
     unknown += [f"{one.name}: {one.title[0].lower()}{one.title[1:]}" for one in terms if one.commercial is None]
     unique = tuple(dict.fromkeys(one.name for one in terms))
     forbidden = any(one.commercial is False for one in terms)

@@ -18,8 +18,6 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from phase0.catalog.datasets import find
-from phase0.catalog.models import teacher as find_teacher
 from phase0.catalog.prices import parse_price
 from phase0.dataset import Manifest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
@@ -28,16 +26,15 @@ from phase0.dedup.memory import memory_size
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, PlanError, UnfitLicense
-from phase0.exchanges import EXCHANGES
 from phase0.ledger import FILE as LEDGER
-from phase0.licenses import check_fit, planned
+from phase0.licenses import check_fit
 from phase0.plan import Plan, load_plan, plan_from
 from phase0.progress import SILENT, Progress
 from phase0.report import write_report
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.distill import check_teacher
 from phase0.stages.download import PUBLIC_HUB, Hub, Source
-from phase0.stages.judges import SCORERS, Judge, check_ready, kinship
+from phase0.stages.judges import Judge, check_ready, kinship
 from phase0.stages.means import Asking, Means
 from phase0.stages.output import relative
 from phase0.stages.rounds import MOST, in_round
@@ -54,6 +51,7 @@ from phase0.steps import (
     Work,
     distilled,
     evaluations_of,
+    licenses_of,
     others_of,
     rule_of,
     sources_of,
@@ -126,6 +124,7 @@ def means_of(plan: Plan, given: Means) -> Means:
 
 def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
     """The plan's sources. What can be known to fail is told before anything is done."""
+    _check_licenses(plan)
     judges = check_judges(rule_of(plan.score), asked.means)
     has_answers = (asked.workspace / MARK / LEDGER).exists()
     for teacher in plan.distill.mix:
@@ -134,7 +133,6 @@ def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progre
         check_teacher(teacher, asked.means, ready=not is_done)
     if not has_answers and manifest_of(folder / SCORED) is None:
         check_ready(judges, asked.means)
-    _check_licenses(plan)
     _warn_of_kin(judges, plan, progress)
     memory_size(plan.dedup.max_memory)
     others_of(plan)
@@ -143,17 +141,12 @@ def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progre
 
 
 def _check_licenses(plan: Plan) -> None:
-    """Raise PlanError where the datasets, teachers or judges of a plan are under terms that it does not want."""
-    required = plan.publish.require_license
-    if required is None:
-        return
-    writers = [None if name in EXCHANGES else find_teacher(name).model for name in plan.distill.mix]
-    judges = [name if name in SCORERS else find_teacher(name).model for name in rule_of(plan.score).judges]
-    ledger = planned(find(plan.download.datasets, plan.datasets), writers, judges)
-    try:
-        check_fit(ledger, required)
-    except UnfitLicense as error:
-        raise PlanError(f"{error} Nothing was spent.") from None
+    """Raise PlanError where what a plan names is under terms that it does not want."""
+    if plan.publish.require_license is not None:
+        try:
+            check_fit(licenses_of(plan), plan.publish.require_license)
+        except UnfitLicense as error:
+            raise PlanError(f"{error} Nothing was spent.") from None
 
 
 def _warn_of_kin(judges: Sequence[Judge], plan: Plan, progress: Progress) -> None:

@@ -123,6 +123,7 @@ def test_a_run_is_told_from_upstream_files_to_criteria(tmp_path: Path) -> None:
         "Quality",
         "Categories",
         "De-duplication",
+        "Licences and terms",
         "Length",
         "Cost",
         "Time",
