@@ -24,7 +24,7 @@ CARD = b'---\nlicense: "mit"\n---\n# A card\n'
 def _own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The server speaks the protocol of git-lfs; the other one, of an extension in Rust, has no server to test with."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     huggingface_hub.close_session()
     yield
     huggingface_hub.close_session()

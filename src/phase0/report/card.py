@@ -58,7 +58,7 @@ def _trimmed(lines: Sequence[str]) -> Sequence[str]:
 
 def _header(numbers: Numbers) -> Lines:
     """The hub's metadata as YAML: every value is JSON, which is YAML too."""
-    name = PurePosixPath(numbers.dataset).name
+    name = visible(PurePosixPath(numbers.dataset).name)
     synthetic = any(one.writer and one.writer != one.dataset for one in numbers.licenses.origins)
     told = [one.language for one in numbers.languages if one.language and one.share >= _LEAST]
     header: dict[str, Any] = {
@@ -70,7 +70,7 @@ def _header(numbers: Numbers) -> Lines:
         "tags": ["instruction-tuning", "sft", "phase0", *(["synthetic"] if synthetic else [])],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": name}]}],
     }
-    lines = [f"{key}: {json.dumps(value)}" for key, value in header.items() if value]
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items() if value]
     return ["---", *lines, "---"]
 
 
