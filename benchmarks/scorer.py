@@ -1,29 +1,33 @@
-"""What the embedded scorer is worth: agreement with people and strong judges, its use of the scale, its speed.
+"""How the embedded scorer uses the scale, what it makes of a text that games judges, and its speed, on the corpus.
 
-Run `python benchmarks/scorer.py --data DIR [--sample N]`; DIR (default: PHASE0_DEV_DATA of the environment) holds the
-folders judge/, teachers/ and corpus/ of the development data. Weights were set by hand while looking at the vicuna80
-labels, at Prometheus, at the bundled sample and, for short answers, at PandaLM. AlpacaEval and LLMBar only measure:
-their agreement was printed along the way, but chose no weight.
+    python benchmarks/scorer.py --data DIR [--sample N] [--write]
+
+DIR (default: PHASE0_DEV_DATA of the environment) holds the folders judge/, teachers/ and corpus/ of the development
+data. How well it agrees with labels is printed by calibration.py beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
+import io
 import json
 import os
 import random
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from phase0.records import DIMENSIONS
 from phase0.scoring.local import Judgement, judge
 
-RESAMPLES = 1_000
+RESULT = Path(__file__).parent / "results" / "scorer.md"
 SPEED_RUNS = 5
 SMALL_SOURCE = 200  # rows: models with fewer are not ranked
 REPUTED_WEAK = (
@@ -38,119 +42,9 @@ REPUTED_WEAK = (
 )
 
 
-class Pair(NamedTuple):
-    """Two answers to one instruction, of which somebody found one better."""
-
-    instruction: str
-    worse: str
-    better: str
-
-
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
         yield from map(json.loads, lines)
-
-
-def worth(instruction: str, response: str) -> float:
-    """The mean of the four dimensions before it is rounded to a tenth, so that fewer pairs tie."""
-    scores = judge(instruction, response).scores
-    return round(sum(getattr(scores, dimension) for dimension in DIMENSIONS), 1)
-
-
-# Agreement
-
-
-def verdicts(pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:
-    """For each pair 1 if the better answer wins, 0 if the worse does, 0.5 for a tie: the scorer's, and by length."""
-    scored = [_verdict(worth(pair.instruction, pair.better), worth(pair.instruction, pair.worse)) for pair in pairs]
-    longer = [_verdict(len(pair.better), len(pair.worse)) for pair in pairs]
-    return scored, longer
-
-
-def _verdict(better: float, worse: float) -> float:
-    return 0.5 if better == worse else float(better > worse)
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The bootstrap's 95 % interval of a mean."""
-    draw = random.Random(0)
-    means = sorted(statistics.fmean(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]
-
-
-def agreement(name: str, pairs: Sequence[Pair]) -> None:
-    scored, longer = verdicts(pairs)
-    low, high = interval(scored)
-    ties = scored.count(0.5)
-    print(
-        f"{name:<62} {len(pairs):>5} {statistics.fmean(scored):>7.3f}  [{low:.3f}, {high:.3f}] {ties:>5}"
-        f" {statistics.fmean(longer):>8.3f} {0.5:>7.3f}"
-    )
-
-
-def ordered(instruction: str, first: str, second: str, second_better: bool) -> Pair:
-    return Pair(instruction, first, second) if second_better else Pair(instruction, second, first)
-
-
-def alpaca_eval(data: Path) -> Iterator[tuple[str, list[Pair]]]:
-    by_annotator: dict[str, list[Pair]] = defaultdict(list)
-    left_out: Counter[str] = Counter()
-    for row in rows(data / "judge/alpaca_eval_pairs.jsonl.gz"):
-        preference = row["preference"]
-        if preference in (None, 0, 1.5):
-            left_out[str(preference)] += 1
-            continue
-        pair = ordered(row["instruction"], row["response_a"], row["response_b"], preference > 1.5)
-        by_annotator[f"{row['annotator']}"].append(pair)
-        by_annotator[f"{row['annotator']} {row['model_b']}"].append(pair)
-    yield "alpaca_eval, all", [pair for name, pairs in by_annotator.items() if " " not in name for pair in pairs]
-    yield from sorted(by_annotator.items())
-    print(f"  left out of alpaca_eval (failed, draw, draw): {dict(sorted(left_out.items()))}")
-
-
-def llmbar(data: Path) -> Iterator[tuple[str, list[Pair]]]:
-    subsets: dict[str, list[Pair]] = defaultdict(list)
-    for row in rows(data / "judge/llmbar.jsonl.gz"):
-        subsets[row["subset"]].append(ordered(row["instruction"], row["output_1"], row["output_2"], row["label"] == 2))
-    yield from subsets.items()
-
-
-def pandalm(data: Path) -> Iterator[tuple[str, list[Pair]]]:
-    pairs = [
-        ordered(row["instruction"], row["response_a"], row["response_b"], row["labels"][0] == 2)
-        for row in rows(data / "judge/pandalm_human.jsonl.gz")
-        if len(set(row["labels"])) == 1 and row["labels"][0]
-    ]
-    yield "pandalm, three people agree (looked at)", pairs
-
-
-def prometheus(data: Path) -> Iterator[tuple[str, list[Pair]]]:
-    answers: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    for row in rows(data / "judge/gpt4_scores_1to5_prometheus.jsonl.gz"):
-        scores = [float(score) for score in row["score"] if score is not None]
-        if scores:
-            answers[row["instruction"]].append((row["response"], statistics.fmean(scores)))
-    pairs = [
-        ordered(instruction, a, b, score_b > score_a)
-        for instruction, given in answers.items()
-        for at, (a, score_a) in enumerate(given)
-        for b, score_b in given[:at]
-        if score_a != score_b
-    ]
-    yield "prometheus, within an instruction", pairs
-
-
-def vicuna(data: Path) -> Iterator[tuple[str, list[Pair]]]:
-    """GPT-4's scores of 1 to 10, the mean over the reviews of a pair, for most were reviewed in both orders."""
-    reviews: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for row in rows(data / "judge/gpt4_scores_1to10_vicuna80.jsonl.gz"):
-        a, b = float(row["score_a"]), float(row["score_b"])
-        if min(a, b) <= 0:
-            continue
-        first, second = sorted((row["response_a"], row["response_b"]))
-        reviews[row["instruction"], first, second].append(b - a if row["response_a"] == first else a - b)
-    means = {pair: statistics.fmean(gaps) for pair, gaps in reviews.items()}
-    yield "vicuna80, gpt-4 scores (developed on)", [ordered(*pair, gap > 0) for pair, gap in means.items() if gap]
 
 
 # The scale
@@ -219,26 +113,32 @@ def speed(sample: Sequence[dict[str, Any]]) -> None:
     print(f"median {statistics.median(rates):,.0f} rows/s (from {min(rates):,.0f} to {max(rates):,.0f})")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("PHASE0_DEV_DATA"), help="folder of development data"
-    )
-    parser.add_argument(
-        "--sample", type=int, default=1, metavar="N", help="score every N-th row of the corpus (1: all)"
-    )
-    options = parser.parse_args()
-    if options.data is None:
-        parser.error("no data: give --data or set PHASE0_DEV_DATA")
-    data = Path(options.data)
+def whole_stage(data: Path) -> None:
+    """`phase0 score` over all rows of the corpus, reading and writing included, on one core and on all."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, scored = Path(folder) / "rows.jsonl", Path(folder) / "scored.jsonl"
+        count = 0
+        with source.open("w", encoding="utf-8") as file:
+            for row in corpus(data, 1):
+                file.write(json.dumps(row | {"quality_score": None}, ensure_ascii=False) + "\n")
+                count += 1
+        for cores in sorted({1, os.cpu_count() or 1}):
+            command = ["score", "--input", source, "--output", scored, "--workers", str(cores)]
+            began = time.monotonic()
+            process = subprocess.Popen([sys.executable, "-m", "phase0", *command], stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - began
+            if status:
+                raise SystemExit("phase0 score failed")
+            cpu = usage.ru_utime + usage.ru_stime
+            print(
+                f"phase0 score, {count:,} rows, {cores} worker{'s' * (cores > 1)}: {seconds:.1f} s, "
+                f"{count / seconds:,.0f} rows/s; {cpu:.1f} s of CPU, {count / cpu:,.0f} rows/s of CPU"
+            )
 
-    print("## Agreement with labels (a tie of the scorer counts one half; 95 % bootstrap interval)\n")
-    print(f"{'labels':<62} {'pairs':>5} {'scorer':>7}  {'interval':<14} {'ties':>5} {'longer':>8} {'chance':>7}")
-    for source in (alpaca_eval, llmbar, pandalm, prometheus, vicuna):
-        for name, pairs in source(data):
-            agreement(name, pairs)
 
-    print("\n## The constant text of adversarial_nullmodel\n")
+def report(data: Path, every: int) -> None:
+    print("## The constant text of adversarial_nullmodel\n")
     null = [
         judge(r["instruction"], r["response_b"]).scores.mean()
         for r in rows(data / "judge/adversarial_nullmodel.jsonl.gz")
@@ -246,7 +146,7 @@ def main() -> None:
     print(f"{len(null)} instructions: lowest {min(null)}, highest {max(null)} (must stay under 4)")
 
     print("\n## The scale, on the corpus\n")
-    sample = list(corpus(data, options.sample))
+    sample = list(corpus(data, every))
     judged = [(row["source"], judge(row["instruction"], row["response"])) for row in sample]
     histogram([judgement.scores.mean() for _, judgement in judged])
     print("\nshare above 7.0 by origin")
@@ -255,10 +155,31 @@ def main() -> None:
         print(f"  {origin:<20} {len(values):>7} rows, mean {statistics.fmean(values):.2f}, above 7.0 {above:.0%}")
 
     print("\n## Teachers against weak models\n")
-    gap(data, by_group(judged), max(1, SMALL_SOURCE // options.sample))
+    gap(data, by_group(judged), max(1, SMALL_SOURCE // every))
 
     print("\n## Speed\n")
     speed(random.Random(0).sample(sample, min(len(sample), 5_000)))
+    whole_stage(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("PHASE0_DEV_DATA"), help="folder of development data"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=1, metavar="N", help="score every N-th row of the corpus (1: all)"
+    )
+    parser.add_argument("--write", action="store_true", help=f"keep what is printed in {RESULT.name}")
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("no data: give --data or set PHASE0_DEV_DATA")
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        report(Path(options.data), options.sample)
+    print(told.getvalue(), end="")
+    if options.write:
+        asked = "python benchmarks/scorer.py --data DIR --write"
+        RESULT.write_text(f"# The embedded scorer, measured\n\n`{asked}` printed:\n\n```\n{told.getvalue()}```\n")
 
 
 if __name__ == "__main__":

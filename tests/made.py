@@ -42,6 +42,8 @@ metas = st.builds(
     scores=st.none() | scores,
     parent=st.none() | text,
     flags=st.lists(text, max_size=3).map(tuple),
+    judges=st.lists(text, max_size=2).map(tuple),
+    disagreement=st.none() | st.integers(0, 90).map(lambda tenths: tenths / 10),
 )
 records = st.builds(
     make,

@@ -137,6 +137,19 @@ def test_killed_while_a_batch_is_out_it_goes_on_and_buys_nothing_again(project: 
     check(data)
 
 
+def test_without_waiting_it_ends_when_its_batch_is_submitted_and_the_same_command_picks_it_up(
+    project: Path, bare: Path, data: Path
+) -> None:
+    with simulated(FAST) as provider:
+        shell = Shell(project, bare, **environment(provider.url))
+        told = shell.type(f"{COMMAND} --mode batch --no-wait", status=4)
+        assert "To go on: python quality_scorer.py " in told
+        assert not (data / "scored" / "all_scored.jsonl").exists()
+        shell.type(f"{COMMAND} --mode batch")
+        assert provider.bill().requests == stored(data) == ROWS
+    check(data)
+
+
 def killed(shell: Shell, mode: str, when: Callable[[], bool]) -> None:
     """Start the command, and kill it as soon as something holds."""
     process = shell.start(f"{COMMAND} --mode {mode}", alone=True)

@@ -6,10 +6,9 @@
     --once gaoya,datasketch,…            slow ones, that run in the first round only
     --peers-up-to 674k                   more rows than this for phase0 and the parsers alone
     --max-memory 12GiB                   what phase0 may hold
-    --rows 100k,674k --plot growth.png   growth, drawn
     --threshold 0.5,0.7,0.9              other thresholds
     --workers 1,2                        as many processes or threads, on as many cores
-    --check                              at 100k: the set of pairs against SetSimilaritySearch's
+    --check                              up to 100k rows: the set of pairs against SetSimilaritySearch's
     --write [dedup]                      keep what is printed in ../results/dedup.md
 
 phase0 is measured through its command, with the kept lines and all it drops written; the peers write row numbers.
@@ -19,7 +18,6 @@ Each round runs every tool once, so that a busy moment of the machine does not m
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -46,6 +44,7 @@ from phase0.dedup import ratio
 
 METHODS = ("exact", "minhash")
 MOST_ROWS_JUDGED = 1_000_000  # beyond, the exact set of pairs would need more memory than the tools
+MOST_ROWS_CHECKED = 100_000  # SetSimilaritySearch holds every set as a Python object: 24 GiB do not suffice for 674,000
 RESULTS = Path(__file__).parent.parent / "results"
 HEAD = (
     *("", "runs", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "removed", "recall", "precision"),
@@ -81,21 +80,15 @@ class Bench(NamedTuple):
 def main() -> None:
     options = parsed()
     told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.repeat} run(s) each"]
-    growth: dict[str, list[tuple[int, float]]] = {}
     for rows, threshold, workers in product(options.rows, options.threshold, options.workers):
         setting = Setting(rows, threshold, workers)
         made = make(rows, options.seed, options.cache, Path(options.data))
         outcomes = compared(made, setting, options)
         told.append(section(made, setting, outcomes))
         print(told[-1], flush=True)
-        if options.check:
+        if options.check and rows <= MOST_ROWS_CHECKED:
             told.append(checked(made, setting, options.cache))
             print(told[-1], flush=True)
-        for name, outcome in outcomes.items():
-            if outcome.runs:
-                growth.setdefault(name, []).append((rows, median(outcome.runs).wall))
-    if options.plot:
-        draw(growth, options.plot, options.cache)
     if options.write:
         keep("\n\n".join([*told, LEGEND]), RESULTS / f"{options.write}.md", options.cache)
 
@@ -114,7 +107,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, required=True, help="folder for rows, environments and exact pairs")
     parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", type=Path, help="PNG to draw seconds against rows in")
     parser.add_argument("--write", nargs="?", const="dedup", metavar="NAME", help="keep it in results/NAME.md")
     options = parser.parse_args()
     if not options.data:
@@ -258,14 +250,6 @@ def checked(made: Made, setting: Setting, cache: Path) -> str:
     equal = np.array_equal(found, np.stack([truth.first_P, truth.second_P], axis=1))
     said = "the same pairs" if equal else "OTHER PAIRS"
     return f"{tool.packages[0]} finds {said}: {len(found):,} against {len(truth.first_P):,}."
-
-
-def draw(growth: dict[str, list[tuple[int, float]]], picture: Path, cache: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        measured = Path(folder) / "measured.json"
-        measured.write_text(json.dumps(growth))
-        tool = environments.PLOT
-        subprocess.run([python_of(tool, cache), tool.script, measured, picture.resolve()], check=True)
 
 
 def keep(told: str, result: Path, cache: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from phase0.calibration import calibrate
     from phase0.errors import (
         BusyError,
         DataError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from phase0.rehearsal import rehearse
     from phase0.report import write_report
     from phase0.runs import run, status
+    from phase0.stages.decontaminate import decontaminate
     from phase0.stages.deduplicate import deduplicate
     from phase0.stages.distill import distill
     from phase0.stages.download import acquire, download
@@ -51,6 +53,8 @@ _PLACES = {
     "Turn": "phase0.records",
     "UsageError": "phase0.errors",
     "acquire": "phase0.stages.download",
+    "calibrate": "phase0.calibration",
+    "decontaminate": "phase0.stages.decontaminate",
     "deduplicate": "phase0.stages.deduplicate",
     "distill": "phase0.stages.distill",
     "download": "phase0.stages.download",
@@ -83,6 +87,8 @@ __all__ = [
     "UsageError",
     "__version__",
     "acquire",
+    "calibrate",
+    "decontaminate",
     "deduplicate",
     "distill",
     "download",

@@ -11,7 +11,7 @@ Phase0Error
 ├── TooManyFailures       a stage wrote what stands, but too many rows have no score
 └── ProviderError         a model provider failed a request
     ├── Transient         another try may help (rate limit, overload, timeout)
-    ├── Refused           this request will never be answered; others may be
+    ├── Refused           this request, as it is, will not be answered; others may be
     └── Fatal             no request will be answered (bad key, no credit, unknown model)
 """
 
@@ -86,6 +86,9 @@ class TooManyFailures(Phase0Error):
 class ProviderError(Phase0Error):
     """A model provider failed a request."""
 
+    begun = False
+    """Whether work on the request had begun, so that it may be on the bill whatever became of it."""
+
 
 class Transient(ProviderError):
     """Another try may help. `retry_after` is the provider's own wish in seconds, `limits` what its headers said.
@@ -105,9 +108,10 @@ class Transient(ProviderError):
 
 
 class Refused(ProviderError):
-    """This request will never be answered; others may be.
+    """This request, as it is, will not be answered; others may be.
 
-    `reason` is `content_filter`, `too_long`, `bad_request` or `not_found` (a file or batch that is not there).
+    `reason` is `content_filter` or `too_long`, which speak of the request itself, `bad_request` (no word of why: the
+    fault may be in every request alike) or `not_found` (a file or batch that is not there).
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

@@ -21,9 +21,10 @@ from phase0.stages.download import PUBLIC_HUB, Source, acquire_source, files_of,
 from phase0.stages.estimating import ask_of, judge_asks, rows_of
 from phase0.stages.means import Means
 from phase0.stages.score import check_judges
-from phase0.steps import PROMPTS, rule_of
+from phase0.steps import CLEAN_PROMPTS, PROMPTS, rule_of
 
 _AGAIN = "one round: for rows that are dropped later on, others are asked for, which costs more"
+_UNCHECKED = "prompts that hold a question of an evaluation are counted; a run drops them before it asks"
 _PROMPT = 45  # tokens of an instruction in the recipe's datasets, where none was read
 
 
@@ -48,13 +49,15 @@ def estimate_plan(
     means = means or Means()
     given = {name: parse_price(price, f"prices.{name}") for name, price in plan.prices.items()}
     means = means._replace(prices=given | dict(means.prices))
-    measured = _measured(plan, Path(folder) if folder is not None else Path("runs") / plan.name, inputs, progress)
+    place = Path(folder) if folder is not None else Path("runs") / plan.name
+    measured = _measured(plan, place, inputs, progress)
     budget = plan.budget_usd if means.budget_usd is None else means.budget_usd
     if rows is None and plan.rows is not None:
         rows = min(plan.rows, measured.rows)
     kept = all(name in EXCHANGES for name in plan.distill.mix)
     found = estimate(_scaled(measured, rows), _asks(plan, means), budget=budget, own_answers=kept)
-    again = (_AGAIN,) if plan.rows is not None else ()
+    again = [_AGAIN] if plan.rows is not None else []
+    again += [_UNCHECKED] if plan.decontaminate.against and (inputs or not (place / CLEAN_PROMPTS).exists()) else []
     return found._replace(assumed=(*found.assumed, *again, *_notes(measured, rows)))
 
 
@@ -71,7 +74,8 @@ def _asks(plan: Plan, means: Means) -> list[Ask]:
 
 def _measured(plan: Plan, folder: Path, inputs: Sequence[str | Path], progress: Progress) -> Measured:
     """The rows as far as they can be read without a download, and for the rest what the catalogue states."""
-    acquired = [folder / PROMPTS] if plan.prompts.threshold is not None else []
+    acquired = [folder / CLEAN_PROMPTS] if plan.decontaminate.against else []
+    acquired += [folder / PROMPTS] if plan.prompts.threshold is not None else []
     for rows in (*acquired, folder / "raw" / COMBINED):
         if not inputs and rows.exists():
             return measure(rows_of([rows]))

@@ -18,6 +18,8 @@ from phase0.catalog.datasets import ALL, Dataset
 from phase0.errors import PlanError, near_miss
 from phase0.records import CATEGORIES, DIMENSIONS
 
+FEWEST = 5  # words of an n-gram of decontamination
+
 
 class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to acquire: names of the catalogue or of `[datasets]`, or files."""
@@ -75,6 +77,20 @@ class Dedup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_memory: str | None = None  # such as 8GiB
 
 
+class Decontaminate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which evaluation sets no row may hold questions of. Prompts are checked before they are asked, and finished rows
+    once more."""
+
+    against: tuple[str, ...] = ()  # files, glob patterns or folders, relative to the plan; without any: unchecked
+    ngram: int = 13
+    share: Decimal = Decimal("0.5")
+    variants: Decimal = Decimal("0.8")  # 0: without
+    common: int = 10
+    on: Literal["prompt", "both"] = "both"  # of finished rows
+    question: tuple[str, ...] = ()  # fields of items, where they are not known ones
+    choices: tuple[str, ...] = ()
+
+
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the finished dataset must satisfy. What is not given is not asked for."""
 
@@ -96,6 +112,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     distill: Distill = Distill()
     score: Score = Score()
     dedup: Dedup = Dedup()
+    decontaminate: Decontaminate = Decontaminate()
     verify: Verify = Verify()
     categories: dict[str, float] = {}  # wanted shares in percent
     prices: dict[str, str] = {}  # by teacher or judge: "IN,OUT" in dollars per million tokens, where nobody else knows
@@ -206,6 +223,7 @@ def _faults(plan: Plan) -> list[str]:
     if plan.rows is not None and plan.rows < 1:
         faults.append(f"rows is {plan.rows}; it must be at least 1")
     faults += _likeness_faults("prompts", plan.prompts) + _likeness_faults("dedup", plan.dedup)
+    faults += _decontamination_faults(plan.decontaminate)
     if plan.budget_usd is not None and not (plan.budget_usd.is_finite() and plan.budget_usd >= 0):
         faults.append(f"budget_usd is {plan.budget_usd}; it is a sum of dollars, 0 or more")
     return [*faults, *_score_faults(plan.score), *_criteria_faults(plan.verify), *_category_faults(plan.categories)]
@@ -237,6 +255,19 @@ def _likeness_faults(table: str, wanted: Prompts | Dedup) -> list[str]:
         faults.append(f"{table}.threshold is {threshold}; a Jaccard similarity is above 0 and at most 1")
     if wanted.shingle < 1:
         faults.append(f"{table}.shingle is {wanted.shingle}; it must be at least 1 word")
+    return faults
+
+
+def _decontamination_faults(wanted: Decontaminate) -> list[str]:
+    faults = []
+    if wanted.ngram < FEWEST:
+        faults.append(f"decontaminate.ngram is {wanted.ngram}; fewer than {FEWEST} words are no evidence")
+    if wanted.common < 1:
+        faults.append(f"decontaminate.common is {wanted.common}; it must be at least 1")
+    if not (wanted.share.is_finite() and 0 < wanted.share <= 1):
+        faults.append(f"decontaminate.share is {wanted.share}; it is above 0 and at most 1")
+    if not (wanted.variants.is_finite() and 0 <= wanted.variants <= 1):
+        faults.append(f"decontaminate.variants is {wanted.variants}; it is from 0 (without) to 1")
     return faults
 
 

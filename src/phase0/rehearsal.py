@@ -29,7 +29,7 @@ from phase0.stages.judges import Judge
 from phase0.stages.means import Means, Place, places, wanted
 from phase0.stages.score import check_judges
 from phase0.steps import rule_of
-from phase0.workspace import MARK
+from phase0.workspace import MARK, hold
 
 SPEED = 60  # a minute of limits in a second
 _BATCHES = BatchLife(validating=10, running=120, finalizing=10)  # seconds at the server: in a rehearsal about two
@@ -89,6 +89,7 @@ def rehearse(
         batches=_BATCHES,
         speed=speed,
     )
+    _forget_batches(folder)
     before = _spend(folder)
     with simulated(simulator) as provider:
         progress.say(f"This is a rehearsal: no model is asked and nothing is paid. Everything goes to {folder}.")
@@ -160,6 +161,15 @@ def _tongue(server: Server) -> Tongue:
     if server.provider == "replicate":
         return "replicate"
     return "together" if server.name == "together" else "openai"
+
+
+def _forget_batches(folder: Path) -> None:
+    """Batches of a rehearsal that was stopped ended with its simulator."""
+    path = folder / MARK / FILE
+    if path.exists():
+        with hold(folder / MARK, str(folder)), Ledger(path) as ledger:
+            for batch in ledger.open_batches():
+                ledger.settled(batch.tag, "lost")
 
 
 def _spend(folder: Path) -> dict[str, Spend]:

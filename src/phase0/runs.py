@@ -39,7 +39,22 @@ from phase0.stages.output import relative
 from phase0.stages.rounds import MOST, in_round
 from phase0.stages.score import check_judges
 from phase0.stages.verify import Verification, verify
-from phase0.steps import DATASET, MIXED, PROMPTS, SCORED, Done, Work, distilled, others_of, rule_of, sources_of, steps
+from phase0.steps import (
+    CLEAN,
+    CLEAN_PROMPTS,
+    DATASET,
+    MIXED,
+    PROMPTS,
+    SCORED,
+    Done,
+    Work,
+    distilled,
+    evaluations_of,
+    others_of,
+    rule_of,
+    sources_of,
+    steps,
+)
 from phase0.workspace import MARK, hold, workspace_of
 
 _PLAN = "plan.json"
@@ -118,6 +133,7 @@ def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progre
     _warn_of_kin(judges, plan, progress)
     memory_size(plan.dedup.max_memory)
     others_of(plan)
+    evaluations_of(plan)
     return sources_of(plan, folder / MARK / "hub", hub, progress)
 
 
@@ -155,12 +171,14 @@ def _invalidate(folder: Path, plan: Plan, progress: Progress) -> None:
     if before is None:
         return
     first = {"download": "download", "prompts": "prompts", "distill": "distill", "rows": "distill"}
-    first |= {"score": "score", "dedup": "dedup"}
+    first |= {"score": "score", "dedup": "dedup", "decontaminate": "decontaminate"}
     changed = [part for part in first if getattr(before, part) != getattr(plan, part)]
     if changed:
-        order = ("download", "prompts", "distill", "score", "dedup", "publish", "verify", "report")
+        order = ("download", "prompts", "decontaminate", "distill", "score", "dedup", "publish", "verify", "report")
+        absent = {"prompts"} if plan.prompts.threshold is None else set()
+        absent |= set() if plan.decontaminate.against else {"decontaminate"}
         begin = min(order.index(first[part]) for part in changed)
-        again = [name for name in order[begin:] if name != "prompts" or plan.prompts.threshold is not None]
+        again = [name for name in order[begin:] if name not in absent]
         told = ", ".join(_told(part, getattr(before, part), getattr(plan, part)) for part in changed)
         progress.say(f"the plan changed: {told}. Made again: {', '.join(again)}.")
 
@@ -218,11 +236,15 @@ def _places(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
     yield "download", "raw/combined.jsonl"
     if plan.prompts.threshold is not None:
         yield "prompts", PROMPTS
+    if plan.decontaminate.against:
+        yield "decontaminate", CLEAN_PROMPTS
     for number in range(1, _rounds(plan, folder) + 1):
         outputs = [("distill", distilled(teacher)) for teacher in plan.distill.mix]
         outputs.append(("score", SCORED))
         outputs += [("choose", "chosen/chosen.jsonl")] if plan.distill.allocation == BEST_OF else []
-        for stage, output in (*outputs, ("dedup", "deduped/deduped.jsonl")):
+        outputs.append(("dedup", "deduped/deduped.jsonl"))
+        outputs += [("decontaminate", CLEAN)] if plan.decontaminate.against else []
+        for stage, output in outputs:
             place, _, name = output.rpartition("/")
             path = f"{in_round(place, number)}/{name}"
             if number == 1 or stage != "distill" or manifest_of(folder / path) is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,7 @@ from phase0.stages.acquire import COMBINED, combine, combine_settings
 from phase0.stages.allocation import BEST_OF, WHOLE, Share, Taken, quotas, seats_of, shares
 from phase0.stages.buying import Submitted
 from phase0.stages.choose import choose
+from phase0.stages.decontaminate import Overlap, decontaminate, decontaminate_settings
 from phase0.stages.deduplicate import dedup_settings, deduplicate
 from phase0.stages.distill import distill_rows, distill_settings
 from phase0.stages.download import Hub, Source, acquire_source, files_of, local_files, on_disk, own_files
@@ -39,6 +40,8 @@ from phase0.stages.verdicts import Rule, student_terms
 
 DATASET = "dataset.jsonl"
 PROMPTS = "prompts/prompts.jsonl"
+CLEAN_PROMPTS = "decontaminated/prompts.jsonl"
+CLEAN = "decontaminated/rows.jsonl"
 MIXED = "mixed/mixed.jsonl"
 SCORED = "scored/all_scored.jsonl"
 
@@ -111,6 +114,7 @@ def steps(work: Work, sources: Mapping[str, Callable[[], Source]]) -> Iterator[D
     """Do the steps of a plan in order."""
     plan, progress = work.plan, work.progress
     prompts = yield from _prompts(work, (yield from _acquire(work, sources)))
+    prompts = yield from _decontaminate(work, prompts, work.place(CLEAN_PROMPTS), "prompt")
     last = yield from (_everything(work, prompts) if plan.rows is None else _so_many(work, prompts, plan.rows))
     dataset = work.folder / DATASET
     yield work.do(Step("publish", dataset, (last,), {}, partial(publish, [last], dataset, progress=progress)))
@@ -178,7 +182,7 @@ def _everything(work: Work, prompts: Path) -> Steps:
     else:
         which = {teacher: Share(parts) for teacher, parts in shares(wanted.mix).items()}
     judged = yield from _round(work, prompts, which, 1)
-    return (yield from _dedup(work, [judged], 1))
+    return (yield from _distinct(work, [judged], 1))
 
 
 def _so_many(work: Work, prompts: Path, rows: int) -> Steps:
@@ -199,7 +203,7 @@ def _so_many(work: Work, prompts: Path, rows: int) -> Steps:
             if ask[number] or len(asked) == 1
         }
         judged.append((yield from _round(work, prompts, which, len(asked))))
-        deduped = yield from _dedup(work, judged, len(asked))
+        deduped = yield from _distinct(work, judged, len(asked))
         got = by_seat(seats_of_rows(deduped, judged, seats), seats)
     settings = mix_settings({seat.name: want for seat, want in zip(seats, wanted, strict=True)}, asked, reserve)
     output = work.place(MIXED)
@@ -262,6 +266,33 @@ def _distill(work: Work, prompts: Path, which: Mapping[str, Share | Taken], numb
     submitted.tell()
 
 
+def _distinct(work: Work, judged: Sequence[Path], number: int) -> Steps:
+    """De-duplicate the rows of all rounds, and take out those that hold questions of an evaluation."""
+    deduped = yield from _dedup(work, judged, number)
+    return (yield from _decontaminate(work, deduped, work.place(CLEAN, number), work.plan.decontaminate.on, number))
+
+
+def _decontaminate(work: Work, rows: Path, output: Path, on: Literal["prompt", "both"], number: int = 1) -> Steps:
+    """Rows without questions of an evaluation, where the plan names any."""
+    against = evaluations_of(work.plan)
+    if not against:
+        return rows
+    wanted = work.plan.decontaminate
+    rule: Overlap = {
+        "ngram": wanted.ngram,
+        "share": wanted.share,
+        "variants": wanted.variants,
+        "common": wanted.common,
+        "on": on,
+        "question": wanted.question,
+        "choices": wanted.choices,
+    }
+    settings = decontaminate_settings(output, against=against, **rule)
+    clean = partial(decontaminate, [rows], output, against=against, **rule, engine=work.engine, progress=work.progress)
+    yield work.do(Step("decontaminate", output, (rows,), settings, clean, number))
+    return output
+
+
 def _dedup(work: Work, judged: Sequence[Path], number: int) -> Steps:
     """De-duplicate the rows of all rounds."""
     output = work.place("deduped/deduped.jsonl", number)
@@ -275,6 +306,12 @@ def _dedup(work: Work, judged: Sequence[Path], number: int) -> Steps:
 def others_of(plan: Plan) -> list[Path]:
     """The files that rows are de-duplicated against."""
     wanted = plan.dedup.against
+    return expand([Path(plan.folder) / item for item in wanted]) if wanted else []
+
+
+def evaluations_of(plan: Plan) -> list[Path]:
+    """The evaluation sets whose questions no row may hold."""
+    wanted = plan.decontaminate.against
     return expand([Path(plan.folder) / item for item in wanted]) if wanted else []
 
 

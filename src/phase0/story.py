@@ -63,16 +63,16 @@ def _steps(target: Path) -> list[Made]:
 def _places(folder: Path) -> list[str]:
     """Where the outputs of a run are, last ones first. De-duplication after an earlier round is told by the last."""
     made = [step.path for step in lineage(folder / "dataset.jsonl")]
-    begun = [path for stage in ("distilled", "deduped") for path in folder.glob(f"{stage}.*/*")]
+    begun = [path for stage in ("distilled", "deduped", "decontaminated") for path in folder.glob(f"{stage}.*/*")]
     last = max(map(round_of, made or begun), default=1)
-    places = [".", "mixed", in_round("deduped", last)]
+    places = [".", "mixed", in_round("decontaminated", last), in_round("deduped", last)]
     for number in range(last, 0, -1):
         places += [in_round(stage, number) for stage in ("chosen", "scored", "distilled")]
-    return [*places, "prompts", "raw"]
+    return [*places, "decontaminated", "prompts", "raw"]
 
 
 _BEFORE, _IN_ROUNDS = ("download", "combine", "prompts"), ("distill", "score", "choose")
-_AFTER = ("dedup", "mix", "publish")
+_AFTER = ("dedup", "decontaminate", "mix", "publish")
 
 
 def _order(made: Made) -> tuple[int, int]:
@@ -82,7 +82,14 @@ def _order(made: Made) -> tuple[int, int]:
         return round_of(made.path), _IN_ROUNDS.index(stage)
     if stage in _BEFORE:
         return 0, _BEFORE.index(stage)
+    if stage == "decontaminate" and _asks_nobody(made):
+        return 0, len(_BEFORE)
     return MOST + 1, _AFTER.index(stage) if stage in _AFTER else len(_AFTER)
+
+
+def _asks_nobody(made: Made) -> bool:
+    """Whether it is a step before anybody was asked: nothing that led to it was answered."""
+    return all(step.manifest.stage not in _IN_ROUNDS for step in lineage(made.path))
 
 
 def _events(step: Made, row_id: str) -> Iterator[Event]:

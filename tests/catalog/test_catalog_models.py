@@ -186,13 +186,17 @@ def test_a_server_of_one_s_own_must_be_named() -> None:
         located(azure, {})
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://x/v1", "http://", "https://x/v1?key=1"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8000", "ftp://x/v1", "http://", "https://x/v1?key=1", "http://x:y/v1", "http://[::1/v1"]
+)
 def test_what_is_no_base_url_is_said_to_be_none(url: str) -> None:
     with pytest.raises(UsageError, match="a base URL reads like"):
         moved(teacher("gpt-4o"), url)
 
 
-@pytest.mark.parametrize("url", ["https://me:s3cret@host/v1", "https://s3cret@host/v1", "ftp://:s3cret@host/v1"])
+@pytest.mark.parametrize(
+    "url", ["https://me:s3cret@host/v1", "https://s3cret@host/v1", "ftp://:s3cret@host/v1", "http://me:s3cret?@x/"]
+)
 def test_a_base_url_with_a_password_is_refused_without_telling_it(url: str) -> None:
     with pytest.raises(UsageError, match="--api-key-env") as error:
         moved(teacher("gpt-4o"), url)
@@ -216,6 +220,53 @@ def test_a_base_url_of_a_known_server_brings_that_server_s_ways() -> None:
     assert endpoint.server.key_env == "TOGETHER_API_KEY"
     (endpoint,) = moved(teacher("llama-405b"), "http://localhost:11434/v1").endpoints
     assert endpoint.server.local
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/v1",
+        "http://10.0.0.5:8000/v1",
+        "http://api.openai.com/v1",  # a key would travel in the clear
+        "https://api.openai.com:8443/v1",
+        "https://api.openai.com.example.org/v1",
+        "https://localhost.example.org/v1",
+        "https://128.0.0.1/v1",
+    ],
+)
+def test_a_key_of_the_catalogue_is_sent_to_no_other_host(url: str) -> None:
+    moves = {"TOGETHER_BASE_URL": url, "OPENAI_BASE_URL": "https://proxy.example/v1"}
+    for variables in ({}, moves):
+        with pytest.raises(UsageError, match=r"OPENAI_API_KEY is the key for openai.*--api-key-env NAME") as error:
+            moved(teacher("gpt-4o"), url, variables=variables)
+        assert "\n" not in str(error.value)
+    (endpoint,) = moved(teacher("gpt-4o"), url, key_env="MINE").endpoints
+    assert endpoint.server.key_env == "MINE"
+
+
+@pytest.mark.parametrize(
+    ("url", "variables"),
+    [
+        ("https://api.openai.com/v1", {}),
+        ("https://API.openai.com:443/v1", {}),
+        ("http://127.0.0.1:8000/v1", {}),
+        ("http://localhost:8765/v1", {}),
+        ("http://sim.localhost/v1", {}),
+        ("http://[::1]:8000/v1", {}),
+        ("https://proxy.example/other/v1", {"OPENAI_BASE_URL": " https://proxy.example/v1 "}),
+    ],
+)
+def test_it_is_sent_to_its_own_server_to_where_that_was_moved_and_to_this_machine(
+    url: str, variables: dict[str, str]
+) -> None:
+    (endpoint,) = moved(teacher("gpt-4o"), url, variables=variables).endpoints
+    assert endpoint.server.key_env == "OPENAI_API_KEY"
+
+
+def test_a_url_that_a_variable_gives_brings_the_key_of_that_variable_s_server() -> None:
+    variables = {"TOGETHER_BASE_URL": "https://proxy.example/v1"}
+    (endpoint,) = moved(teacher("llama-405b"), "https://proxy.example/v1", variables=variables).endpoints
+    assert endpoint.server.key_env == "TOGETHER_API_KEY"
 
 
 # Strictness.

@@ -45,8 +45,9 @@ def rounded(value: float) -> int:
 
 
 def test_without_logprobs_or_with_those_of_another_text_the_label_counts() -> None:
-    text, tokens = answer(LABELS, {})
+    text, tokens = answer(LABELS, {"correctness": [told("8", {"8": 0.5, "2": 0.5})]})
     plain = {name: 10 * label for name, label in LABELS.items()}
+    assert tenths_of(LABELS, text, tokens) == {**plain, "correctness": 50}
     assert tenths_of(LABELS, text, None) == plain
     assert tenths_of(LABELS, text, []) == plain
     assert tenths_of(LABELS, text, tokens[:-1]) == plain

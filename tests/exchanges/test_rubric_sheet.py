@@ -112,6 +112,7 @@ def test_a_spoiled_sheet_gives_a_number_only_where_the_grammar_says_so(text: str
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 def test_spoiled_sheets_by_the_ten_thousand_give_a_number_only_where_the_grammar_says_so() -> None:
     found: Counter[str] = Counter()
 
@@ -175,6 +176,9 @@ def test_a_value_off_the_scale_spoils_the_whole_sheet(name: str, value: str) -> 
         f"```\n{GOOD}\n```\n```\n{GOOD}\n```",
         f"<think>hm</think>{GOOD}",
         f"\ufeff{GOOD}",
+        f"\u00a0{GOOD}",
+        f"{GOOD}\x0b",
+        f"{GOOD}\u2028",
         "[" * 100_000,
         '{"a":' * 100_000,
         "1" * 10_000,

@@ -13,7 +13,7 @@ import msgspec
 from phase0.catalog.prices import Price
 from phase0.errors import ProviderError, Transient
 from phase0.gateway.line import Line, Route
-from phase0.ledger import Batch, Bought, Failure
+from phase0.ledger import Batch, Bought, Destination, Failure
 from phase0.ledger.changes import store_of
 from phase0.providers import Batches, BatchLine, BatchState, Limits, Listed, Sent
 from phase0.records import Reply, Request
@@ -94,6 +94,7 @@ class FakeLedger:
         self.again: list[Bought] = []  # answers to questions that had one
         self.failed: dict[str, Failure] = {}
         self.batches: dict[str, Batch] = {}
+        self.staked: dict[tuple[str, str], Decimal] = {}  # by run and name
         self.delay = delay
         self.looked_up = 0
 
@@ -111,14 +112,36 @@ class FakeLedger:
     def fail(self, key: str, reason: str, detail: str, run: str) -> asyncio.Future[bool]:
         return self._later(lambda: self.failed.__setitem__(key, Failure(key, reason, detail, run)))
 
-    def intend(self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "") -> None:
+    def stake(self, name: str, run: str, cost: Decimal) -> None:
+        self.staked[run, name] = cost
+
+    def stakes(self, run: str) -> dict[str, Decimal]:
+        return {name: cost for (whose, name), cost in self.staked.items() if whose == run and cost}
+
+    def intend(
+        self,
+        tag: str,
+        server: str,
+        model: str,
+        keys: Sequence[str],
+        run: str = "",
+        *,
+        cost: Decimal = Decimal(0),
+        destination: Destination | None = None,
+    ) -> bool:
         assert tag not in self.batches
-        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run)
+        taken = {key for batch in self.open_batches() for key in batch.keys} | set(self.bought)
+        if not taken.isdisjoint(keys):
+            return False
+        self.stake(tag, run, cost)
+        self.batches[tag] = Batch(tag, server, model, tuple(keys), "intent", None, None, 0.0, run, destination)
+        return True
 
     def sent(self, tag: str, batch_id: str) -> None:
         self.batches[tag] = self.batches[tag]._replace(state="sent", batch_id=batch_id)
 
-    def settled(self, tag: str, status: str) -> None:
+    def settled(self, tag: str, status: str, lost: Decimal = Decimal(0)) -> None:
+        self.stake(tag, self.batches[tag].run, lost)
         self.batches[tag] = self.batches[tag]._replace(state="settled", status=status)
 
     def open_batches(self) -> list[Batch]:

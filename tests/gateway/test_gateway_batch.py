@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from batchcase import Case
 from fakes import FREE, PRICE, FakeBatches, FakeLedger, FakeProvider, body, line, question, questions
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,55 +19,14 @@ from virtual import run
 
 from phase0.errors import Fatal, Refused, Transient, UsageError
 from phase0.gateway.budget import Budget
-from phase0.gateway.line import Line
-from phase0.gateway.modes import in_batches, purchase
+from phase0.gateway.line import Line, spent_at_most
+from phase0.gateway.modes import in_batches
 from phase0.gateway.policy import follow_up
-from phase0.gateway.shop import Options
 from phase0.gateway.standing import cancel, overview, resume
 from phase0.gateway.summary import Summary
+from phase0.ledger import Batch, Bought
 from phase0.providers import BatchLine
 from phase0.records import Request
-
-
-class Case:
-    """A provider with batches, a ledger, and a folder."""
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.provider = FakeProvider()
-        self.batches = FakeBatches(self.provider, **options)
-        self.provider.batches = self.batches
-        self.ledger = FakeLedger()
-        self.folder = folder
-        self.number = 0
-
-    def options(self, **changes: Any) -> Options:
-        def name() -> str:
-            self.number += 1
-            return f"n{self.number}"
-
-        given: dict[str, Any] = {"folder": self.folder, "name": name, "date": lambda: 1e6} | changes
-        return Options(**given)
-
-    async def work(self, requests: Any, where: Line | None = None, **changes: Any) -> Summary:
-        extra = {key: changes.pop(key) for key in ("again", "stop", "budget", "mode") if key in changes}
-        return await purchase(
-            requests,
-            where or line(self.provider),
-            self.ledger,  # type: ignore[arg-type]
-            extra.pop("budget", Budget(None)),
-            mode=extra.pop("mode", "batch"),
-            batches=self.options(**changes),
-            **extra,
-        )
-
-    def buy(self, requests: Any, where: Line | None = None, **changes: Any) -> Summary:
-        summary = run(self.work(requests, where, **changes))
-        assert summary.asked == sum(summary[place] for place in (3, 4, 5, 6, 7, 8)), summary
-        assert not list(self.folder.rglob("*.upload"))
-        return summary
-
-    def all_answered(self, requests: list[Request]) -> bool:
-        return set(self.ledger.bought) == {request.key for request in requests}
 
 
 @pytest.fixture
@@ -224,6 +185,75 @@ def test_a_refusal_in_a_batch_is_final(case: Case) -> None:
     assert {bought.status for bought in case.ledger.bought.values()} == {"refused"}
 
 
+def test_a_whole_batch_that_is_refused_without_a_cause_ends_the_run_and_is_asked_again(case: Case) -> None:
+    case.provider.script = lambda request, times: Refused("s answered 400: Unknown field", reason="bad_request")
+    summary = case.buy(questions(50))
+    assert (summary.ended, summary.failed, len(case.batches.made)) == ("fatal", 50, 1)
+    assert summary.detail.startswith("s answered 400: Unknown field. server0 refused 50 questions in a row")
+    assert (case.ledger.bought, case.ledger.open_batches()) == ({}, [])
+    case.provider.script = lambda request, times: body()
+    assert case.buy(questions(50)).replies == 50
+    assert case.ledger.failed == {}
+
+
+def test_small_batches_that_are_refused_one_after_the_other_are_a_verdict_too(case: Case) -> None:
+    case.provider.script = lambda request, times: Refused("no", reason="bad_request")
+    assert case.buy(questions(50), size=5).ended == "fatal"
+
+
+def test_lines_that_are_refused_without_a_cause_among_others_are_failures(case: Case) -> None:
+    odd = {question(number).key for number in range(30)}
+    no = Refused("no", reason="bad_request")
+    case.provider.script = lambda request, times: no if request.key in odd else body()
+    summary = case.buy(questions(40))
+    assert (summary.ended, summary.replies, summary.failed, len(case.batches.made)) == ("done", 10, 30, 1)
+    assert {failure.reason for failure in case.ledger.failed.values()} == {"bad_request"}
+
+
+def test_what_may_be_billed_for_answers_that_are_gone_stays_at_stake(case: Case) -> None:
+    worst = (Decimal(7) / 2 + 100) / 1_000_000
+
+    def gone(number: int, lines: list[BatchLine]) -> Iterator[BatchLine]:
+        yield from lines[:20] if number == 0 else lines
+        if number == 0:
+            raise Refused("no such file", reason="not_found")
+
+    case.batches.spoil = gone  # type: ignore[assignment]
+    budget = Budget(Decimal(1))
+    summary = case.buy(questions(30), run="r", budget=budget)
+    assert summary.lost == 10 * worst
+    assert list(case.ledger.stakes("r").values()) == [10 * worst]
+    assert budget.left() == 1 - summary.cost - summary.lost
+
+
+def test_batches_that_are_out_count_against_a_budget_until_their_answers_do(case: Case) -> None:
+    where = line(case.provider)
+    worst = 30 * (Decimal(7) / 2 + 100) / 1_000_000
+    case.buy(questions(30), run="r", wait=False)
+    assert sum(case.ledger.stakes("r").values()) == worst
+    assert case.ledger.stakes("another") == {}
+    spent = spent_at_most(Priceless(case.ledger), "r", where)  # type: ignore[arg-type]
+    assert spent == worst
+    budget = Budget(worst, spent)
+    summary = case.buy(questions(30), run="r", budget=budget)
+    assert (summary.ended, summary.replies) == ("done", 30)
+    assert budget.spent == summary.cost < worst
+    assert case.ledger.stakes("r") == {}
+
+
+class Priceless:
+    """A ledger whose answers have cost nothing so far."""
+
+    def __init__(self, ledger: FakeLedger) -> None:
+        self.stakes = ledger.stakes
+
+    def spent(self, run: str) -> Decimal:
+        return Decimal(0)
+
+    def unpriced(self, run: str) -> list[Bought]:
+        return []
+
+
 def test_a_fatal_failure_of_a_batch_ends_the_run(case: Case) -> None:
     case.batches.ends[0] = "failed"
     case.batches.errors[0] = (("insufficient_quota", "no credit"),)
@@ -361,10 +391,10 @@ class Mortal:
         self.random, self.chance = random, 0.0
 
     def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def dies(*arguments: Any) -> Any:
+        def dies(*arguments: Any, **named: Any) -> Any:
             if self.random.random() < self.chance:
                 raise Killed
-            result = call(*arguments)
+            result = call(*arguments, **named)
             if self.random.random() < self.chance:
                 raise Killed
             return result
@@ -448,7 +478,7 @@ def test_whoever_stores_the_answers_of_a_batch_they_count_for_the_run_that_sent_
     async def work() -> None:
         await case.work(questions(20), wait=False, run="first")
         await asyncio.sleep(1000)
-        await resume(case.ledger, lambda server, model: line(case.provider), case.folder)  # type: ignore[arg-type]
+        await resume(case.ledger, lambda batch: line(case.provider), case.folder)  # type: ignore[arg-type]
         await case.work(questions(20, seed=1), wait=False, run="first")
         await case.work(questions(20, seed=2), run="second")
 
@@ -460,9 +490,9 @@ def test_whoever_stores_the_answers_of_a_batch_they_count_for_the_run_that_sent_
 def test_a_server_that_cannot_be_asked_does_not_keep_the_answers_of_others_away(case: Case) -> None:
     case.ledger.intend("elsewhere", "a server of before", "m", ())
 
-    def connect(server: str, model: str) -> Line:
-        if server != "server0":
-            raise UsageError(f"nobody knows {server}")
+    def connect(batch: Batch) -> Line:
+        if batch.server != "server0":
+            raise UsageError(f"nobody knows {batch.server}")
         return line(case.provider)
 
     async def work() -> None:
@@ -476,8 +506,8 @@ def test_a_server_that_cannot_be_asked_does_not_keep_the_answers_of_others_away(
 
 
 def test_batches_that_are_out_are_listed_stopped_and_brought_in(case: Case) -> None:
-    def connect(server: str, model: str) -> Line:
-        assert (server, model) == ("server0", "m")
+    def connect(batch: Batch) -> Line:
+        assert (batch.server, batch.model) == ("server0", "m")
         return line(case.provider)
 
     async def work() -> None:
@@ -494,3 +524,141 @@ def test_batches_that_are_out_are_listed_stopped_and_brought_in(case: Case) -> N
 
     run(work())
     assert len(case.batches.made) == 2
+
+
+# The end of a budget.
+
+WORST = (Decimal(7) / 2 + 100) / 1_000_000  # of a question: 7 tokens in at half a dollar, 100 out at a dollar
+
+
+def test_the_last_dollars_are_not_spent_in_batches_of_a_question_or_two(case: Case) -> None:
+    summary = case.buy(questions(4000), budget=Budget(WORST * 400))
+    sizes = [len(asked) for _, _, asked in case.batches.made]
+    assert summary.ended == "budget"
+    assert sizes[0] == 400
+    assert min(sizes) >= 20  # a twentieth of what the budget holds
+    assert len(sizes) < 30
+    assert "that are left hold too few requests for a batch." in summary.detail
+    named = re.search(r"raise it to about \$([\d.]+)\.$", summary.detail)
+    assert named is not None
+    assert case.buy(questions(4000), budget=Budget(Decimal(named[1]), summary.cost)).ended == "done"
+    assert case.all_answered(questions(4000))
+
+
+def test_what_little_is_left_waits_until_running_batches_give_back_what_they_did_not_cost(case: Case) -> None:
+    summary = case.buy(questions(400), budget=Budget(WORST * 201), size=100)
+    sizes = [len(asked) for _, _, asked in case.batches.made]
+    assert (summary.ended, summary.replies) == ("done", 400)
+    assert sizes[:2] == [100, 100]
+    assert min(sizes) >= 5
+
+
+def test_a_budget_raised_a_little_at_its_end_buys_a_batch_and_not_a_handful(case: Case) -> None:
+    first = case.buy(questions(4000), budget=Budget(WORST * 400))
+    before = len(case.batches.made)
+    summary = case.buy(questions(4000), budget=Budget(WORST * 401, first.cost))
+    assert summary.ended == "budget"
+    assert all(len(asked) >= 20 for _, _, asked in case.batches.made[before:])
+    assert summary.sent == 0 or len(case.batches.made) > before
+
+
+def test_the_last_questions_go_into_a_batch_however_few_they_are(case: Case) -> None:
+    assert case.buy(questions(3), budget=Budget(WORST * 1000)).replies == 3
+    assert case.buy(questions(4), budget=Budget(WORST * 1000)).replies == 1
+
+
+# What takes its time.
+
+
+def test_a_batch_that_could_not_be_cancelled_at_the_deadline_is_cancelled_at_the_next_look(case: Case) -> None:
+    case.batches.seconds = 1e9
+    well, times = case.batches.cancel, [0]
+
+    async def cancel(batch_id: str) -> None:
+        times[0] += 1
+        if times[0] <= 2:
+            raise Transient("503", reason="overload")
+        await well(batch_id)
+
+    case.batches.cancel = cancel  # type: ignore[method-assign]
+    summary = case.buy(questions(60), deadline=3600.0)
+    assert (summary.ended, summary.replies, times) == ("done", 60, [3])
+    assert min(case.batches.cancelled.values()) > 1000 + 3600
+
+
+def test_a_batch_that_is_long_in_cancelling_is_waited_for_and_its_answers_are_not_bought_again(case: Case) -> None:
+    case.batches.seconds = 1e9
+    well = case.batches._status
+
+    def status(number: int) -> str:
+        since = case.batches.cancelled.get(number)
+        return "cancelling" if since is not None and case.batches._now() < since + 90_000 else well(number)
+
+    case.batches._status = status  # type: ignore[method-assign]
+    telling: list[int] = []
+
+    async def work() -> Summary:
+        summary = await case.work(questions(60), deadline=3600.0)
+        telling.append(round(asyncio.get_running_loop().time()))
+        return summary
+
+    summary = run(work())
+    assert (summary.ended, summary.replies, len(case.provider.came)) == ("done", 60, 30)
+    assert telling[0] > 90_000
+    assert case.ledger.again == []
+    assert len(case.batches.cancelled) == 1
+
+
+def test_a_run_that_is_stopped_while_a_batch_is_cancelling_picks_it_up(case: Case) -> None:
+    case.batches.seconds = 1e9
+    well = case.batches._status
+    case.batches._status = lambda number: (  # type: ignore[method-assign]
+        "cancelling" if number in case.batches.cancelled and case.batches._now() < 9000 else well(number)
+    )
+
+    async def work() -> tuple[Summary, Summary]:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(5000, stop.set)
+        first = await case.work(questions(60), deadline=3600.0, stop=stop)
+        return first, await case.work(questions(60), rounds=1)
+
+    first, second = run(work())
+    assert (first.ended, first.left) == ("stopped", 60)
+    assert (second.ended, second.replies, len(case.provider.came)) == ("done", 60, 30)
+    assert case.ledger.again == []
+
+
+def test_a_second_round_that_is_on_its_way_does_not_hold_up_what_was_never_sent(case: Case) -> None:
+    """With room for two batches, the next one leaves when one of them has ended, whatever became of it."""
+    case.batches.ends[0] = "expired"
+    case.buy(questions(400), line(case.provider, enqueued=1000), size=100)
+    starts = [at for _, at, _ in case.batches.made]
+    assert [len(asked) for _, _, asked in case.batches.made][:3] == [100, 100, 50]
+    assert starts[3] < starts[2] + case.batches.seconds
+    assert case.all_answered(questions(400))
+
+
+def test_a_batch_that_expired_half_way_is_taken_in_once_however_often_the_run_is_restarted(case: Case) -> None:
+    """Killed between storing what it brought and noting that it has ended."""
+    case.batches.ends[0] = "expired"
+    settled, times = case.ledger.settled, [0]
+
+    def kill(tag: str, status: str, lost: Decimal = Decimal(0)) -> None:
+        times[0] += 1
+        if times[0] <= 2:
+            raise Killed
+        settled(tag, status, lost)
+
+    case.ledger.settled = kill  # type: ignore[method-assign]
+
+    async def lives() -> None:
+        for _ in range(2):
+            with pytest.raises(Killed):
+                await case.work(questions(100))
+            assert len(case.batches.made) == 1
+        assert (await case.work(questions(100))).ended == "done"
+
+    run(lives())
+    assert [len(asked) for _, _, asked in case.batches.made] == [100, 50]
+    assert {each.raw for each in case.ledger.again} <= {body()}
+    assert case.all_answered(questions(100))

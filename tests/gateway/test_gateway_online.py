@@ -183,6 +183,80 @@ def test_a_refusal_is_final_stored_and_costs_nothing() -> None:
     assert again.found == 3
 
 
+# Refusals that do not say why.
+
+PUZZLED = Refused("s answered 400: Unknown field: top_q", reason="bad_request")
+
+
+def test_a_server_that_refuses_everything_ends_the_run_with_its_words_and_no_row_is_given_up() -> None:
+    provider, budget = FakeProvider(lambda request, times: PUZZLED), Budget(Decimal(1))
+    summary, ledger = bought(questions(500), line(provider), budget=budget)
+    assert (summary.ended, summary.left, budget.left()) == ("fatal", summary.asked, 1)
+    assert summary.detail.startswith("s answered 400: Unknown field: top_q. server0 refused ")
+    assert "\n" not in summary.detail
+    assert 20 <= len(provider.came) < 100
+    assert (ledger.bought, ledger.failed) == ({}, {})
+    again, _ = bought(questions(500), line(FakeProvider()), ledger)
+    assert again.replies == 500
+
+
+@pytest.mark.parametrize("reason", ["bad_request", "not_found"])
+def test_a_refusal_that_does_not_say_why_is_a_failure_that_the_next_run_asks_again(reason: str) -> None:
+    odd = {question(number).key for number in range(0, 100, 10)}
+    provider = FakeProvider(lambda request, times: Refused("no", reason=reason) if request.key in odd else body())
+    summary, ledger = bought(questions(100), line(provider))
+    assert (summary.ended, summary.replies, summary.refused, summary.failed) == ("done", 90, 0, 10)
+    assert {key: failure.reason for key, failure in ledger.failed.items()} == dict.fromkeys(odd, reason)
+    assert max(provider.times.values()) == 1
+    again, _ = bought(questions(100), line(FakeProvider()), ledger)
+    assert (again.found, again.replies, ledger.failed) == (90, 10, {})
+
+
+def test_few_questions_that_nobody_answers_are_failures_and_no_verdict_on_the_server() -> None:
+    summary, ledger = bought(questions(19), line(FakeProvider(lambda request, times: PUZZLED)))
+    assert (summary.ended, summary.failed, len(ledger.failed)) == ("done", 19, 19)
+
+
+def test_refusals_that_overtake_slower_replies_are_no_verdict_on_the_server() -> None:
+    class Slow(FakeProvider):
+        async def send(self, request: Request) -> Any:
+            await asyncio.sleep(30.0 if request.key not in odd else 0.0)
+            return await super().send(request)
+
+    odd = {question(number).key for number in range(1, 26)}
+    provider = Slow(lambda request, times: PUZZLED if request.key in odd else body())
+    summary, _ = bought(questions(400), line(provider))
+    assert (summary.ended, summary.replies, summary.failed) == ("done", 375, 25)
+
+
+def test_what_one_endpoint_refuses_without_a_cause_another_answers() -> None:
+    first, second = FakeProvider(lambda request, times: PUZZLED), FakeProvider()
+    summary, ledger = bought(questions(300), line(first, second, ranks=[0, 1]))
+    assert (summary.ended, summary.replies, summary.failed) == ("done", 300, 0)
+    assert len(first.came) < 100
+    assert {kept.server for kept in ledger.bought.values()} == {"server1"}
+
+
+@given(st.lists(st.sampled_from(["odd", "filtered", "fine"]), min_size=1, max_size=80))
+@settings(max_examples=50)
+def test_whatever_is_refused_every_question_ends_and_only_a_cause_is_kept(ends: list[str]) -> None:
+    said = {
+        question(number).key: {"odd": PUZZLED, "filtered": Refused("no", reason="content_filter"), "fine": body()}[end]
+        for number, end in enumerate(ends)
+    }
+    summary, ledger = bought(questions(len(ends)), line(FakeProvider(lambda request, times: said[request.key])))
+    assert len(ledger.failed) == summary.failed
+    assert summary.failed <= ends.count("odd")
+    if summary.ended == "fatal":
+        assert ends.count("odd") >= 20
+    else:
+        assert (summary.refused, summary.replies) == (ends.count("filtered"), ends.count("fine"))
+        assert {kept.reason for kept in ledger.bought.values()} <= {None, "content_filter"}
+
+
+# Endings of a server.
+
+
 def test_a_server_that_is_down_is_left_alone_and_the_run_goes_on_when_it_is_back() -> None:
     back = 1000.0 + 600.0
     provider = FakeProvider(lambda request, times: body(), seconds=lambda: 0.1)
@@ -314,6 +388,47 @@ def test_the_budget_waits_for_what_is_in_flight_before_it_ends_a_run() -> None:
     assert summary.replies == 32  # 25 each: until less than 207 are left
     assert f"For the {100 - 32} that are missing, raise it to about $0.01." in summary.detail
     assert summary.left == 100 - 32
+
+
+@pytest.mark.parametrize("kind", [Refused, Transient, Fatal])
+def test_work_that_had_begun_when_it_failed_may_be_on_the_bill(kind: Any) -> None:
+    failed = kind("the prediction is failed", reason="server" if kind is Transient else "content_filter")
+    failed.begun = True
+    budget, ledger = Budget(Decimal(1)), FakeLedger()
+    provider = FakeProvider(lambda request, times: failed)
+    summary, _ = bought(questions(1), line(provider), ledger, budget, tries=2, run="r")
+    worst = Decimal(207) / 1_000_000
+    assert summary.lost == 1 - (budget.left() or 0) == len(provider.came) * worst
+    assert list(ledger.stakes("r").values()) == [summary.lost]
+
+
+def test_what_may_be_owed_is_on_the_disk_before_it_is_sent_and_only_what_was_lost_stays() -> None:
+    ledger, worst, seen = FakeLedger(delay=0.5), Decimal(207) / 1_000_000, []
+
+    def script(request: Request, times: int) -> bytes | Exception:
+        stored = sum(1 for key in provider.times if key in ledger.bought)
+        owed = (len(provider.came) - stored) * worst
+        seen.append(sum(ledger.stakes("r").values()) >= owed)
+        return Transient("gone", reason="timeout") if request == question(7) and times < 2 else body()
+
+    provider = FakeProvider(script)
+    summary, _ = bought(questions(300), line(provider), ledger, run="r")
+    assert all(seen)
+    assert summary.replies == 300
+    assert list(ledger.stakes("r").values()) == [2 * worst] == [summary.lost]
+    bought(questions(400), line(FakeProvider()), ledger, run="another")
+    assert ledger.stakes("another") == {}
+
+
+def test_a_ledger_that_cannot_note_what_is_at_stake_ends_the_run_before_anything_is_sent() -> None:
+    class Full(FakeLedger):
+        def stake(self, name: str, run: str, cost: Decimal) -> None:
+            raise DataError("ledger: the disk is full")
+
+    provider = FakeProvider()
+    with pytest.raises(DataError, match="disk is full"):
+        bought(questions(100), line(provider), Full())
+    assert provider.came == []
 
 
 def test_a_price_of_nothing_needs_no_budget() -> None:

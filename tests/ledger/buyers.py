@@ -24,6 +24,7 @@ import pyarrow as pa  # noqa: F401 - here, and not in every child
 from bought import answer
 
 from phase0.ledger import Ledger
+from phase0.records import digest
 
 THREADS, BURSTS, BURST, ANSWERS = 3, 12, 8, 600
 
@@ -54,7 +55,7 @@ def buy(ledger: Ledger, told: int, rng: random.Random) -> None:
 def send_batches(ledger: Ledger, told: int, name: str) -> None:
     for number in range(BURSTS):
         tag = f"{name}-{number}"
-        ledger.intend(tag, "openai", "gpt-4o", [answer(number).key])
+        ledger.intend(tag, "openai", "gpt-4o", [digest(tag)])
         os.write(told, f"i {tag}\n".encode())
         ledger.sent(tag, f"id of {tag}")
         os.write(told, f"s {tag}\n".encode())

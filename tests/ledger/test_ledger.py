@@ -21,9 +21,10 @@ from bought import answer, answers, money, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phase0.errors import DataError, UsageError
-from phase0.ledger import Bought, Ledger, Spend, blocks, schema
-from phase0.ledger.entries import dollars, units
+from phase0.catalog.prices import Price, Rates, Tier
+from phase0.errors import DataError, Phase0Error, UsageError
+from phase0.ledger import Batch, Bought, Destination, Ledger, Spend, blocks, schema
+from phase0.ledger.entries import dollars, units, units_up
 from phase0.records import digest
 
 
@@ -303,6 +304,40 @@ def test_a_tag_names_one_batch_and_is_known_before_it_is_sent(ledger: Ledger) ->
         ledger.settled("other", "completed")
 
 
+# What may have been paid beyond the answers.
+
+
+def test_a_stake_is_what_was_noted_last_under_its_name_and_nothing_is_no_stake(place: Path, ledger: Ledger) -> None:
+    ledger.stake("a", "r", Decimal("0.5"))
+    ledger.stake("b", "r", Decimal("0.000000000001"))
+    ledger.stake("c", "another", Decimal(7))
+    ledger.stake("a", "r", Decimal("0.25"))
+    assert ledger.stakes("r") == {"a": Decimal("0.25"), "b": Decimal("0.000000000001")}
+    ledger.stake("a", "r", Decimal(0))
+    with Ledger(place) as another:
+        assert another.stakes("r") == {"b": Decimal("0.000000000001")}
+    assert ledger.spend("run") == []
+
+
+@given(cost=st.decimals(0, 10**9, allow_nan=False, allow_infinity=False))
+def test_what_may_have_been_paid_is_never_rounded_down(cost: Decimal) -> None:
+    noted = dollars(units_up(cost))
+    assert noted >= min(cost, Decimal(10**6))
+    assert noted - cost <= Decimal("1e-12")
+
+
+def test_a_batch_is_at_stake_from_intent_until_it_is_settled_and_then_what_it_lost(ledger: Ledger) -> None:
+    ledger.intend("tag-1", "openai", "gpt-4o", [], "r", cost=Decimal(3))
+    ledger.intend("tag-2", "openai", "gpt-4o", [], "r", cost=Decimal(4))
+    ledger.intend("tag-3", "openai", "gpt-4o", [], "r")
+    ledger.sent("tag-1", "id")
+    assert ledger.stakes("r") == {"tag-1": Decimal(3), "tag-2": Decimal(4)}
+    ledger.settled("tag-1", "completed")
+    ledger.settled("tag-2", "expired", Decimal("0.5"))
+    ledger.settled("tag-3", "completed")
+    assert ledger.stakes("r") == {"tag-2": Decimal("0.5")}
+
+
 def test_batches_can_be_noted_on_an_event_loop(place: Path) -> None:
     async def note(ledger: Ledger) -> None:
         ledger.intend("tag", "openai", "gpt-4o", [answer(1).key])
@@ -313,7 +348,79 @@ def test_batches_can_be_noted_on_an_event_loop(place: Path) -> None:
         assert ledger.open_batches()[0].batch_id == "id"
 
 
+def test_where_a_batch_was_sent_is_kept_with_it(ledger: Ledger) -> None:
+    price = Price(Decimal("2.5"), Decimal(10), None, None, "tests", "2026-11-22", (Tier(9, Rates(*[Decimal(1)] * 4)),))
+    where = Destination(url="https://host/v1", account="0123abcd", key_env="OPENAI_API_KEY", model_id="m", price=price)
+    ledger.intend("tag", "openai", "gpt-4o", [], destination=where)
+    (batch,) = ledger.open_batches()
+    assert (batch.destination, batch.where) == (where, "host/v1")
+
+
+def test_a_question_is_in_one_open_batch_at_a_time_and_in_none_once_it_is_answered(ledger: Ledger) -> None:
+    keys = [answer(number).key for number in range(4)]
+    assert ledger.intend("one", "openai", "gpt-4o", keys[:2])
+    assert not ledger.intend("two", "elsewhere", "gpt-4o", keys[1:])
+    assert ledger.batch("two") is None
+    assert ledger.intend("three", "elsewhere", "gpt-4o", keys[2:])
+    ledger.settled("one", "expired")
+    store(ledger, answer(0))
+    assert not ledger.intend("four", "openai", "gpt-4o", keys[:2])
+    assert ledger.intend("five", "openai", "gpt-4o", keys[1:2])
+
+
 # The file.
+
+
+OLD_BATCH = """
+DROP TABLE stake;
+DROP TABLE batch;
+CREATE TABLE batch (
+    tag TEXT PRIMARY KEY, server TEXT NOT NULL, model TEXT NOT NULL, keys BLOB NOT NULL, state TEXT NOT NULL,
+    batch_id TEXT, status TEXT, at REAL NOT NULL, run TEXT NOT NULL
+) STRICT;
+INSERT INTO batch VALUES ('old', 'openai', 'gpt-4o', x'00112233445566778899aabbccddeeff', 'sent', 'id', NULL, 5, 'r');
+PRAGMA user_version = 1;
+"""
+"""Makes of a ledger what the version before `destination` and stakes would have written."""
+
+
+def test_a_ledger_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds(place: Path) -> None:
+    with Ledger(place) as ledger:
+        store(ledger, answer(1), answer(2))
+    with closing(sqlite3.connect(place)) as connection:
+        connection.executescript(OLD_BATCH)
+    old = Batch("old", "openai", "gpt-4o", ("00112233445566778899aabbccddeeff",), "sent", "id", None, 5.0, "r", None)
+    for _ in range(2):
+        with Ledger(place) as ledger:
+            assert ledger.known([answer(1).key, answer(2).key]) == {answer(1).key, answer(2).key}
+            assert ledger.batch("old") == old
+            assert old.where == "openai"
+    assert sql(place, "PRAGMA user_version") == [(2,)]
+    with Ledger(place) as ledger:
+        assert ledger.intend("new", "openai", "gpt-4o", [answer(3).key], "r", cost=Decimal(1))
+        assert ledger.stakes("r") == {"new": Decimal(1)}
+        assert [each.tag for each in ledger.open_batches()] == ["old", "new"]
+
+
+def test_a_ledger_that_two_open_at_once_is_brought_up_to_date_once(place: Path) -> None:
+    Ledger(place).close()
+    with closing(sqlite3.connect(place)) as connection:
+        connection.executescript(OLD_BATCH)
+    failed: list[Phase0Error] = []
+
+    def opens() -> None:
+        try:
+            Ledger(place).close()
+        except Phase0Error as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=opens) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert sql(place, "PRAGMA user_version") == [(2,)]
 
 
 def test_a_commit_is_synced_before_it_is_confirmed(place: Path, ledger: Ledger) -> None:
@@ -324,9 +431,9 @@ def test_a_commit_is_synced_before_it_is_confirmed(place: Path, ledger: Ledger) 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(place: Path) -> None:
     Ledger(place).close()
-    sql(place, "PRAGMA user_version = 2")
+    sql(place, "PRAGMA user_version = 3")
     before = place.read_bytes()
-    with pytest.raises(DataError, match=r"newer phase0 \(version 2 of the ledger; this program knows 1\)"):
+    with pytest.raises(DataError, match=r"newer phase0 \(version 3 of the ledger; this program knows 2\)"):
         Ledger(place)
     assert place.read_bytes() == before
 

@@ -213,6 +213,36 @@ def test_a_tag_is_found_on_whatever_page_it_stands(place: int) -> None:
     assert using(files, lambda batches: batches.find("t7")) is None
 
 
+def test_where_a_server_drops_metadata_a_batch_is_found_by_the_name_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "batch.jsonl"
+    path.write_bytes(b"{}\n")
+    files = Files()
+    files.uploads = [{"name": "foreign.jsonl"}]
+    files.batches = [{"id": "foreign", "status": "completed", "input_file_id": "file-1", "metadata": None}]
+
+    async def submit(batches: Any) -> tuple[str | None, ...]:
+        first = await batches.submit(path, "tag-1")
+        await batches.submit(path, "tag-2")
+        for batch in files.batches:
+            batch["metadata"] = {"made by": "somebody"} if batch["id"] == first else None
+        return tuple([await batches.find(f"tag-{number}") for number in (1, 2, 3)])
+
+    assert using(files, submit) == ("batch-1", "batch-2", None)
+
+
+def test_where_a_server_drops_metadata_and_lists_no_files_nobody_can_say_whether_a_batch_is_there() -> None:
+    files = Files()
+
+    async def none(request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "Not Found"}}, status=404)
+
+    files.files = none  # type: ignore[method-assign]
+    assert using(files, lambda batches: batches.find("tag-1")) is None  # there is no batch at all
+    files.batches = [{"id": "b", "status": "completed", "input_file_id": "file-1"}]
+    with pytest.raises(Refused, match="404"):
+        using(files, lambda batches: batches.find("tag-1"))
+
+
 def test_a_listing_that_never_ends_is_not_followed_forever() -> None:
     files = Files()
 

@@ -114,6 +114,16 @@ def test_a_prediction_that_nobody_can_see_or_cancel_may_have_been_billed() -> No
         (prediction(status="failed", error="CUDA out of memory"), 201, Transient, "server"),
         (prediction(status="failed", error=None), 201, Transient, "server"),
         (prediction(status="failed", error="NSFW content detected"), 201, Refused, "content_filter"),
+        (prediction(status="failed", error="The input was flagged. (E005)"), 201, Refused, "content_filter"),
+        (
+            prediction(status="failed", error="flagged as sensitive (E005)"),
+            201,
+            Refused,
+            "content_filter",
+        ),
+        (prediction(status="failed", error="Prompt length (9) exceeds maximum input length"), 201, Refused, "too_long"),
+        (prediction(status="failed", error="1 validation error for Input"), 201, Refused, "bad_request"),
+        (prediction(status="failed", error="Timeout starting prediction (E6716)"), 201, Transient, "server"),
         (prediction(status="canceled"), 200, Transient, "incomplete"),
         (prediction(status="aborted"), 200, Transient, "server"),
         ({"detail": "Request was throttled. Expected available in 1 second."}, 429, Transient, "rate_limit"),
@@ -131,6 +141,25 @@ def test_every_end_of_a_prediction_has_one_meaning(
     got, _, _ = sending(answer(body, status))
     assert isinstance(got, kind)
     assert got.reason == reason  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("answers", "begun"),
+    [
+        ([answer({"detail": "oops"}, 500)], False),
+        ([answer({"detail": "- input: prompt is required"}, 422)], False),
+        ([answer(prediction(status="failed", error="CUDA out of memory"), 201)], True),
+        ([answer(prediction(status="failed", error="NSFW content detected"), 201)], True),
+        ([answer(prediction(status="canceled"), 201)], True),
+        ([answer(b"<html>")], True),
+        ([answer(prediction(status="starting"), 201), answer({"detail": "not found"}, 404)], True),
+        ([answer(prediction(status="starting"), 201), answer({"detail": "who are you?"}, 401)], True),
+    ],
+)
+def test_what_fails_once_there_is_a_prediction_may_be_on_the_bill(answers: list[bytes], begun: bool) -> None:
+    got, _, _ = sending(*answers)
+    assert isinstance(got, ProviderError)
+    assert got.begun is begun
 
 
 def test_an_answer_that_reached_its_cap_was_cut() -> None:

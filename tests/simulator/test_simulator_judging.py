@@ -148,6 +148,7 @@ def test_with_every_fault_at_a_tenth_none_becomes_a_number_and_the_rest_all_do(t
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 def test_ten_thousand_answers_with_every_fault_at_a_tenth_have_no_number_that_is_none(tmp_path: Path) -> None:
     faults: Any = dict.fromkeys(TENTHS, TENTH)
     found: Counter[tuple[str, str]] = Counter()

@@ -135,8 +135,9 @@ def check(seen: Outcome, fault: str, clean: Outcome, count: int) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider that is silent is given up after two seconds, not after ten minutes."""
-    monkeypatch.setattr("phase0.stages.means.connect", partial(connect, timeout=2.0))
+    """A provider that is silent is given up after ten seconds, not after ten minutes; on a busy machine an answer may
+    take two."""
+    monkeypatch.setattr("phase0.stages.means.connect", partial(connect, timeout=10.0))
 
 
 def alone(fault: str, mode: Mode, folder: Path, count: int) -> Outcome:
@@ -164,7 +165,6 @@ def check_mixed(seen: Outcome) -> None:
     assert seen.billed == seen.stored + seen.lost, seen.told()
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", ["bad_gateway", "malformed", "length", "blocked", "bad_key"])
 def test_rows_end_as_they_should_whatever_their_provider_does(fault: str, tmp_path: Path) -> None:
     clean = answered(tmp_path / "clean", "none", "online", Faults(), 40)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from phase0.errors import Transient
-from phase0.ledger import Bought, Failure
+from phase0.ledger import Batch, Bought, Failure
 from phase0.records import Reply, Request, canonical
 
 
@@ -56,6 +56,10 @@ class Kept:
         self._found = {each.key: each for each in found}
         self._failed = {each.key: each for each in failed}
         self.looked_up: list[int] = []
+        self.out: list[Batch] = []
+
+    def open_batches(self) -> list[Batch]:
+        return self.out
 
     def find(self, keys: Sequence[str]) -> dict[str, Bought]:
         self.looked_up.append(len(keys))

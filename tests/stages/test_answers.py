@@ -17,7 +17,7 @@ from phase0.errors import Transient
 from phase0.exchanges.original import Original
 from phase0.exchanges.teach import Teach
 from phase0.gateway.policy import SECOND_DRAW, follow_up
-from phase0.ledger import Bought, Failure
+from phase0.ledger import Batch, Bought, Failure
 from phase0.records import Reply, Request
 from phase0.stages.answers import Answers, reader
 
@@ -148,6 +148,15 @@ def test_records_are_missing_until_every_question_about_them_has_an_answer() -> 
     found = [replied(teach.ask(row)[0]) for row in rows[::2]]
     assert list(answers(*found).missing(rows, teach)) == rows[1::2]
     assert list(answers().missing(rows, Original())) == []
+
+
+def test_what_is_in_a_batch_that_is_out_is_not_missing_for_it_is_asked_already() -> None:
+    teach = Teach(teachers()["gpt-4o"])
+    rows = [record(number) for number in range(30)]
+    keys = [teach.ask(row)[0].key for row in rows]
+    kept = Kept([replied(teach.ask(row)[0]) for row in rows[:10]])
+    kept.out = [Batch("tag", "openai", "gpt-4o", tuple(keys[10:25]), "sent", "id", None, 0.0, "r")]
+    assert list(Answers(kept, AGAIN, read).missing(rows, teach)) == rows[25:]  # type: ignore[arg-type]
 
 
 OPENAI = (

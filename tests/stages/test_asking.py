@@ -126,6 +126,16 @@ def test_answers_without_usage_count_against_a_budget_at_their_worst_case(ledger
     assert ask(ledger, provider, 60, budget="3").replies == 20 - asked
 
 
+def test_what_may_have_been_paid_before_a_restart_counts_against_the_budget(ledger: Ledger) -> None:
+    ledger.stake("killed", "r", Decimal("0.5"))
+    ledger.stake("of another run", "another", Decimal(1000))
+    provider = Answering()
+    with pytest.raises(Unfinished):
+        ask(ledger, provider, 60, budget="0.6")
+    assert 0 < len(provider.asked) <= 20
+    assert ledger.stakes("r") == {"killed": Decimal("0.5")}
+
+
 def test_a_provider_that_will_not_answer_ends_it_with_its_own_words(ledger: Ledger) -> None:
     provider = Answering(Fatal("s: no credit is left. Add some.", reason="no_quota"))
     with pytest.raises(Unfinished, match=r"^s: no credit is left\. Add some\.$") as error:

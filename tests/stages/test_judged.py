@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +23,7 @@ from phase0.errors import TooManyFailures, UsageError
 from phase0.exchanges.rubric import Rubric
 from phase0.ledger import FILE, Ledger
 from phase0.records import DIMENSIONS, Record, Request, encode
-from phase0.simulator import Model, Settings, simulated
+from phase0.simulator import Faults, Model, Settings, simulated
 from phase0.stages.hearing import another
 from phase0.stages.means import Means
 from phase0.stages.score import score
@@ -293,3 +294,34 @@ def test_a_rule_that_cannot_be_is_refused_before_anything_is_done(
     with pytest.raises(UsageError, match=told):
         place.score(**wrong)
     assert not place.output.exists()
+
+
+FAULTS = {
+    "off_form": "unreadable",
+    "off_scale": "unreadable",
+    "injected": "unreadable",
+    "refusal": "refused",
+    "blocked": "refused",
+    "content_filter": "refused",
+    "abstained": "abstained",
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_tenth_of_each_fault_never_becomes_a_number_and_a_further_try_mends_most(tmp_path: Path, seed: int) -> None:
+    place = Place(tmp_path, *range(120))
+    faults = Faults(**dict.fromkeys(FAULTS, 0.1))
+    with simulated(msgspec.structs.replace(SETTINGS, faults=faults, seed=seed)) as provider:
+        reached = Means({"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk"}, "online", budget_usd=Decimal(9))
+        first = place.score(means=reached, threshold=1.0)
+        met = Counter(FAULTS[entry.fault] if entry.fault else "scored" for entry in provider.requests())
+        assert first.figures["states"] == dict(sorted(met.items()))
+        assert first.counts.kept <= first.figures["scored"] == met["scored"]
+        check_sums(place.output)
+        assert not [row for row in dropped_of(place.output) if row["reason"] in met and row["row"]["quality_score"]]
+        second = place.score(means=reached._replace(retry_failed=True), threshold=1.0)
+        again = met["unreadable"] + met["refused"]
+        assert len(provider.requests()) == 120 + again
+        assert met["scored"] < second.figures["scored"] <= met["scored"] + again
+        assert second.figures["states"]["abstained"] >= met["abstained"]
+        assert Decimal(second.cost_usd or "NaN") == provider.bill().usd

@@ -27,7 +27,7 @@ def main() -> None:
     axes.set_xticks(sorted({rows for points in growth.values() for rows, _ in points}))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:,.6g}")
+        axis.set_major_formatter("{x:,.10g}")
         axis.set_minor_formatter("")
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.legend(fontsize="small")

@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
+from ipaddress import ip_address
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -176,16 +177,28 @@ def same_family(judge: Teacher, sources: Iterable[str]) -> tuple[str, ...]:
     return tuple(source for source in dict.fromkeys(sources) if family_of(source) == judge.family)
 
 
-def moved(entry: Teacher, base_url: str, *, model_id: str | None = None, key_env: str | None = None) -> Teacher:
+def moved(
+    entry: Teacher,
+    base_url: str,
+    *,
+    model_id: str | None = None,
+    key_env: str | None = None,
+    variables: Mapping[str, str] = {},
+) -> Teacher:
     """A teacher that is asked at another URL alone, for the price that it has where it is preferred.
 
-    A known server is known by its host; any other is taken to speak OpenAI's API.
+    A known server is known by its scheme, host and port; any other is taken to speak OpenAI's API. `key_env` names the
+    key that goes there. Without it a key of the catalogue goes to its own server, to where `variables` have moved that
+    server, and to this machine; raises UsageError for any other host, which has no business with it.
     """
     first = entry.endpoints[0]
     url = checked_url(base_url, "--base-url")
-    host = urlsplit(url).netloc
-    known = (server for server in servers().values() if server.url and urlsplit(server.url).netloc == host)
-    server = next(known, msgspec.structs.replace(servers()["compatible"], name=host, key_env=first.server.key_env))
+    known = (server for server in servers().values() if server.url and _origin(server.url) == _origin(url))
+    server = next(known, None)
+    if server is None:
+        name = urlsplit(url).netloc
+        key_env = key_env or _key_for(url, entry, variables)
+        server = msgspec.structs.replace(servers()["compatible"], name=name, key_env=key_env)
     server = msgspec.structs.replace(server, url=url, url_env=None, key_env=key_env or server.key_env)
     endpoint = msgspec.structs.replace(
         first,
@@ -196,6 +209,36 @@ def moved(entry: Teacher, base_url: str, *, model_id: str | None = None, key_env
         batch=server.batch is not None,
     )
     return msgspec.structs.replace(entry, endpoints=(endpoint,))
+
+
+def _key_for(url: str, entry: Teacher, variables: Mapping[str, str]) -> str | None:
+    """The variable of the teacher's key that may go to a URL of an unknown server; None where it has none."""
+    for server in (endpoint.server for endpoint in entry.endpoints):
+        there = variables.get(server.url_env or "", "").strip()
+        if there and _origin(checked_url(there, server.url_env or "")) == _origin(url):
+            return server.key_env
+    preferred = entry.endpoints[0].server
+    if preferred.key_env is not None and not _is_here(url):
+        raise UsageError(
+            f"--base-url is {url}, and {preferred.key_env} is the key for {preferred.name}: it is sent nowhere else. "
+            "--api-key-env NAME names the variable that holds the key for this server (any value, if it wants none)."
+        )
+    return preferred.key_env
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: what a key is sent to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _is_here(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def located(endpoint: Endpoint, variables: Mapping[str, str]) -> Endpoint:
@@ -213,12 +256,24 @@ def located(endpoint: Endpoint, variables: Mapping[str, str]) -> Endpoint:
 
 def checked_url(url: str, where: str) -> str:
     """A base URL without a slash at its end. Raises UsageError where it is none."""
-    parts = urlsplit(url.strip())
-    if parts.username is not None:  # its host names the server in the ledger, in messages and in reports
+    if "@" in url:  # its host names the server in the ledger, in messages and in reports
         raise UsageError(f"{where} holds a user's name or a password. Keys are given in variables: --api-key-env.")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url.strip())
+        is_one = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        is_one = False
+    if not is_one or parts.query or parts.fragment:
         raise UsageError(f"{where} is {url!r}; a base URL reads like https://host/v1.")
     return url.strip().rstrip("/")
+
+
+def plain_url(url: str) -> str:
+    """A base URL as it is compared with others: the host in small letters, no user, query, fragment, no slash at its
+    end, and no port that its scheme has anyway."""
+    parts = urlsplit(url.strip())
+    host = parts.netloc.rpartition("@")[2].lower().removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
 def parse_servers(text: str, *, where: str) -> Mapping[str, Server]:

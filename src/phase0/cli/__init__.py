@@ -16,7 +16,18 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 import phase0
-from phase0.cli import accounting, batching, checking, doctoring, estimating, making, running, simulating
+from phase0.cli import (
+    accounting,
+    batching,
+    calibrating,
+    checking,
+    cleaning,
+    doctoring,
+    estimating,
+    making,
+    running,
+    simulating,
+)
 from phase0.errors import Phase0Error, TooManyFailures, Unfinished
 
 FAILED, BAD_INPUT, BUG, UNFINISHED, STOPPED = 1, 2, 3, 4, 130
@@ -36,10 +47,12 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.distill,
     making.score,
     making.dedup,
+    cleaning.decontaminate,
     making.publish,
     making.export,
     checking.verify,
     checking.report,
+    calibrating.calibrate,
     doctoring.doctor,
     estimating.estimate,
     running.run,

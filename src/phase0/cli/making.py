@@ -122,7 +122,7 @@ def distill(
             means=means(asked, progress),
             progress=progress,
         )
-    return _done(manifest, output)
+    return done(manifest, output)
 
 
 def score(
@@ -185,7 +185,7 @@ def score(
             engine=settings.engine(workers),
             progress=progress,
         )
-    return _done(manifest, output)
+    return done(manifest, output)
 
 
 def _names(given: str) -> list[str]:
@@ -263,10 +263,10 @@ def dedup(
     }
     with screen() as progress:
         if not publish:
-            return _done(phase0.deduplicate(input, output, **how, progress=progress), output)
+            return done(phase0.deduplicate(input, output, **how, progress=progress), output)
         made = publish_distinct(input, output, **how, progress=progress)
-    _done(made.deduplicated, meta_folder(output) / "deduped.jsonl")
-    return _done(made.published, output)
+    done(made.deduplicated, meta_folder(output) / "deduped.jsonl")
+    return done(made.published, output)
 
 
 def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002
@@ -278,7 +278,7 @@ def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002
 
     with screen() as progress:
         manifest = phase0.publish(input, output, progress=progress)
-    return _done(manifest, output)
+    return done(manifest, output)
 
 
 def export(
@@ -295,10 +295,11 @@ def export(
 
     with screen() as progress:
         manifest = phase0.export(input, output, to=to, progress=progress)
-    return _done(manifest, output)
+    return done(manifest, output)
 
 
-def _done(manifest: Any, output: Path) -> int:
+def done(manifest: Any, output: Path) -> int:
+    """Print what a stage made; the exit status."""
     print(summary(manifest, output))
     if told := hint(manifest):
         print(told)

@@ -39,10 +39,21 @@ def summary(manifest: Manifest, output: Path) -> str:
 def _method(manifest: Manifest) -> str:
     """How de-duplication looked for pairs, and what that may have missed."""
     figures = manifest.figures
+    if manifest.stage == "decontaminate":
+        return _sets(manifest)
     if manifest.stage != "dedup" or "method" not in figures:
         return ""
     share = f"about {1 - figures['missed_share']:.1%} of the pairs at exactly the threshold, more above it"
     return f"\n  found by {figures['method']}: {'every pair' if figures['exact'] else share}"
+
+
+def _sets(manifest: Manifest) -> str:
+    """Which evaluation sets were looked for, and which of them were found."""
+    sets = manifest.figures["sets"]
+    items = sum(each["items"] for each in sets)
+    found = [f"{each['name']} {each['rows']:,}" for each in sets if each["rows"]]
+    told = f"; rows with questions of {', '.join(found)}" if found else "; none of them found"
+    return f"\n  {many(items, 'item')} of {many(len(sets), 'evaluation set')}{told}"
 
 
 def _student(manifest: Manifest) -> str:

@@ -26,6 +26,7 @@ STATES = ("scored", "abstained", "unreadable", "refused", "failed")
 
 _CAP = 512  # max_tokens of a judge whose style states none: a sheet has 25 tokens
 _TOLD = 200  # characters of a refusal
+_QUOTED = 60  # of what a row says to its judge
 _WARM = 1.0  # temperature of every sample but the first
 
 
@@ -97,7 +98,7 @@ class Rubric:
             return Verdict("abstained", None, (), "there is nothing to judge")
         verdict = _average([_read(reply) for reply in replies], "sample")
         said = _addresses(parts_of(record, self._wording.shown))
-        return verdict._replace(reasons=(*verdict.reasons, f"judge:addressed:{said}")) if said else verdict
+        return verdict._replace(reasons=(*verdict.reasons, f"judge:addressed:{said[:_QUOTED]}")) if said else verdict
 
     def _drawn(self, draw: int) -> dict[str, Any]:
         return self._params if draw == 0 else {**self._params, "temperature": _WARM, "seed": draw}

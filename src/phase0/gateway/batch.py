@@ -10,18 +10,20 @@ import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import NamedTuple
 
-from phase0.errors import Fatal, ProviderError, Refused, Transient
+from phase0.errors import Fatal, Refused, Transient
+from phase0.gateway.away import Away
 from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.collecting import Collected, collect
-from phase0.gateway.drafting import Bounds, Candidate, Draft, Stream, counted, draw_up, stream_of
+from phase0.gateway.drafting import LEAST, Bounds, Candidate, Draft, Stream, draw_up, stream_of, weighed
+from phase0.gateway.finding import OutOfReach, Patience, Stopped, id_of, submitted
 from phase0.gateway.line import Line, worst_case
 from phase0.gateway.orders import Orders
-from phase0.gateway.policy import Again
+from phase0.gateway.policy import DOUBTS, Again, in_doubt
 from phase0.gateway.questions import Question, Questions, copy
 from phase0.gateway.shop import Options, Sent, Shop, opened
 from phase0.gateway.summary import Ended, Tally
@@ -33,10 +35,6 @@ from phase0.records import Request, canonical
 _TOO_MANY_TOKENS = frozenset({"token_limit_exceeded"})
 _TOO_MANY_LINES = frozenset({"too_many_tasks"})
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "credit_balance_exhausted"})
-
-
-class _Stopped(Exception):
-    """The run was stopped while it waited for the provider."""
 
 
 class Batched(NamedTuple):
@@ -57,16 +55,25 @@ async def buying_in_batches(
     again: Again | None = None,
     progress: Progress = SILENT,
     stop: asyncio.Event | None = None,
+    away: Away | None = None,
 ) -> AsyncIterator[Batched]:
     """Ask for everything that the ledger does not have and that no batch is out for.
 
-    Batches of an earlier run are picked up first. What comes back is stored; what batches cannot do is in `rest`, which
-    is there until the block ends. Raises BusyError where another process does this for the same model and server.
+    Batches of an earlier run are picked up first; one that turns out to be out of reach is added to `away`. What comes
+    back is stored; what batches cannot do is in `rest`, which is there until the block ends. Raises BusyError where
+    another process does this for the same model and server.
     """
     tally = Tally()
     with opened(line, ledger, options, again) as shop:
-        orders = Orders(requests, line, ledger, again, tally)
-        purchase = _Batching(shop, orders, budget, tally=tally, progress=progress, stop=stop or asyncio.Event())
+        purchase = _Batching(
+            shop,
+            Orders(requests, line, ledger, again, tally),
+            budget,
+            tally=tally,
+            progress=progress,
+            stop=stop or asyncio.Event(),
+            away=Away(ledger) if away is None else away,
+        )
         yield await purchase.carry_out()
 
 
@@ -74,11 +81,20 @@ class _Batching:
     """One call of `buying_in_batches`."""
 
     def __init__(
-        self, shop: Shop, orders: Orders, budget: Budget, *, tally: Tally, progress: Progress, stop: asyncio.Event
+        self,
+        shop: Shop,
+        orders: Orders,
+        budget: Budget,
+        *,
+        tally: Tally,
+        progress: Progress,
+        stop: asyncio.Event,
+        away: Away,
     ) -> None:
         self._shop, self._orders, self._budget = shop, orders, budget
         self._line, self._route, self._batches, self._ledger = shop.line, shop.route, shop.batches, shop.ledger
         self._options, self._tally, self._progress, self._stop = shop.options, tally, progress, stop
+        self._away, self._patience = away, Patience(shop.options, stop)
         self._out: set[str] = set()  # keys that are in a batch
         self._sent: list[Sent] = []
         self._rest = Questions(shop.folder / f"rest-{shop.options.name()}.jsonl")
@@ -86,8 +102,10 @@ class _Batching:
         self._fresh = Stream(self._new)
         self._cap = float(shop.route.enqueued or math.inf)  # tokens that may wait at the provider
         self._lines = min(shop.batches.max_requests, shop.options.size or shop.batches.max_requests)
-        self._closed = False  # the provider takes no batches after all
+        self._closed = False  # nothing more is sent: the provider takes no batches after all, or the deadline has come
+        self._doubts = 0  # lines that were refused without a cause of their own since the last reply
         self._ending = False
+        self._called_back: set[str] = set()  # tags of batches that the provider was told to stop
 
     async def carry_out(self) -> Batched:
         clock = asyncio.get_running_loop().time
@@ -97,8 +115,10 @@ class _Batching:
             await self._pick_up()
             await self._look()
             await self._until_all_ended(clock, clock() + self._options.deadline)
-        except _Stopped:
+        except Stopped:
             self._end("stopped", "It was stopped; its batches go on, and the same command picks them up.")
+        finally:
+            self._rest.close()
         if self._tally.ended == "done" and self._sent:
             self._end("submitted", f"{len(self._sent)} batches are out; the same command picks them up.")
         if not self._ending:
@@ -108,16 +128,18 @@ class _Batching:
 
     async def _until_all_ended(self, clock: Callable[[], float], deadline: float) -> None:
         """Send and look, in turns."""
-        pause = self._options.poll[0]
+        pause, late = self._options.poll[0], False
         while True:
             await self._submit_what_fits()
             if not self._sent or self._ending or not self._options.wait:
                 break
             self._tell()
-            await self._sleep(min(pause, max(0.0, deadline - clock())))
-            if clock() >= deadline:
+            await self._patience.sleep(pause if late else min(pause, deadline - clock()))
+            if not late and clock() >= deadline:
+                late = self._closed = True
+                self._progress.warn("the deadline for batches has come; they are cancelled")
+            if late:
                 await self._call_back()
-                deadline = math.inf
             ended = await self._look()
             pause = self._options.poll[0] if ended else min(pause * 1.3, self._options.poll[1])
 
@@ -137,30 +159,38 @@ class _Batching:
 
     async def _pick_up(self) -> None:
         """Take over the batches that an earlier run left, and settle those that never reached the provider."""
+        stakes = self._ledger.stakes(self._options.run)  # what this budget counts as spent
         for batch in self._shop.open_batches():
-            batch_id = batch.batch_id
+            staked = stakes.get(batch.tag, Decimal(0))
+            try:
+                batch_id = await id_of(batch, self._shop, self._patience)
+            except OutOfReach as error:
+                self._leave_alone(batch, str(error))
+                continue
             if batch_id is None:
-                batch_id = await self._found(batch)
-                if batch_id is None:
-                    self._ledger.settled(batch.tag, "never_sent")
-                    self._shop.kept(batch.tag).unlink(missing_ok=True)
-                    continue
+                self._ledger.settled(batch.tag, "never_sent")
+                self._budget.reopen(staked)
+                self._budget.settle(staked, Decimal(0))
+                self._shop.kept(batch.tag).unlink(missing_ok=True)
+                continue
+            if batch.batch_id is None:
                 self._ledger.sent(batch.tag, batch_id)
-            self._sent.append(self._taken_over(batch._replace(batch_id=batch_id)))
+            self._sent.append(self._taken_over(batch._replace(batch_id=batch_id), staked))
             self._out.update(batch.keys)
             self._tally.asked += len(batch.keys)
 
-    async def _found(self, batch: Batch) -> str | None:
-        """The batch with our tag, once it is sure that it can be seen."""
-        await self._sleep(max(0.0, batch.at + self._options.grace - self._options.date()))
-        return await self._insist(lambda: self._batches.find(batch.tag))
+    def _leave_alone(self, batch: Batch, why: str) -> None:
+        """A batch may be there, but not for us: what it asks is not asked again, and stays at stake."""
+        self._away.add(batch)
+        told = f"batch {batch.tag} is left alone, and its {len(batch.keys):,} questions are not asked again: {why}"
+        self._progress.warn(told)
 
-    def _taken_over(self, batch: Batch) -> Sent:
-        tokens, worst = 0, Decimal(0)
-        for candidate in counted(self._shop.questions(batch), self._line, self._route):
-            tokens += candidate.tokens
-            worst += candidate.worst
-        if not self._budget.reserve(worst):  # it was allowed when it was sent
+    def _taken_over(self, batch: Batch, staked: Decimal) -> Sent:
+        tokens, worst = weighed(self._shop.questions(batch), self._line, self._route)
+        if staked:
+            self._budget.reopen(staked)
+            worst = staked
+        elif not self._budget.reserve(worst):  # another run pays for it
             worst = Decimal(0)
         match = re.search(r"-r(\d+)$", batch.tag)
         return Sent(batch, int(match[1]) if match else 0, tokens, worst)
@@ -197,7 +227,7 @@ class _Batching:
                 await self._send(draft, round_)
             elif poor and not self._sent:
                 self._end("budget", self._way_on(stream))
-            elif source is not None and not poor and bounds.alone:
+            elif source is not None and stream.is_empty():
                 source.remove()
                 self._again_in.popleft()
                 continue
@@ -208,18 +238,24 @@ class _Batching:
         """What it takes to go on when the budget does not hold the next question."""
         candidate, tally = stream.next(), self._tally
         worst = candidate.worst if candidate else Decimal(0)
-        waiting = self._orders.count()
-        return way_on(self._budget, worst=worst, answers=tally.replies, cost=tally.cost, waiting=waiting)
+        waiting, least = self._orders.count(), self._budget.spent / (1 - LEAST) + worst
+        return way_on(self._budget, worst=worst, answers=tally.replies, cost=tally.cost, waiting=waiting, least=least)
 
     async def _send(self, draft: Draft, round_: int) -> None:
         """Intent, submission, and the provider's id: each on the disk before the next."""
         what, run = (draft.tag, self._route.name, self._line.model, draft.keys), self._options.run
-        self._ledger.intend(*what, run)
-        self._tally.sent += len(draft.keys)
-        batch = Batch(*what, "sent", None, None, 0.0, run)
+        batch = Batch(*what, "sent", None, None, 0.0, run, self._route.destination)
         sent = Sent(batch, round_, draft.tokens, draft.worst)
+        if not self._ledger.intend(*what, run, cost=draft.worst, destination=self._route.destination):
+            draft.upload.unlink()
+            self._give_way(sent)
+            return
+        self._tally.sent += len(draft.keys)
         try:
-            batch_id = await self._submitted(draft)
+            batch_id = await submitted(draft, self._shop, self._patience, self._progress)
+        except OutOfReach as error:
+            self._leave_alone(batch, str(error))
+            self._tally.asked -= len(self._away.meet(draft.keys))
         except (Refused, Fatal) as error:
             self._ledger.settled(draft.tag, "refused")
             self._budget.settle(draft.worst, Decimal(0))
@@ -236,30 +272,18 @@ class _Batching:
         finally:
             draft.upload.unlink(missing_ok=True)
 
-    async def _submitted(self, draft: Draft) -> str:
-        """The provider's id. Where an answer was lost the batch may be there all the same: it is looked for first."""
-        pause = self._options.poll[0]
-        while True:
-            try:
-                return await self._batches.submit(draft.upload, draft.tag)
-            except Transient as error:
-                unclear = error.reason not in ("unreachable", "rate_limit")
-                self._progress.state(f"sends a batch again: {error}")
-                await self._sleep(max(error.retry_after or 0.0, self._options.grace if unclear else pause))
-                pause = min(pause * 2, self._options.poll[1])
-                found = await self._insist(lambda: self._batches.find(draft.tag)) if unclear else None
-                if found is not None:
-                    return found
-
-    async def _insist(self, ask: Callable[[], Awaitable[str | None]]) -> str | None:
-        """An answer of the provider's about batches, however often it takes."""
-        pause = self._options.poll[0]
-        while True:
-            try:
-                return await ask()
-            except Transient as error:
-                await self._sleep(max(error.retry_after or 0.0, pause))
-                pause = min(pause * 2, self._options.poll[1])
+    def _give_way(self, sent: Sent) -> None:
+        """Another process has sent some of these questions meanwhile, or has answers: draw up the others alone."""
+        self._budget.settle(sent.worst, Decimal(0))
+        ours = {other.batch.tag for other in self._sent}
+        for batch in self._ledger.open_batches():
+            if batch.model == self._line.model and batch.tag not in ours:
+                self._away.add(batch)
+        answered, taken = self._ledger.known(sent.batch.keys), self._away.meet(sent.batch.keys)
+        self._tally.found += len(answered)
+        self._tally.asked -= len(taken)
+        self._put_aside(sent, set(sent.batch.keys) - taken - answered, sent.round)
+        self._shop.kept(sent.batch.tag).unlink()
 
     # Coming back.
 
@@ -276,7 +300,9 @@ class _Batching:
                 continue
             except Refused as error:  # there is no such batch
                 self._progress.warn(f"{self._route.name} does not know batch {sent.batch.batch_id}: {error}")
-                self._settle(sent, "lost", Collected(sent.batch.keys))
+                got = Collected(sent.batch.keys)
+                got.lost = sent.worst  # it was there once, and may have been answered
+                self._settle(sent, "lost", got)
             except Fatal as error:
                 self._end("fatal", str(error))
                 return True
@@ -293,6 +319,9 @@ class _Batching:
             self._progress.warn(f"batch {state.id}: {told}")
         over_limit = bool(codes & (_TOO_MANY_TOKENS | _TOO_MANY_LINES)) and len(sent.batch.keys) > 1
         self._settle(sent._replace(round=sent.round - 1) if over_limit else sent, state.status, got)
+        self._doubts = 0 if got.replies else self._doubts + got.failed
+        if got.doubt is not None and self._doubts >= DOUBTS:
+            self._end("fatal", str(in_doubt(self._route.name, got.doubt, self._doubts)))
         if got.fatal is not None or codes & _NO_CREDIT:
             self._end("fatal", str(got.fatal or "; ".join(message for _, message in state.errors)))
 
@@ -312,19 +341,20 @@ class _Batching:
         tally = self._tally
         tally.replies += got.replies
         tally.refused += got.refused
+        tally.failed += got.failed
         tally.tokens_in += got.tokens_in
         tally.tokens_out += got.tokens_out
         tally.cost += got.cost
         tally.lost += got.lost
         tally.retried += len(got.missing)
-        self._progress.advance(got.replies + got.refused)
+        self._progress.advance(got.replies + got.refused + got.failed)
         self._leave(sent, got.missing)
         for request in got.following:
             if self._options.follow_online:
                 self._rest.append(canonical(request))
             else:
                 self._orders.ask(request)
-        self._ledger.settled(sent.batch.tag, status)
+        self._ledger.settled(sent.batch.tag, status, got.lost)
         self._sent = [other for other in self._sent if other.batch.tag != sent.batch.tag]
         self._shop.kept(sent.batch.tag).unlink(missing_ok=True)
 
@@ -333,23 +363,28 @@ class _Batching:
         if not missing:
             return
         self._out -= missing
-        if sent.round + 1 >= self._options.rounds or self._closed:
-            self._tally.asked -= copy(self._shop.kept(sent.batch.tag), missing, self._rest)  # who asks them counts them
+        if sent.round + 1 < self._options.rounds and not self._closed:
+            self._put_aside(sent, missing, sent.round + 1)
             return
+        self._tally.asked -= copy(self._shop.kept(sent.batch.tag), missing, self._rest)  # who asks them counts them
+
+    def _put_aside(self, sent: Sent, keys: set[str], round_: int) -> None:
+        """Have these questions of a batch put into another."""
         questions = Questions(self._shop.folder / f"again-{self._options.name()}.jsonl")
-        copy(self._shop.kept(sent.batch.tag), missing, questions)
-        self._again_in.append((sent.round + 1, questions, stream_of(questions, self._line, self._route)))
+        copy(self._shop.kept(sent.batch.tag), keys, questions)
+        self._again_in.append((round_, questions, stream_of(questions, self._line, self._route)))
 
     async def _call_back(self) -> None:
-        """The deadline has come: cancel what is out, and send nothing more."""
-        self._closed = True
-        self._progress.warn("the deadline for batches has come; they are cancelled")
-        for sent in self._sent:
-            batch_id = sent.batch.batch_id or ""
+        """Cancel what is out and was not cancelled yet."""
+        for batch in [sent.batch for sent in self._sent if sent.batch.tag not in self._called_back]:
             try:
-                await self._batches.cancel(batch_id)
-            except ProviderError as error:  # it may have ended a moment ago; `_look` will see
-                self._progress.state(f"{batch_id} cannot be cancelled: {error}")
+                await self._batches.cancel(batch.batch_id or "")
+            except Transient as error:
+                self._progress.state(f"{batch.batch_id} is not cancelled yet: {error}")
+                continue
+            except (Refused, Fatal) as error:  # it may have ended a moment ago; `_look` will see
+                self._progress.warn(f"{batch.batch_id} cannot be cancelled: {error}")
+            self._called_back.add(batch.tag)
 
     def _give_the_rest(self) -> None:
         """What no batch took any more is for online."""
@@ -359,15 +394,6 @@ class _Batching:
                 self._rest.append(candidate.question.body)
                 self._tally.asked -= 1
         self._rest.close()
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait. Raises _Stopped as soon as the run is."""
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._stop.wait()
-        except TimeoutError:
-            return
-        raise _Stopped
 
     def _tell(self) -> None:
         out = sum(len(sent.batch.keys) for sent in self._sent)

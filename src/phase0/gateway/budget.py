@@ -44,6 +44,12 @@ class Budget:
         self._reserved += worst
         return True
 
+    def reopen(self, amount: Decimal) -> None:
+        """Set aside again what is out already and was counted as spent. Whether the limit holds it was asked when it
+        was sent."""
+        self._spent -= min(amount, self._spent)
+        self._reserved += amount
+
     def settle(self, reserved: Decimal, real: Decimal) -> None:
         """Give back what was set aside for a request, and count what it cost."""
         if real < 0 or not 0 <= reserved <= self._reserved:
@@ -52,18 +58,24 @@ class Budget:
         self._spent += real
 
 
-def way_on(budget: Budget, *, worst: Decimal, answers: int, cost: Decimal, waiting: int | None) -> str:
+def way_on(
+    budget: Budget, *, worst: Decimal, answers: int, cost: Decimal, waiting: int | None, least: Decimal = Decimal(0)
+) -> str:
     """What it takes to go on with a budget that is used up. `answers` came for `cost` so far, `waiting` are missing.
 
-    The new limit is enough if what is missing costs as much as what came, with one worst case on top.
+    The new limit is enough if what is missing costs as much as what came, with one worst case on top, and it is `least`
+    at least. A request that would still fit is told to be too few of them.
     """
-    spent, limit = budget.spent, budget.limit or Decimal(0)
-    told = f"{shown(spent)} of the budget of {shown(limit)} are spent, and the next request may cost {shown(worst)}."
+    spent, limit, left = budget.spent, budget.limit or Decimal(0), budget.left() or Decimal(0)
+    why = f"the next request may cost {shown(worst)}"
+    if 0 < worst <= left:
+        why = f"the {shown(left)} that are left hold too few requests for a batch"
+    told = f"{shown(spent)} of the budget of {shown(limit)} are spent, and {why}."
     if waiting is None or not answers:
-        needed = spent + budget.reserved + worst
+        needed = max(spent + budget.reserved + worst, least)
         return f"{told} To go on, raise the budget to {shown(_up(needed))} at least."
-    needed = spent + budget.reserved + cost * waiting / answers + worst
-    return f"{told} For the {waiting:,} that are missing, raise it to about {shown(_up(max(needed, limit)))}."
+    needed = max(spent + budget.reserved + cost * waiting / answers + worst, limit, least)
+    return f"{told} For the {waiting:,} that are missing, raise it to about {shown(_up(needed))}."
 
 
 def shown(amount: Decimal) -> str:

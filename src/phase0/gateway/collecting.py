@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-import msgspec
-
 from phase0.catalog.prices import cost
 from phase0.errors import Fatal, ProviderError, Refused, Transient
 from phase0.gateway.line import input_tokens, largest_reply, usage, worst_case
+from phase0.gateway.policy import FINAL
 from phase0.gateway.questions import Index, Question
+from phase0.gateway.receipt import Place, Usage, refused, replied
 from phase0.gateway.shop import Shop
-from phase0.ledger import Batch, Bought
+from phase0.ledger import Batch, Bought, Failure
 from phase0.providers import BatchLine, BatchState
 from phase0.records import Request
 
@@ -27,10 +27,11 @@ class Collected:
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.missing = set(keys)  # no answer yet
-        self.replies = self.refused = self.unknown = self.duplicates = self.unreadable = 0
+        self.replies = self.refused = self.failed = self.unknown = self.duplicates = self.unreadable = 0
         self.tokens_in = self.tokens_out = 0
         self.cost = self.lost = Decimal(0)
         self.following: list[Request] = []  # questions that follow from its answers
+        self.doubt: Refused | None = None  # the last of `failed`: no word of why
         self.fatal: Fatal | None = None
         self.gone = ""  # why a file of its answers cannot be had any more
 
@@ -55,13 +56,17 @@ async def collect(batch: Batch, state: BatchState, shop: Shop) -> Collected:
     try:
         async for each in shop.batches.lines(state):
             question = _asked(each, index, got)
-            bought = question and _read(question, each, got, shop)
-            if bought:
-                stored.append(asyncio.wrap_future(shop.ledger.store(bought)))
+            entry = question and _read(question, each, got, shop)
+            if isinstance(entry, Bought):
+                stored.append(asyncio.wrap_future(shop.ledger.store(entry)))
+            elif entry is not None:
+                stored.append(asyncio.wrap_future(shop.ledger.fail(*entry)))
             if len(stored) >= _AT_ONCE:
                 await _durable(stored)
     except Refused as error:
         got.gone = str(error)
+        for key in got.missing:  # answered, for all we know, and billed
+            got.lost += _worst(index[key].request, shop)
     finally:
         index.close()
     await _durable(stored)
@@ -87,49 +92,37 @@ def _asked(each: BatchLine, index: Index, got: Collected) -> Question | None:
     return None
 
 
-def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bought | None:
-    """The answer in a line; None where there is none, and the question stays missing."""
+def _read(question: Question, each: BatchLine, got: Collected, shop: Shop) -> Bought | Failure | None:
+    """What the ledger gets of a line; None where there is nothing, and the question stays missing."""
     request = question.request
-    failure, raw = each.failure, each.raw
-    tokens_in = tokens_out = None
-    price: Decimal | None = Decimal(0)
+    place = Place(request.model, shop.route.name, "batch", shop.options.run)
+    failure, raw = each.failure, each.raw or b""
     if failure is None:
         try:
-            reply = shop.route.provider.read(raw or b"")
+            reply = shop.route.provider.read(raw)
         except ProviderError as error:
             failure = error
             if isinstance(error, Transient):  # it was answered, and billed, but cannot be read
                 got.lost += _worst(request, shop)
         else:
             got.replies += 1
-            tokens_in, tokens_out = usage(reply)
-            price = _price(request, tokens_in, tokens_out, got, shop)
+            got.missing.discard(question.key)
             following = shop.again(request, reply) if shop.again else None
             if following is not None:
                 got.following.append(following)
+            counted = Usage(*usage(reply), _price(request, *usage(reply), got, shop))
+            return replied(question, place, raw, counted, shop.options.date())
     if isinstance(failure, Fatal):
         got.fatal = got.fatal or failure
-    if isinstance(failure, Refused):
-        got.refused += 1
-        raw = msgspec.json.encode({"refused": failure.reason, "message": str(failure)})
-    elif failure is not None:
+    if not isinstance(failure, Refused):
         return None
     got.missing.discard(question.key)
-    return Bought(
-        key=question.key,
-        request=question.body,
-        model=request.model,
-        server=shop.route.name,
-        mode="batch",
-        raw=raw or b"",
-        status="refused" if failure else "reply",
-        reason=failure.reason if isinstance(failure, Refused) else None,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        cost=price,
-        run=shop.options.run,
-        at=shop.options.date(),
-    )
+    if failure.reason in FINAL:
+        got.refused += 1
+        return refused(question, place, failure, shop.options.date())
+    got.failed += 1
+    got.doubt = failure
+    return Failure(question.key, failure.reason, str(failure), place.run)
 
 
 def _price(

@@ -16,6 +16,10 @@ from phase0.gateway.line import Line, Route, input_tokens, largest_reply, worst_
 from phase0.gateway.questions import Question, Questions
 from phase0.providers import Batches
 
+LEAST = Decimal("0.05")
+"""What a batch that the budget cuts short holds at least: this share of a full one, or of the budget. Else the last
+dollars would be spent in hundreds of batches of a question or two, each of which takes hours."""
+
 _PART = 256  # questions whose tokens are counted together
 
 
@@ -34,6 +38,10 @@ class Bounds(NamedTuple):
     size: int  # bytes
     tokens: float
     alone: bool  # nothing else waits at the provider: what does not fit now never will
+
+    def share(self, requests: int, size: int, tokens: int) -> float:
+        """How full a batch is that holds so much."""
+        return max(requests / self.requests, size / self.size, tokens / self.tokens if self.tokens > 0 else 1.0)
 
 
 class Draft(NamedTuple):
@@ -57,6 +65,12 @@ class Stream:
     def next(self) -> Candidate | None:
         return self._back.pop() if self._back else self._source()
 
+    def is_empty(self) -> bool:
+        candidate = self.next()
+        if candidate is not None:
+            self.put_back(candidate)
+        return candidate is None
+
     def put_back(self, candidate: Candidate) -> None:
         self._back.append(candidate)
 
@@ -78,6 +92,15 @@ def counted(questions: Iterable[Question], line: Line, route: Route) -> Iterator
     yield from _count(part, line, route)
 
 
+def weighed(questions: Iterable[Question], line: Line, route: Route) -> tuple[int, Decimal]:
+    """The tokens of all prompts, and the worst case of all questions together."""
+    tokens, worst = 0, Decimal(0)
+    for candidate in counted(questions, line, route):
+        tokens += candidate.tokens
+        worst += candidate.worst
+    return tokens, worst
+
+
 def _count(part: list[Question], line: Line, route: Route) -> Iterator[Candidate]:
     if not part:
         return
@@ -91,12 +114,14 @@ def _count(part: list[Question], line: Line, route: Route) -> Iterator[Candidate
 def draw_up(
     tag: str, stream: Stream, bounds: Bounds, *, batches: Batches, budget: Budget, folder: Path, rest: Questions
 ) -> tuple[Draft | None, bool]:
-    """The next batch, and whether the budget ended it. None where there is nothing to put into one.
+    """The next batch, and whether the budget ended it. None where there is nothing to put into one, or where the budget
+    leaves too little for one that is worth its hours.
 
     A question that fits into no batch at all goes to `rest`.
     """
     kept, upload = Questions(folder / f"{tag}.jsonl"), folder / f"{tag}.upload"
     keys: list[str] = []
+    few: list[Candidate] = []  # while they are too few
     size, tokens, worst, poor = 0, 0, Decimal(0), False
     with upload.open("wb") as lines, closing(kept):
         while len(keys) < bounds.requests and (candidate := stream.next()):
@@ -115,7 +140,14 @@ def draw_up(
             kept.append(candidate.question.body)
             keys.append(candidate.question.key)
             size, tokens, worst = size + len(line), tokens + candidate.tokens, worst + candidate.worst
+            if len(few) == len(keys) - 1 and bounds.share(len(keys), size, tokens) < LEAST:
+                few.append(candidate)
         kept.close(sync=True)
+    if poor and len(few) == len(keys) and worst < LEAST * (budget.limit or 0):
+        budget.settle(worst, Decimal(0))
+        for candidate in reversed(few):
+            stream.put_back(candidate)
+        keys.clear()
     if not keys:
         kept.remove()
         upload.unlink()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from phase0.errors import Fatal
+from phase0.errors import Fatal, Refused
 from phase0.gateway.line import Line, Route
 from phase0.gateway.orders import Order
 from phase0.gateway.pace import Pace, Ticket
+from phase0.gateway.policy import DOUBTS, in_doubt
 
 PATIENT = 10.0
 """Seconds of waiting for a preferred endpoint, after which the next one is asked."""
@@ -23,6 +24,18 @@ class Lane:
         self.route = route
         self.pace = Pace(requests=route.requests, tokens=route.tokens, most=route.most, random=random)
         self.shut: Fatal | None = None  # why nothing is asked here any more
+        self.doubts: list[tuple[Order, Refused]] = []  # refused without a cause of their own since the last reply
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is asked here, for good or until what is in flight tells who is at fault."""
+        return self.shut is not None or len(self.doubts) >= DOUBTS
+
+    def verdict(self) -> Fatal | None:
+        """That every question is refused, once nothing is in flight that might still be answered."""
+        if len(self.doubts) < DOUBTS or self.pace.in_flight:
+            return None
+        return in_doubt(self.route.name, self.doubts[-1][1], len(self.doubts))
 
     def is_down(self, now: float) -> bool:
         return self.pace.circuit.open or self.pace.held(now) > PATIENT
@@ -43,6 +56,9 @@ class Lanes:
         ranks = sorted({route.rank for route in line.routes})
         self._ranks = [[lane for lane in self._lanes if lane.route.rank == rank] for rank in ranks]
 
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
     @property
     def have_room(self) -> bool:
         return any(lane.pace.has_room for lane in self._lanes)
@@ -61,7 +77,7 @@ class Lanes:
         for rank in self._ranks:
             best, least = None, math.inf
             for lane in rank:
-                if lane.shut:
+                if lane.rests:
                     continue
                 wait = lane.pace.wait(tokens, now)
                 if wait <= 0:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from phase0.catalog.prices import Price, cost
 from phase0.gateway.questions import request_of
-from phase0.ledger import Bought, Ledger
+from phase0.ledger import Bought, Destination, Ledger
 from phase0.providers import Provider
 from phase0.records import Reply, Request
 
@@ -34,6 +34,7 @@ class Route(NamedTuple):
     most: int = 512  # in flight
     batch: bool = True  # whether the model is taken in batches there, if the server takes any
     enqueued: int | None = None  # tokens that may wait in batches
+    destination: Destination | None = None  # what the ledger keeps of a batch that is sent there
 
 
 class Line(NamedTuple):
@@ -78,12 +79,13 @@ def worst_case(price: Price, tokens_in: int, largest: int, *, batch: bool = Fals
 
 
 def spent_at_most(ledger: Ledger, run: str, line: Line) -> Decimal:
-    """The most that a run can have paid so far: an answer whose usage was not told counts at its worst case.
+    """The most that a run can have paid so far: an answer whose usage was not told counts at its worst case, and what
+    is at stake (lost, in flight when the run was killed, out in batches) counts whole.
 
     Answers of another model are taken to cost what this line's do: the ledger knows no prices.
     """
     unpriced = (_at_most(bought, line) for bought in ledger.unpriced(run))
-    return ledger.spent(run) + sum(unpriced, Decimal(0))
+    return ledger.spent(run) + sum(unpriced, sum(ledger.stakes(run).values(), Decimal(0)))
 
 
 def _at_most(bought: Bought, line: Line) -> Decimal:

@@ -7,26 +7,26 @@ has to wait waits in one line with one timer. A 429 slows everybody down and use
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import math
 import random as randomness
 import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple
-
-import msgspec
+from uuid import uuid4
 
 from phase0.catalog.prices import cost
-from phase0.errors import Fatal, Phase0Error, Refused, Transient
+from phase0.errors import Fatal, Phase0Error, ProviderError, Refused, Transient
 from phase0.gateway.budget import Budget, shown, way_on
 from phase0.gateway.forecast import Forecast
 from phase0.gateway.lanes import PATIENT, Errand, Lane, Lanes
 from phase0.gateway.line import Line, usage, worst_case
-from phase0.gateway.orders import Order, Orders
+from phase0.gateway.orders import Order, Orders, Queue
 from phase0.gateway.pace import backoff
-from phase0.gateway.policy import RETRIED, Again
+from phase0.gateway.policy import FINAL, RETRIED, Again, is_owed
+from phase0.gateway.questions import Question
+from phase0.gateway.receipt import Place, Usage, refused, replied
+from phase0.gateway.stake import Stake
 from phase0.gateway.summary import Ended, Summary, Tally
 from phase0.ledger import Bought, Ledger
 from phase0.progress import SILENT, Progress
@@ -35,11 +35,7 @@ from phase0.records import Reply, Request
 
 TRIES = 6  # at 20 % failures one request in 15,000 fails six times in a row
 PATIENCE = 1800.0  # seconds without any server before the run ends
-_WAITING = 10_000  # requests that wait for another try, before new ones have to wait too
 _TELL = 1.0  # seconds between words about how it goes
-_UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
-"""Failures after which nothing is owed: there was a status that says so, or no connection. After the others the work
-may have been done, and be on the bill."""
 
 
 class Options(NamedTuple):
@@ -51,6 +47,7 @@ class Options(NamedTuple):
     clock: Callable[[], float] | None = None  # None: the event loop's
     random: Callable[[], float] = randomness.random
     date: Callable[[], float] = time.time
+    name: Callable[[], str] = lambda: uuid4().hex
 
 
 async def buy(
@@ -91,13 +88,13 @@ class _Purchase:
         options: Options,
     ) -> None:
         self._orders, self._line, self._ledger, self._budget = orders, line, ledger, budget
+        self._queue = Queue(orders)
         self._tally, self._progress, self._options = tally, progress, options
         self._clock = options.clock or asyncio.get_running_loop().time
         self._forecast = Forecast()
+        self._stake = Stake(ledger, options.run, options.name())
         self._lanes = Lanes(line, options.random)
         self._most = sum(route.most for route in line.routes)
-        self._later: list[tuple[float, int, Order]] = []  # orders that wait for another try, by when it is due
-        self._serial = itertools.count()
         self._idle: list[asyncio.Future[Errand | None]] = []  # workers without work
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
@@ -124,6 +121,10 @@ class _Purchase:
                 self._timer.cancel()
         if self._broken:
             raise self._broken
+        if not self._ending:
+            for noted in [each for lane in self._lanes for each in self._give_up_doubted(lane)]:
+                await noted
+        self._stake.close()
         return self._finish()
 
     def _finish(self) -> Summary:
@@ -170,7 +171,7 @@ class _Purchase:
         """Give idle workers what may be sent now, or send them home when all is over."""
         while self._idle:
             errand = self._next()
-            if errand is None and not self._is_over():
+            if not self._idle or (errand is None and not self._is_over()):  # all went home meanwhile
                 return
             seat = self._idle.pop()
             if not seat.done():  # cancelled with its worker
@@ -179,7 +180,7 @@ class _Purchase:
     def _is_over(self) -> bool:
         if self._in_flight or self._unstored:
             return False
-        return self._ending or (self._orders.exhausted and not self._orders.waiting and not self._later)
+        return self._ending or self._queue.is_empty
 
     # What is next.
 
@@ -188,8 +189,10 @@ class _Purchase:
         if self._ending or self._in_flight + self._unstored >= self._most:  # what a kill can cost
             return None
         now = self._clock()
-        order = self._peek(now)
+        order = self._queue.peek(now)
         if order is None:
+            if (wait := self._queue.again_in(now)) is not None:
+                self._look_again(wait)
             return None
         largest = self._forecast.expect(order.largest, self._in_flight)
         tokens = order.tokens_in + largest
@@ -204,34 +207,23 @@ class _Purchase:
                 self._end("budget", "")
             self._waits_for = "the budget"
             return None  # what is in flight was reserved at its worst; it will cost less
-        self._pop(order)
+        if not self._put_at_stake(worst):
+            return None
+        self._queue.pop(order)
         self._in_flight += 1
         self._tally.sent += 1
         return Errand(order, lane, lane.pace.leave(tokens, now), worst)
 
-    def _peek(self, now: float) -> Order | None:
-        """The order that is next: another try that is due, else a new one."""
-        later, waiting = self._later, self._orders.waiting
-        if later and later[0][0] <= now:
-            return later[0][2]
-        if waiting and len(later) < _WAITING:
-            return waiting[0]
-        if not waiting and not self._orders.exhausted:
-            self._orders.fill()
-            if self._orders.waiting:
-                return self._orders.waiting[0]
-            if not self._orders.exhausted:
-                self._look_again(0.0)  # a part at a time: what is in flight wants the event loop too
-                return None
-        if later:
-            self._look_again(later[0][0] - now)
-        return None
-
-    def _pop(self, order: Order) -> None:
-        if self._later and self._later[0][2] is order:
-            heapq.heappop(self._later)
-        else:
-            self._orders.waiting.popleft()
+    def _put_at_stake(self, worst: Decimal) -> bool:
+        """Whether it is on the disk that a request may cost so much: else it must not leave."""
+        try:
+            self._stake.add(worst)
+        except Phase0Error as error:
+            self._budget.settle(worst, Decimal(0))
+            self._broken = self._broken or error
+            self._end("fatal", str(error))
+            return False
+        return True
 
     def _wait_for(self, lane: Lane, seconds: float, tokens: int, now: float) -> None:
         self._waits_for = f"{lane.route.name}: {lane.pace.why(tokens, now)}"
@@ -259,78 +251,81 @@ class _Purchase:
     # What comes back.
 
     async def _exchange(self, errand: Errand) -> None:
-        provider = errand.lane.route.provider
-        answered = False
+        lane, answered = errand.lane, False
         try:
-            sent = await provider.send(errand.order.request)
+            sent = await lane.route.provider.send(errand.order.request)
             answered = True
-            reply = provider.read(sent.body)
-        except Transient as error:
-            self._failed(errand, error, owed=answered or error.reason not in _UNSENT)
-        except Refused as error:
-            self._refused(errand, error)
-        except Fatal as error:
-            self._shut(errand, error)
+            reply = lane.route.provider.read(sent.body)
+        except (Transient, Refused, Fatal) as error:
+            self._settle(errand, errand.worst if is_owed(error, answered=answered) else Decimal(0))
+            self._without(errand, error)
         else:
             self._answered(errand, sent, reply)
         self._in_flight -= 1
+        if (verdict := lane.verdict()) is not None:
+            self._shut(lane, verdict)
+
+    def _settle(self, errand: Errand, lost: Decimal) -> None:
+        """An exchange brought no reply: what it may have cost stays at stake."""
+        self._budget.settle(errand.worst, lost)
+        self._stake.give_back(errand.worst - lost)
+        self._tally.lost += lost
+
+    def _without(self, errand: Errand, error: Transient | Refused | Fatal) -> None:
+        """Have done what a failure asks for."""
+        lane, order = errand.lane, errand.order
+        if isinstance(error, Transient):
+            self._failed(errand, error)
+            return
+        now = self._clock()
+        lane.pace.answered(errand.ticket, now, 0, None)
+        if isinstance(error, Fatal):
+            self._queue.put_off(order, now)
+            self._shut(lane, error)
+        elif error.reason in FINAL:
+            self._tally.refused += 1
+            self._store(
+                errand, refused(Question(order.key, order.body), self._place(lane), error, self._options.date())
+            )
+        elif lane.shut is None:
+            lane.doubts.append((order, error))
+        else:
+            self._queue.put_off(order, now)
 
     def _answered(self, errand: Errand, sent: Sent, reply: Reply) -> None:
-        order, route = errand.order, errand.lane.route
+        order, lane = errand.order, errand.lane
         said = given, made = usage(reply)
         tokens_in = order.tokens_in if given is None else given
         tokens_out = order.largest if made is None else made
         is_known = None not in said
-        price = cost(route.price, tokens_in, tokens_out, batch=False) if is_known else errand.worst
+        price = cost(lane.route.price, tokens_in, tokens_out, batch=False) if is_known else errand.worst
         if made is not None:
             self._forecast.learn(made)
-        errand.lane.pace.answered(errand.ticket, self._clock(), tokens_in + tokens_out, sent.limits)
+        lane.pace.answered(errand.ticket, self._clock(), tokens_in + tokens_out, sent.limits)
         self._budget.settle(errand.worst, price)
         tally = self._tally
         tally.replies += 1
         tally.tokens_in += tokens_in
         tally.tokens_out += tokens_out
         tally.cost += price
-        self._store(errand, sent.body, tokens=said, price=price if is_known or not price else None)
+        counted = Usage(*said, price if is_known or not price else None)
+        question = Question(order.key, order.body)
+        self._store(
+            errand, replied(question, self._place(lane), sent.body, counted, self._options.date()), errand.worst
+        )
+        self._give_up_doubted(lane)
         self._orders.follow(order.request, reply)
 
-    def _refused(self, errand: Errand, error: Refused) -> None:
-        errand.lane.pace.answered(errand.ticket, self._clock(), 0, None)
-        self._budget.settle(errand.worst, Decimal(0))
-        self._tally.refused += 1
-        raw = msgspec.json.encode({"refused": error.reason, "message": str(error)})
-        self._store(errand, raw, price=Decimal(0), reason=error.reason)
+    def _place(self, lane: Lane) -> Place:
+        return Place(self._line.model, lane.route.name, "online", self._options.run)
 
-    def _store(
-        self,
-        errand: Errand,
-        raw: bytes,
-        *,
-        price: Decimal | None,
-        tokens: tuple[int | None, int | None] = (None, None),
-        reason: str | None = None,
-    ) -> None:
-        order = errand.order
-        bought = Bought(
-            key=order.key,
-            request=order.body,
-            model=order.request.model,
-            server=errand.lane.route.name,
-            mode="online",
-            raw=raw,
-            status="refused" if reason else "reply",
-            reason=reason,
-            tokens_in=tokens[0],
-            tokens_out=tokens[1],
-            cost=price,
-            run=self._options.run,
-            at=self._options.date(),
-        )
+    def _store(self, errand: Errand, bought: Bought, staked: Decimal = Decimal(0)) -> None:
+        """Keep an answer. What it cost is at stake until it is on the disk."""
         self._unstored += 1
         later = asyncio.wrap_future(self._ledger.store(bought))
-        later.add_done_callback(lambda done: self._stored(order.key, done))
+        later.add_done_callback(lambda done: self._stored(errand.order.key, done, staked))
 
-    def _stored(self, key: str, done: asyncio.Future[bool]) -> None:
+    def _stored(self, key: str, done: asyncio.Future[bool], staked: Decimal = Decimal(0)) -> None:
         """An answer is on the disk, or cannot be brought there."""
         self._unstored -= 1
         self._orders.done(key)
@@ -339,6 +334,7 @@ class _Purchase:
             self._broken = self._broken or failed
             self._end("fatal", str(failed))
             return
+        self._stake.give_back(staked)
         self._progress.advance(1)
         now = self._clock()
         if now - self._told >= _TELL:
@@ -346,16 +342,13 @@ class _Purchase:
         if self._idle:
             self._hand_out()
 
-    def _failed(self, errand: Errand, error: Transient, *, owed: bool) -> None:
+    def _failed(self, errand: Errand, error: Transient) -> None:
         """Send it again: at once after a 429, when everybody may; else after a while, a bounded number of times."""
         order, pace, now = errand.order, errand.lane.pace, self._clock()
-        lost = errand.worst if owed else Decimal(0)
-        self._budget.settle(errand.worst, lost)
-        self._tally.lost += lost
         if error.reason == "rate_limit":
             self._tally.limited += 1
             pace.limited(errand.ticket, now, error.retry_after, error.limits)
-            heapq.heappush(self._later, (now, next(self._serial), order))
+            self._queue.put_off(order, now)
             return
         if error.reason in ("malformed", "incomplete"):
             pace.answered(errand.ticket, now, errand.ticket.tokens, error.limits)
@@ -363,30 +356,36 @@ class _Purchase:
         elif pace.failed(errand.ticket, now, error.retry_after):
             order.tries += 1
         if order.tries >= self._options.tries:
-            self._give_up(order, error)
+            self._give_up(order, RETRIED.get(error.reason, error.reason), error)
             return
         self._tally.retried += 1
-        due = now + backoff(max(order.tries, 1), self._options.random)
-        heapq.heappush(self._later, (due, next(self._serial), order))
+        self._queue.put_off(order, now + backoff(max(order.tries, 1), self._options.random))
 
-    def _give_up(self, order: Order, error: Transient) -> None:
+    def _give_up(self, order: Order, reason: str, error: ProviderError) -> asyncio.Future[bool]:
+        """Note that a question has no answer: the next run asks it again."""
         self._tally.failed += 1
         self._unstored += 1
-        reason = RETRIED.get(error.reason, error.reason)
         later = asyncio.wrap_future(self._ledger.fail(order.key, reason, str(error), self._options.run))
         later.add_done_callback(lambda done: self._stored(order.key, done))
+        return later
 
-    def _shut(self, errand: Errand, error: Fatal) -> None:
-        """Ask nothing more here; where that was the last endpoint, the run is over."""
-        errand.lane.pace.answered(errand.ticket, self._clock(), 0, None)
-        self._budget.settle(errand.worst, Decimal(0))
-        heapq.heappush(self._later, (self._clock(), next(self._serial), errand.order))
-        if errand.lane.shut is None:
-            errand.lane.shut = error
-            if self._lanes.all_shut:
-                self._end("fatal", str(error))
-            else:
-                self._progress.warn(f"{error} The other endpoints go on.")
+    def _give_up_doubted(self, lane: Lane) -> list[asyncio.Future[bool]]:
+        """Others are answered there, or nobody is left to tell: so it was the questions."""
+        doubts, lane.doubts = lane.doubts, []
+        return [self._give_up(order, error.reason, error) for order, error in doubts]
+
+    def _shut(self, lane: Lane, error: Fatal) -> None:
+        """Ask nothing more there; where that was the last endpoint, the run is over."""
+        if lane.shut is not None:
+            return
+        lane.shut = error
+        doubts, lane.doubts = lane.doubts, []
+        for order, _ in doubts:
+            self._queue.put_off(order, self._clock())
+        if self._lanes.all_shut:
+            self._end("fatal", str(error))
+        else:
+            self._progress.warn(f"{error} The other endpoints go on.")
 
     def _tell(self, now: float, *, words: bool = False) -> None:
         """Tell a person how it goes."""

@@ -5,9 +5,10 @@ Requests are read a few at a time, so that they may be a stream of millions.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 
 from phase0.errors import ProviderError
 from phase0.gateway.line import Line, input_tokens, largest_reply
@@ -15,9 +16,11 @@ from phase0.gateway.policy import Again
 from phase0.gateway.questions import key_of
 from phase0.gateway.summary import Tally
 from phase0.ledger import Bought, Ledger
+from phase0.providers import reading
 from phase0.records import Reply, Request, canonical
 
 _PART = 256  # requests that are looked up together
+_WAITING = 10_000  # requests that wait for another try, before new ones have to wait too
 
 
 class Order:
@@ -110,9 +113,50 @@ class Orders:
         if bought.status != "reply":
             return
         routes = self._line.routes
-        provider = next((route.provider for route in routes if route.name == bought.server), routes[0].provider)
+        provider = next((route.provider for route in routes if route.name == bought.server), None)
         try:
-            reply = provider.read(bought.raw)
-        except ProviderError:  # of a server that is none of ours any more: whoever needs the answer will say so
+            reply = (provider or reading(bought.server)).read(bought.raw)
+        except ProviderError:  # it is no reply after all: whoever needs the answer will say so
             return
         self.follow(request, reply)
+
+
+class Queue:
+    """Orders that may be sent, and those that wait for another try. Times are those of one clock, in seconds."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._later: list[tuple[float, int, Order]] = []  # by when it is due; equal ones in their order
+        self._serial = count()
+
+    @property
+    def is_empty(self) -> bool:
+        return self._orders.exhausted and not self._orders.waiting and not self._later
+
+    def peek(self, now: float) -> Order | None:
+        """The order that is next: another try that is due, else a new one. None where there is none now."""
+        later, orders = self._later, self._orders
+        if later and later[0][0] <= now:
+            return later[0][2]
+        if orders.waiting:
+            return orders.waiting[0] if len(later) < _WAITING else None
+        if not orders.exhausted:
+            orders.fill()
+        return orders.waiting[0] if orders.waiting else None
+
+    def again_in(self, now: float) -> float | None:
+        """Seconds until there may be one, where `peek` gave none; None where nothing comes by itself."""
+        if not self._orders.exhausted and not self._orders.waiting:
+            return 0.0  # a part at a time: what is in flight wants the event loop too
+        return max(0.0, self._later[0][0] - now) if self._later else None
+
+    def pop(self, order: Order) -> None:
+        """Take the order that `peek` gave."""
+        if self._later and self._later[0][2] is order:
+            heapq.heappop(self._later)
+        else:
+            self._orders.waiting.popleft()
+
+    def put_off(self, order: Order, due: float) -> None:
+        """Have an order sent again, when it is due."""
+        heapq.heappush(self._later, (due, next(self._serial), order))

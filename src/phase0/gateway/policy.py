@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from phase0.errors import Fatal, ProviderError, Refused, Transient
 from phase0.records import Reply, Request
 
 State = Literal["whole", "length", "content_filter", "refusal", "empty"]
@@ -46,6 +47,33 @@ RETRIED = {
 }
 """What is sent again as it was, a bounded number of times, and the reason of a row for which that did not help. A
 `rate_limit` is not among them: it is waited out, however often it comes."""
+
+FINAL = frozenset({"content_filter", "too_long"})
+"""Refusals that say what is wrong with the question. They are answers, and kept. Any other may be said to every
+question alike (a parameter, a route, a proxy), so it is a failure: the next run asks again."""
+
+DOUBTS = 20
+"""Such failures in a row, without a reply, after which a server is not asked any more."""
+
+_UNSENT = frozenset({"rate_limit", "overload", "server", "unreachable"})
+"""Failures after which nothing is owed: there was a status that says so, or no connection. After the others the work
+may have been done, and be on the bill."""
+
+
+def is_owed(error: ProviderError, *, answered: bool) -> bool:
+    """Whether an exchange without a reply may be on the bill. `answered`: a body came, and no reply was in it."""
+    if isinstance(error, Transient) and (answered or error.reason not in _UNSENT):
+        return True
+    return error.begun
+
+
+def in_doubt(server: str, refused: Refused, times: int) -> Fatal:
+    """What it means that a server refused so many questions in a row, and answered none."""
+    message = (
+        f"{refused}. {server} refused {times:,} questions in a row and answered none, so the fault is in what all of "
+        "them have: the parameters, the model's id or the base URL."
+    )
+    return Fatal(message, reason="unsupported")
 
 
 def state_of(reply: Reply) -> State:

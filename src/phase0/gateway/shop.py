@@ -51,6 +51,7 @@ class Options(NamedTuple):
     name: Callable[[], str] = lambda: uuid4().hex
     date: Callable[[], float] = time.time
     follow_online: bool = False  # what follows from answers is left for online too
+    tags: frozenset[str] | None = None  # of the batches to pick up; None: all that are there
 
 
 class Shop(NamedTuple):
@@ -66,8 +67,12 @@ class Shop(NamedTuple):
 
     def open_batches(self) -> list[Batch]:
         """Batches that an earlier run left here."""
-        here = (self.route.name, self.line.model)
-        return [batch for batch in self.ledger.open_batches() if (batch.server, batch.model) == here]
+        tags = self.options.tags
+        return [
+            batch
+            for batch in self.ledger.open_batches()
+            if batch.model == self.line.model and is_at(batch, self.route) and (tags is None or batch.tag in tags)
+        ]
 
     def kept(self, tag: str) -> Path:
         return self.folder / f"{tag}.jsonl"
@@ -80,12 +85,31 @@ class Shop(NamedTuple):
         return Questions(path)
 
 
+def is_at(batch: Batch, route: Route) -> bool:
+    """Whether a batch was sent where a route leads, as far as anybody knows."""
+    here, there = route.destination, batch.destination
+    return batch.server == route.name and (here is None or there is None or here.address == there.address)
+
+
+def is_sure(batch: Batch, route: Route) -> bool:
+    """Whether it was sent there for certain, and with this key: a batch that is not found there does not exist."""
+    here, there = route.destination, batch.destination
+    if here is None or there is None:
+        return here is there
+    return (here.address, here.account) == (there.address, there.account)
+
+
 def batch_route(line: Line) -> tuple[Route, Batches] | None:
     """The first route that takes batches."""
     for route in sorted(line.routes, key=lambda route: route.rank):
         if route.batch and route.provider.batches is not None:
             return route, route.provider.batches
     return None
+
+
+def folder_of(options: Options, server: str, model: str) -> Path:
+    """Where the questions of what a model is asked at a server are kept."""
+    return options.folder / re.sub(r"[^\w.]+", "-", f"{server}-{model}")
 
 
 @contextmanager
@@ -96,6 +120,6 @@ def opened(line: Line, ledger: Ledger, options: Options, again: Again | None = N
     if found is None:
         raise UsageError(f"No endpoint of {line.model} takes batches. --mode online asks one by one.")
     route, batches = found
-    folder = options.folder / re.sub(r"[^\w.]+", "-", f"{route.name}-{line.model}")
+    folder = folder_of(options, route.name, line.model)
     with hold(folder, f"buying batches of {line.model} at {route.name}"):
         yield Shop(line, route, batches, ledger, folder, options, again)

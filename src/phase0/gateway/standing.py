@@ -1,4 +1,7 @@
-"""Batches that are out: how they stand, calling them back, and storing what has come. Nothing new is bought here."""
+"""Batches that are out: how they stand, calling them back, giving them up, and storing what has come.
+
+Nothing new is bought here.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phase0.errors import ProviderError, UsageError, near_miss
+from phase0.gateway.away import Away
 from phase0.gateway.batch import buying_in_batches
 from phase0.gateway.budget import Budget
 from phase0.gateway.line import Line
 from phase0.gateway.shop import Options, batch_route
 from phase0.gateway.summary import Summary
-from phase0.ledger import Batch, Ledger
+from phase0.ledger import Batch, Destination, Ledger
 from phase0.progress import SILENT, Progress
 
-Connect = Callable[[str, str], Line]
-"""The line of one route to a server and a model, by their names. Raises UsageError where they cannot be reached."""
+Connect = Callable[[Batch], Line]
+"""The line of one route to where a batch was sent. Raises UsageError where it cannot be reached."""
 
 
 class Standing(NamedTuple):
@@ -36,10 +40,9 @@ async def _standing(batch: Batch, connect: Connect) -> Standing:
     if batch.batch_id is None:
         return Standing(batch, "not sent", "the next run looks for it at its provider")
     try:
-        line = connect(batch.server, batch.model)
-        found = batch_route(line)
+        found = batch_route(connect(batch))
         if found is None:
-            return Standing(batch, "unknown", f"{batch.server} takes no batches")
+            return Standing(batch, "unknown", f"{batch.where} takes no batches")
         try:
             state = await found[1].state(batch.batch_id)
         finally:
@@ -53,22 +56,34 @@ async def _standing(batch: Batch, connect: Connect) -> Standing:
 async def cancel(tags: Iterable[str], ledger: Ledger, connect: Connect) -> list[Batch]:
     """Have batches stopped; those that their servers were asked about. What they have answered by then is billed, and
     stored by `resume` or the next run."""
-    out = {batch.tag: batch for batch in ledger.open_batches()}
-    chosen = []
-    for tag in tags:
-        if tag not in out:
-            raise UsageError(f"no batch {tag} is out.{near_miss(tag, out)}")
-        chosen.append(out[tag])
     asked = []
-    for batch in chosen:
-        found = batch_route(connect(batch.server, batch.model))
-        if found is not None and batch.batch_id is not None:
+    for batch in _out(tags, ledger):
+        found = batch_route(connect(batch)) if batch.batch_id is not None else None
+        if found is not None:
             try:
-                await found[1].cancel(batch.batch_id)
+                await found[1].cancel(batch.batch_id or "")
             finally:
                 await found[0].provider.close()
             asked.append(batch)
     return asked
+
+
+def forget(tags: Iterable[str], ledger: Ledger) -> list[Batch]:
+    """Give batches up for good: what they bring is never stored, and the next run buys their questions again."""
+    chosen = _out(tags, ledger)
+    for batch in chosen:
+        ledger.settled(batch.tag, "forgotten")
+    return chosen
+
+
+def _out(tags: Iterable[str], ledger: Ledger) -> list[Batch]:
+    """The batches of these tags. Raises UsageError, before anything is done, where one of them is not out."""
+    out = {batch.tag: batch for batch in ledger.open_batches()}
+    tags = list(tags)
+    for tag in tags:
+        if tag not in out:
+            raise UsageError(f"no batch {tag} is out.{near_miss(tag, out)}")
+    return [out[tag] for tag in dict.fromkeys(tags)]
 
 
 async def resume(ledger: Ledger, connect: Connect, folder: Path, *, progress: Progress = SILENT) -> list[Summary]:
@@ -78,16 +93,23 @@ async def resume(ledger: Ledger, connect: Connect, folder: Path, *, progress: Pr
     """
     summaries = []
     failed: ProviderError | UsageError | None = None
-    for server, model in sorted({(batch.server, batch.model) for batch in ledger.open_batches()}):
-        options = Options(folder, wait=False, rounds=0)
+    together: dict[tuple[str, str, Destination | None], list[Batch]] = {}
+    for batch in ledger.open_batches():
+        together.setdefault((batch.server, batch.model, batch.destination), []).append(batch)
+    for batches in together.values():
+        options = Options(folder, wait=False, rounds=0, tags=frozenset(batch.tag for batch in batches))
         try:
-            line = connect(server, model)
+            line = connect(batches[0])
         except UsageError as error:
             failed = failed or error
             continue
         try:
-            async with buying_in_batches((), line, ledger, Budget(None), options, progress=progress) as batched:
-                summaries.append(batched.tally.summary())
+            away = Away(ledger)
+            async with buying_in_batches(
+                (), line, ledger, Budget(None), options, progress=progress, away=away
+            ) as batched:
+                summary = batched.tally.summary()
+                summaries.append(summary._replace(asked=summary.asked + away.count, left=summary.left + away.count))
                 batched.rest.remove()
         except ProviderError as error:
             failed = failed or error

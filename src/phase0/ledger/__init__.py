@@ -14,14 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from phase0.ledger import transfer
-from phase0.ledger.changes import Change, Fail, Intend, Sent, Settled, store_of
-from phase0.ledger.entries import Batch, Bought, Failure, Imported, Spend
+from phase0.ledger.changes import Change, Fail, Intend, Sent, Settled, Stake, store_of
+from phase0.ledger.entries import Batch, Bought, Destination, Failure, Imported, Spend, units_up
 from phase0.ledger.reading import By, Reader
 from phase0.ledger.schema import prepare
 from phase0.ledger.writing import Later, Writer
 
-__all__ = ["Batch", "Bought", "By", "Failure", "Imported", "Ledger", "Spend"]
+__all__ = ["Batch", "Bought", "By", "Destination", "Failure", "Imported", "Ledger", "Spend"]
 
 _AT_ONCE = 1000  # answers that are read together
 
@@ -82,21 +84,45 @@ class Ledger:
         """What failed of these keys, or of all, by key."""
         return {failure.key: failure for failure in self._reader.failures(keys)}
 
-    def intend(self, tag: str, server: str, model: str, keys: Sequence[str], run: str = "") -> None:
-        """Say that a batch of a run is about to be sent. On the disk when it returns, as are the next two.
+    def stake(self, name: str, run: str, cost: Decimal) -> None:
+        """Note how much a purchase of a run may have paid beyond its answers, in place of what was noted under its
+        name before. On the disk when it returns, so that it is known of what was sent afterwards."""
+        self._do(Stake(name, run, units_up(cost)))
 
+    def stakes(self, run: str) -> dict[str, Decimal]:
+        """What a run may have paid beyond its answers: by purchase what was lost, or in flight when it was killed; by
+        tag what batches that are out may cost."""
+        return self._reader.stakes(run)
+
+    def intend(
+        self,
+        tag: str,
+        server: str,
+        model: str,
+        keys: Sequence[str],
+        run: str = "",
+        *,
+        cost: Decimal = Decimal(0),
+        destination: Destination | None = None,
+    ) -> bool:
+        """Say that a batch of a run is about to be sent, where, and what it may cost at most. On the disk when it
+        returns, as are the next two.
+
+        False, and nothing is noted, where one of its questions has an answer, or is in a batch that is not settled.
         Raises UsageError for a tag that was used before: at the provider it would name two batches.
         """
         digests = b"".join(map(bytes.fromhex, keys))
-        self._do(Intend(tag, server, model, digests, self._clock(), run))
+        where = None if destination is None else msgspec.json.encode(destination).decode()
+        return self._do(Intend(tag, server, model, digests, self._clock(), run, where, units_up(cost)))
 
     def sent(self, tag: str, batch_id: str) -> None:
         """Note the provider's id of a batch."""
         self._do(Sent(tag, batch_id))
 
-    def settled(self, tag: str, status: str) -> None:
-        """Note that a batch has ended and that all its answers are stored."""
-        self._do(Settled(tag, status))
+    def settled(self, tag: str, status: str, lost: Decimal = Decimal(0)) -> None:
+        """Note that a batch has ended and that all its answers are stored. `lost` is what it may have cost beyond
+        them."""
+        self._do(Settled(tag, status, units_up(lost)))
 
     def open_batches(self) -> list[Batch]:
         """Batches that are not settled, oldest first."""
@@ -137,8 +163,8 @@ class Ledger:
             new += sum(each.result() for each in later)
         return Imported(replies, new)
 
-    def _do(self, change: Change) -> None:
-        self._later(change).result()
+    def _do(self, change: Change) -> bool:
+        return self._later(change).result()
 
     def _later(self, change: Change) -> futures.Future[bool]:
         later: futures.Future[bool] = futures.Future()

@@ -1,4 +1,4 @@
-"""What a commit changes: replies packed into blocks, failures, and the three steps of a batch.
+"""What a commit changes: replies packed into blocks, failures, stakes, and the three steps of a batch.
 
 The first answer to a question stands for good. A later one was paid for all the same and is counted.
 """
@@ -58,6 +58,8 @@ class Intend(NamedTuple):
     keys: bytes
     at: float
     run: str
+    destination: str | None  # JSON
+    stake: int  # units: the most that it can cost
 
 
 class Sent(NamedTuple):
@@ -72,11 +74,21 @@ class Settled(NamedTuple):
 
     tag: str
     status: str
+    lost: int  # units: what it may have cost beyond its answers
 
 
-Change = Store | Fail | Intend | Sent | Settled
+class Stake(NamedTuple):
+    """What a purchase may have paid beyond its answers, from now on."""
+
+    name: str
+    run: str
+    cost: int
+
+
+Change = Store | Fail | Intend | Sent | Settled | Stake
 Outcome = bool | UsageError
-"""Of a `Store`, whether its answer is the one that stands; of the others True. An error: the change was refused."""
+"""Of a `Store`, whether its answer is the one that stands; of an `Intend`, whether all its questions are free; of the
+others True. An error: the change was refused."""
 
 
 class Book:
@@ -100,7 +112,7 @@ class Book:
             raise
         return [next(kept) if outcome is None else outcome for outcome in noted]
 
-    def _note(self, change: Fail | Intend | Sent | Settled) -> Outcome:
+    def _note(self, change: Fail | Intend | Sent | Settled | Stake) -> Outcome:
         run = self._connection.execute
         match change:
             case Fail():
@@ -108,14 +120,32 @@ class Book:
             case Intend(tag=tag):
                 if run("SELECT 1 FROM batch WHERE tag = ?", (tag,)).fetchone():
                     return UsageError(f"there is a batch {tag} already; a tag names one batch for good")
-                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?)", change)
+                if not self._is_free(change):
+                    return False
+                run("INSERT INTO batch VALUES (?, ?, ?, ?, 'intent', NULL, NULL, ?, ?, ?)", change[:-1])
+                self._note(Stake(tag, change.run, change.stake))
             case Sent(tag, batch_id):
                 done = run("UPDATE batch SET state = 'sent', batch_id = ? WHERE tag = ?", (batch_id, tag))
                 return done.rowcount == 1 or _no_batch(tag)
-            case Settled(tag, status):
+            case Settled(tag, status, lost):
                 done = run("UPDATE batch SET state = 'settled', status = ? WHERE tag = ?", (status, tag))
+                run("UPDATE stake SET cost = ? WHERE name = ?", (lost, tag))
+                run("DELETE FROM stake WHERE cost = 0 AND name = ?", (tag,))
                 return done.rowcount == 1 or _no_batch(tag)
+            case Stake(name, _, cost) if cost:
+                run("INSERT OR REPLACE INTO stake VALUES (?, ?, ?)", change)
+            case Stake(name):
+                run("DELETE FROM stake WHERE name = ?", (name,))
         return True
+
+    def _is_free(self, intend: Intend) -> bool:
+        """Whether none of its questions has an answer or is in a batch that is out: it would be paid for twice."""
+        run, wanted = self._connection.execute, set(cut(intend.keys))
+        out = run("SELECT keys FROM batch WHERE model = ? AND state != 'settled'", (intend.model,))
+        if any(not wanted.isdisjoint(cut(keys)) for (keys,) in out):
+            return False
+        answered = "SELECT 1 FROM reply WHERE key = ? AND block IS NOT NULL"
+        return not any(run(answered, (key,)).fetchone() for key in wanted)
 
     def _keep(self, stores: Sequence[Store]) -> list[bool]:
         """Write answers; of each whether it is the one that stands."""
@@ -192,6 +222,11 @@ class Book:
             self._connection.execute("INSERT OR IGNORE INTO name (text) VALUES (?)", (text,))
             (self._names[text],) = self._connection.execute("SELECT id FROM name WHERE text = ?", (text,)).fetchone()
         return self._names[text]
+
+
+def cut(keys: bytes) -> Iterator[bytes]:
+    """The keys of a batch, one by one."""
+    return (keys[place : place + 16] for place in range(0, len(keys), 16))
 
 
 def _no_batch(tag: str) -> UsageError:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
+
+from phase0.catalog.prices import Price
+
 _PER_DOLLAR = 10**12
 _MOST = _PER_DOLLAR * 1_000_000  # a million dollars: nine times as much is all that SQLite can add up
 
@@ -39,6 +43,21 @@ class Failure(NamedTuple):
     run: str
 
 
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a batch was sent, and what it takes to ask about it again: everything but the key."""
+
+    url: str  # a base URL without a user, a query, a default port or a slash at its end; its host in small letters
+    account: str  # a short keyed digest of the API key: it tells accounts apart; empty without a key
+    key_env: str | None  # the variable that held the key
+    model_id: str  # what the server calls the model
+    price: Price  # at which it was sent
+
+    @property
+    def address(self) -> str:
+        """Host and path: where a batch is known."""
+        return self.url.partition("://")[2]
+
+
 class Batch(NamedTuple):
     """A batch: `intent` before anything is sent, `sent` with the provider's id, `settled` when everything is stored."""
 
@@ -51,6 +70,12 @@ class Batch(NamedTuple):
     status: str | None  # how it ended
     at: float  # when it was intended, seconds since 1970
     run: str  # that sent it, and pays for it whoever stores its answers
+    destination: Destination | None = None  # None: sent by a phase0 that did not write it down
+
+    @property
+    def where(self) -> str:
+        """Where it is, for a person."""
+        return self.server if self.destination is None else self.destination.address
 
 
 class Spend(NamedTuple):
@@ -82,6 +107,12 @@ def units(cost: Decimal) -> int:
     if whole >= _MOST:
         raise ValueError(f"{cost} dollars for one answer are more than the ledger counts")
     return whole
+
+
+def units_up(cost: Decimal) -> int:
+    """Dollars that may have been paid as whole units, rounded up. More than a million of them count as a million."""
+    numerator, denominator = cost.as_integer_ratio()
+    return min(_MOST, -(-numerator * _PER_DOLLAR // denominator))
 
 
 def dollars(units: int) -> Decimal:

@@ -7,18 +7,23 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from phase0.ledger import blocks
-from phase0.ledger.entries import Batch, Bought, Failure, Spend, dollars
+from phase0.ledger.changes import cut
+from phase0.ledger.entries import Batch, Bought, Destination, Failure, Spend, dollars
 from phase0.ledger.schema import connect, damaged, telling
 
 By = Literal["model", "day", "run", "server"]
 
 _AT_ONCE = 1000  # keys, or rows, to one query
 _COLUMNS = "key, block, start, middle, stop, model, server, mode, status, reason, tokens_in, tokens_out, cost, run, at"
+_destination = msgspec.json.Decoder(Destination).decode
 _DAY = "CAST(at / 86400 AS INTEGER)"  # days since 1970: grouping by dates as text takes twice the time
 
 
@@ -93,10 +98,14 @@ class Reader:
 
     def batches(self, where: str, *values: str) -> list[Batch]:
         with self._open() as connection:
-            return [
-                Batch._make((*row[:3], tuple(_cut(row[3])), *row[4:]))
-                for row in connection.execute(f"SELECT * FROM batch WHERE {where} ORDER BY at, tag", values)  # noqa: S608
-            ]
+            rows = connection.execute(f"SELECT * FROM batch WHERE {where} ORDER BY at, tag", values)  # noqa: S608
+            return [_batch(*row) for row in rows]
+
+    def stakes(self, run: str) -> dict[str, Decimal]:
+        """What a run may have paid beyond its answers, by the name of the purchase or the tag of the batch."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT name, cost FROM stake WHERE run = ?", (run,)).fetchall()
+        return {name: dollars(cost) for name, cost in rows}
 
     def spend(self, by: By) -> list[Spend]:
         """What this workspace paid, dearest first. What was imported costs nothing here."""
@@ -165,6 +174,12 @@ class Reader:
                 raise damaged(self._path, str(error)) from None
 
 
+def _batch(tag: str, server: str, model: str, keys: bytes, *rest: Any) -> Batch:
+    *more, destination = rest
+    found = Batch(tag, server, model, tuple(key.hex() for key in cut(keys)), *more)
+    return found if destination is None else found._replace(destination=_destination(destination))
+
+
 def _date(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
@@ -177,7 +192,3 @@ def _parts(keys: Iterable[str]) -> Iterator[tuple[bytes, ...]]:
 
 def _marks(part: Sequence[bytes]) -> str:
     return ",".join("?" * len(part))
-
-
-def _cut(keys: bytes) -> Iterator[str]:
-    return (keys[place : place + 16].hex() for place in range(0, len(keys), 16))

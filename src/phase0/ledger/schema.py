@@ -14,7 +14,7 @@ import filelock
 
 from phase0.errors import BusyError, DataError, Phase0Error
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x70683030  # "ph00": tells a ledger from any other SQLite file
 _PATIENCE = 300  # seconds; a commit takes milliseconds, but whoever holds the lock may be stopped for a while
 
@@ -67,9 +67,22 @@ CREATE TABLE batch (
     batch_id TEXT,
     status TEXT,                -- how it ended
     at REAL NOT NULL,
-    run TEXT NOT NULL
+    run TEXT NOT NULL,
+    destination TEXT            -- JSON: where it was sent, and how; no key is in it
 ) STRICT;
 """
+
+_STAKES = """
+-- What a run may have paid, or will, beyond what its answers say: at the most it can be.
+CREATE TABLE stake (
+    name TEXT PRIMARY KEY,      -- of a purchase, or the tag of a batch
+    run TEXT NOT NULL,
+    cost INTEGER NOT NULL       -- 10**-12 dollars
+) STRICT, WITHOUT ROWID;
+"""
+
+_CHANGES = {1: f"ALTER TABLE batch ADD COLUMN destination TEXT; {_STAKES}"}
+"""What makes a file of the next version of one of this version."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -84,7 +97,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(path: Path) -> None:
-    """Make the file if there is none, and look whether it is a ledger of a version that this program knows."""
+    """Make the file if there is none, bring an older one up to date, and refuse what is no ledger or a newer one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two processes that turn one new file into a WAL database at once are refused by SQLite without waiting.
@@ -112,8 +125,12 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     if not tables:
         connection.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            f"BEGIN; {_TABLES} {_STAKES}"
+            f" PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
         )
+    elif version < VERSION:
+        changes = " ".join(_CHANGES[older] for older in range(version, VERSION))
+        connection.executescript(f"BEGIN IMMEDIATE; {changes} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 @contextmanager

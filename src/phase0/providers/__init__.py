@@ -6,6 +6,7 @@ Providers never retry, sleep or log, and never see the ledger: whoever calls the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -29,14 +30,15 @@ class Limits(NamedTuple):
     """What the headers of an answer said about limits; None where they were silent.
 
     `requests` may be sent in `requests_window` seconds, `requests_left` of them until the window starts again in
-    `requests_reset` seconds; the same for tokens.
+    `requests_reset` seconds, or until all of them are back where they come back evenly; the same for tokens. By the
+    second they may be fractions.
     """
 
-    requests: int | None = None
-    requests_left: int | None = None
+    requests: float | None = None
+    requests_left: float | None = None
     requests_reset: float | None = None
-    tokens: int | None = None
-    tokens_left: int | None = None
+    tokens: float | None = None
+    tokens_left: float | None = None
     tokens_reset: float | None = None
     requests_window: float = 60.0
     tokens_window: float = 60.0
@@ -143,3 +145,13 @@ def connect(endpoint: Endpoint, key: str | None, *, timeout: float = 600) -> Pro
     """The provider that speaks to an endpoint. `timeout` is for one exchange, in seconds."""
     provider: Provider = load("provider", PROVIDERS, endpoint.server.provider)(endpoint, key, timeout=timeout)
     return provider
+
+
+@cache
+def reading(server: str) -> Provider:
+    """A provider that only reads what a server of this name sent. One that nobody knows is taken to speak OpenAI's
+    API."""
+    from phase0.catalog.models import Endpoint, servers
+
+    known = servers().get(server) or servers()["compatible"]
+    return connect(Endpoint(server=known, url="http://localhost", model_id=""), None)

@@ -130,20 +130,22 @@ class FileBatches:
     async def find(self, tag: str) -> str | None:
         """The id of the batch that was created under a tag, if there is one.
 
-        By the batch's metadata, or by the name of the file that it was made from.
+        By the batch's metadata. Not every server keeps that: of batches without a tag of ours, by the name of the file
+        that they were made from. Raises Refused where that is needed, and files are not listed.
         """
-        made_from: set[str | None] = set()
-        if self._quirks.tag == "file":
-            async for raw in self._listed("/files"):
-                file = self._read(_file, raw)
-                if file.filename == _file_name(tag):
-                    made_from.add(file.id)
-            if not made_from:
-                return None
+        unmarked: dict[str, str] = {}  # ids of batches, by the file they were made from
         async for raw in self._listed("/batches"):
             batch = self._read(_batch, raw)
-            if (batch.metadata or {}).get(TAG) == tag or batch.input_file_id in made_from:
+            mark = (batch.metadata or {}).get(TAG)
+            if mark == tag:
                 return batch.id
+            if mark is None and batch.input_file_id is not None:
+                unmarked.setdefault(batch.input_file_id, batch.id)
+        if unmarked:
+            async for raw in self._listed("/files"):
+                file = self._read(_file, raw)
+                if file.filename == _file_name(tag) and file.id in unmarked:
+                    return unmarked[file.id]
         return None
 
     async def state(self, batch_id: str) -> BatchState:

@@ -73,7 +73,8 @@ _FILTER = _codes(
 _FILTER_WORDS = re.compile(r"content (?:management )?policy|content filter|safety system|was flagged|moderation")
 _LONG = _codes("context_length_exceeded", "string_above_max_length", "request_too_large")
 _LONG_WORDS = re.compile(
-    r"context (?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens|tokens.{0,40}<=",
+    r"context (?:length|window|size)|maximum context|maximum input length|prompt is too long|"
+    r"too many (?:input )?tokens|tokens.{0,40}<=",
     re.DOTALL,
 )
 _MODEL = _codes(
@@ -87,6 +88,7 @@ _MODEL_WORDS = re.compile(
 )
 _UNSUPPORTED = _codes("unsupported_parameter", "unsupported_value", "unknown_parameter")
 _UNSUPPORTED_WORDS = re.compile(r"unsupported (?:parameter|value)|unrecognized request argument|unknown parameter")
+_INVALID_WORDS = re.compile(r"validation (?:error|failed)|invalid (?:input|value|prompt)|unexpected keyword")
 
 _NO_CREDIT = "The account at {server} is out of credit."
 _CHECK_KEY = "Check {key}."
@@ -156,6 +158,19 @@ def _fits(rule: Rule, status: int, said: Told, asking: bool, retry_after: float 
     if not rule.codes and rule.words is None:
         return True
     return not rule.codes.isdisjoint(said.codes) or bool(rule.words and rule.words.search(said.message.lower()))
+
+
+def cause_in(message: str) -> str | None:
+    """What is wrong with the request itself, in a message that has no status: the reason of a Refused, or None."""
+    small = message.lower()
+    for words, reason in (
+        (_FILTER_WORDS, "content_filter"),
+        (_LONG_WORDS, "too_long"),
+        (_INVALID_WORDS, "bad_request"),
+    ):
+        if words.search(small):
+            return reason
+    return None
 
 
 def told(body: bytes, scrub: Callable[[str], str] = str) -> Told:

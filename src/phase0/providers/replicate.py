@@ -19,7 +19,7 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.errors import Fatal, ProviderError, Refused, Transient
 from phase0.providers import Batches, Listed, Sent
 from phase0.providers.http import Client
-from phase0.providers.outcomes import told
+from phase0.providers.outcomes import cause_in, told
 from phase0.providers.params import params_for
 from phase0.records import Reply, Request
 
@@ -30,7 +30,7 @@ _NAMES = {"max_tokens": "max_tokens", "stop": "stop_sequences"} | {
     name: name for name in ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
 }
 _DEFAULT_CAP = 512  # max_tokens where nobody asks for more
-_UNSAFE = ("nsfw", "safety", "sensitive", "content policy")
+_UNSAFE = ("nsfw", "safety", "sensitive")  # beside the words that all servers use
 
 _encode = msgspec.json.Encoder().encode
 
@@ -78,11 +78,19 @@ class Replicate:
     async def send(self, request: Request) -> Sent:
         """One prediction, looked at until it ends. One that takes longer than the timeout is cancelled.
 
-        Once there is a prediction it is on the bill: a look that fails says nothing about it, so it is looked at again.
+        Once there is a prediction it may be on the bill, and every failure says that it had begun.
         """
         until = self._clock() + self._timeout
         body = _encode({"input": input_of(request, self._endpoint)})
         sent = await self._client.send("POST", self._create, body, asking=True, extra=self._prefer)
+        try:
+            return await self._awaited(sent, until)
+        except ProviderError as error:
+            error.begun = True
+            raise
+
+    async def _awaited(self, sent: Sent, until: float) -> Sent:
+        """The prediction once it has succeeded. A look that fails says nothing about it, so it is looked at again."""
         while (state := self._read(sent.body)).status in {"starting", "processing"}:
             # Its own `urls` are not followed: they may lead to another host, and the key goes with the request.
             place = f"/predictions/{quote(state.id, safe='')}"
@@ -148,11 +156,14 @@ class Replicate:
             raise Transient(f"{self._server}: the body is no prediction: {error}", reason="malformed") from None
 
     def _failed(self, state: _Prediction) -> ProviderError:
+        """What a prediction that ended otherwise means. What is wrong with its input stays wrong however often it is
+        tried; a model that ran out of memory may have more the next time."""
         said = told(_encode({"error": state.error}), self._client.peer.scrub).message
-        if any(word in said.lower() for word in _UNSAFE):
-            return Refused(f"{self._server}: {said}", reason="content_filter")
-        reason = "incomplete" if state.status == "canceled" else "server"
-        return Transient(f"{self._server}: the prediction is {state.status}: {said}", reason=reason)
+        reason = "content_filter" if any(word in said.lower() for word in _UNSAFE) else cause_in(said)
+        message = f"{self._server}: the prediction is {state.status}: {said}"
+        if state.status == "failed" and reason is not None:
+            return Refused(message, reason=reason)
+        return Transient(message, reason="incomplete" if state.status == "canceled" else "server")
 
 
 def input_of(request: Request, endpoint: Endpoint) -> dict[str, Any]:

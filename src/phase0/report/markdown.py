@@ -11,7 +11,15 @@ from phase0.report.escape import code, prose
 from phase0.report.markdown_scores import scores_page
 from phase0.report.numbers import Balance, Goal, MixPart, Numbers, StageNumbers
 from phase0.report.tables import NONE, Lines, table
-from phase0.report.text import MOST_SOURCES, REHEARSAL, amount, read_from, remaining_duplicates
+from phase0.report.text import (
+    MOST_SOURCES,
+    REHEARSAL,
+    amount,
+    contamination_rows,
+    read_from,
+    remaining_duplicates,
+)
+from phase0.stages.certificate import Contamination
 from phase0.stages.statistics import share
 from phase0.stages.verification import SourceShare, Verification
 
@@ -36,6 +44,7 @@ def markdown(numbers: Numbers) -> str:
         _section("Quality", [*_buckets(checked), *(line for item in numbers.scores for line in scores_page(item))]),
         _section("Categories", _categories(checked)),
         _section("De-duplication", [*_dedup(numbers), *_remaining(checked)]),
+        _section("Evaluations kept out", _contamination(numbers.contamination)),
         _section("Length", _lengths(checked)),
         _section("Cost", _cost(numbers)),
         _section("Time", _time(numbers.stages)),
@@ -237,6 +246,16 @@ def _remaining(checked: Verification | None) -> Lines:
     ]
     rows = [(code(pair.first), code(pair.second), f"{pair.jaccard:.3f}") for pair in left.examples]
     return [*lines, *(table("row | and row | >Jaccard", rows) if rows else [])]
+
+
+def _contamination(checks: Sequence[Contamination]) -> Lines:
+    """Which evaluation sets rows were checked against, and of which of them something was found."""
+    rows = [(code(output), *(prose(cell) for cell in cells)) for output, *cells in contamination_rows(checks)]
+    if not rows:
+        return []
+    how = sorted({f"{one.certificate.ngram} words, share {one.certificate.share}" for one in checks})
+    told = f"N-grams of {'; '.join(how)}. Digests of the sets are in each output's `contamination.json`."
+    return [*table("output | set | >items | >found | >rows dropped", rows), prose(told)]
 
 
 def _lengths(checked: Verification | None) -> Lines:

@@ -15,6 +15,7 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
 from phase0.report.judging import ScoreNumbers, number, score_numbers
 from phase0.stages.allocation import BEST_OF
+from phase0.stages.certificate import Contamination, certificates
 from phase0.stages.output import relative
 from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, rehearsed, who
 from phase0.stages.rounds import in_round, round_of
@@ -125,6 +126,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None
     scores: tuple[ScoreNumbers, ...]
     dedup: tuple[DedupImpact, ...]
+    contamination: tuple[Contamination, ...]
     cost: Cost
     budget_usd: Decimal | None
     verification: Verification | None
@@ -165,6 +167,7 @@ def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
         goal=next((_goal(made.manifest) for made in known.made if made.manifest.stage == "mix"), None),
         scores=tuple(score_numbers(made, root) for made in known.made if made.manifest.stage == "score"),
         dedup=dedup_impacts(known.made),
+        contamination=certificates(known.made),
         cost=cost(known),
         budget_usd=plan.budget_usd,
         verification=checked,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from phase0.report.escape import visible
+from phase0.stages.certificate import Contamination
 from phase0.stages.criteria import dollars
 from phase0.stages.verification import Cost, Duplicates, Faults, Quality, SourceShare, Verification
 
@@ -38,6 +39,7 @@ def render(checked: Verification) -> str:
         _categories(checked),
         _examples(checked.duplicates),
         _dedup(checked),
+        _contamination(checked.contamination),
         _cost(checked.cost),
         _criteria(checked),
         [f"Note: {visible(note, 500)}" for note in checked.notes],
@@ -154,6 +156,22 @@ def _dedup(checked: Verification) -> list[str]:
         for done in checked.dedup
     ]
     return table(("De-duplication", "before", "removed", "after", "threshold"), rows) if rows else []
+
+
+def _contamination(checks: Sequence[Contamination]) -> list[str]:
+    rows = [tuple(map(visible, row)) for row in contamination_rows(checks)]
+    return table(("Decontamination", "set", "items", "found", "rows dropped"), rows) if rows else []
+
+
+def contamination_rows(checks: Sequence[Contamination]) -> list[tuple[str, ...]]:
+    """A line for all sets of every certificate, and one for each set of which something was found."""
+    rows: list[tuple[str, ...]] = []
+    for output, told in ((one.output, one.certificate) for one in checks):
+        found = [(each.name, each.items, each.found, each.rows) for each in told.sets if each.rows]
+        total = (f"all {len(told.sets)}", sum(each.items for each in told.sets), sum(one[2] for one in found))
+        for name, *counts in [(*total, told.contaminated), *found]:
+            rows.append((output, name, *(f"{count:,}" for count in counts)))
+    return rows
 
 
 def _cost(cost: Cost) -> list[str]:

@@ -48,7 +48,7 @@ _WORTH_TELLING = 0.25  # points: what moves a score by less is not a reason
 
 # Where a dimension stands before any evidence. Safety starts high, for harm is rare and shows itself; the others start
 # in the middle and have to be earned.
-_START = {"correctness": 4.6, "helpfulness": 3.5, "clarity": 6.3, "safety": 9.3}
+_START = {"correctness": 4.6, "helpfulness": 3.5, "clarity": 5.8, "safety": 9.3}
 _TOP = 8.5  # from here on points count less and less
 _NO_ANSWER, _UNPROVEN = 3.0, 5.0  # what answers nothing shows nothing of its safety
 

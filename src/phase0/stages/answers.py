@@ -7,12 +7,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
-from phase0.catalog.models import Endpoint, servers
 from phase0.errors import ProviderError
 from phase0.exchanges import Asks
 from phase0.gateway.policy import Again, reason_of
 from phase0.ledger import Bought, Failure, Ledger
-from phase0.providers import Provider, connect
+from phase0.providers import reading
 from phase0.records import Record, Reply, Request
 
 NOT_ASKED = "not_asked"
@@ -64,12 +63,15 @@ class Answers:
             yield from self.of(part)
 
     def missing(self, records: Iterable[Record], exchange: Asks) -> Iterator[Record]:
-        """Those records about which something is still to be asked."""
+        """Those records about which something is still to be asked. What is in a batch that is out has been."""
         rest = iter(records)
+        out = {key for batch in self._ledger.open_batches() for key in batch.keys}
         while part := list(islice(rest, _TOGETHER)):
             questions = [[request.key for request in exchange.ask(record)] for record in part]
             known = self._ledger.known(key for keys in questions for key in keys)
-            yield from (record for record, keys in zip(part, questions, strict=True) if not known.issuperset(keys))
+            for record, keys in zip(part, questions, strict=True):
+                if not all(key in known or key in out for key in keys):
+                    yield record
 
     def _answered(self, so_far: Answer, request: Request, bought: Bought) -> tuple[Answer, Request | None]:
         answer = so_far._replace(
@@ -102,17 +104,4 @@ def _without(so_far: Answer, failure: Failure | None) -> Answer:
 
 def reader() -> Callable[[Bought], Reply]:
     """Reads what any server of the catalogue sent; a server that nobody knows is taken to speak OpenAI's API."""
-    known: dict[str, Provider] = {}
-
-    def read(bought: Bought) -> Reply:
-        if bought.server not in known:
-            known[bought.server] = _unconnected(bought.server)
-        return known[bought.server].read(bought.raw)
-
-    return read
-
-
-def _unconnected(name: str) -> Provider:
-    """A provider that only reads."""
-    server = servers().get(name) or servers()["compatible"]
-    return connect(Endpoint(server=server, url="http://localhost", model_id=""), None)
+    return lambda bought: reading(bought.server).read(bought.raw)

@@ -7,11 +7,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from phase0.errors import Unfinished
-from phase0.gateway.budget import Budget
+from phase0.gateway.budget import Budget, shown
 from phase0.gateway.line import Line, spent_at_most
 from phase0.gateway.modes import purchase
 from phase0.gateway.policy import Again
@@ -50,6 +51,8 @@ def ask_models(
         to = line()
         stop = asyncio.Event()
         budget = Budget(means.budget_usd, spent_at_most(ledger, asking.run, to))
+        if means.budget_usd is not None and (staked := sum(ledger.stakes(asking.run).values(), Decimal(0))):
+            progress.say(f"{shown(staked)} of the budget are in batches that are out, or lost with requests")
         folder, (soon, late) = ledger.path.parent / "batches", POLL
         poll = (soon / means.speed, late / means.speed)
         batches = Options(folder, asking.run, size=means.batch_size, wait=means.wait, poll=poll)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from phase0.catalog.models import Endpoint, Teacher, located, moved
+from phase0.catalog.models import Endpoint, Teacher, located, moved, plain_url, servers
 from phase0.catalog.prices import Price, price_of
 from phase0.errors import UsageError
 from phase0.gateway.estimate import Estimate
 from phase0.gateway.line import Line, Route
+from phase0.ledger import Batch, Destination
 from phase0.providers import connect
 
 Mode = Literal["auto", "online", "batch"]
@@ -63,7 +66,8 @@ class Place(NamedTuple):
 def wanted(teacher: Teacher, means: Means) -> Teacher:
     """The teacher as the caller wants it: elsewhere, or under another model id."""
     if means.base_url is not None:
-        teacher = moved(teacher, means.base_url, model_id=means.model_id, key_env=means.key_env)
+        moving = partial(moved, model_id=means.model_id, key_env=means.key_env, variables=means.variables)
+        teacher = moving(teacher, means.base_url)
     elif means.model_id is not None:
         first = msgspec.structs.replace(teacher.endpoints[0], model_id=means.model_id)
         teacher = msgspec.structs.replace(teacher, endpoints=(first,))
@@ -81,13 +85,13 @@ def places(teacher: Teacher, means: Means, on: date) -> list[Place]:
     given = means.price or means.prices.get(teacher.name)
     for endpoint in teacher.endpoints:
         variable = endpoint.server.key_env
-        keys = dict.fromkeys(key.strip() for key in means.variables.get(variable or "", "").split(",") if key.strip())
+        keys = _keys(means.variables, variable)
         if variable is not None and not keys:
             missing.append(variable)
             continue
         try:
             place = located(endpoint, means.variables)
-            found.append(Place(place, tuple(keys) or (None,), price_of(teacher, place, given=given, on=on)))
+            found.append(Place(place, keys or (None,), price_of(teacher, place, given=given, on=on)))
         except UsageError as error:
             wrong.append(error)
     if found:
@@ -95,6 +99,11 @@ def places(teacher: Teacher, means: Means, on: date) -> list[Place]:
     if wrong:
         raise wrong[0]
     raise UsageError(_no_key(teacher, missing))
+
+
+def _keys(variables: Mapping[str, str], name: str | None) -> tuple[str, ...]:
+    """The keys in a variable, each once."""
+    return tuple(dict.fromkeys(key.strip() for key in variables.get(name or "", "").split(",") if key.strip()))
 
 
 def _no_key(teacher: Teacher, variables: list[str]) -> str:
@@ -124,4 +133,46 @@ def _route(rank: int, place: Place, key: str | None, speed: int) -> Route:
         tokens=limits.tokens_per_minute and limits.tokens_per_minute * speed,
         batch=place.endpoint.batch,
         enqueued=server.batch.max_tokens if server.batch else None,
+        destination=_destination(place, key),
     )
+
+
+def line_back(batch: Batch, destination: Destination, variables: Mapping[str, str], key_env: str | None = None) -> Line:
+    """The route by which a batch was sent, as the ledger keeps it: wherever servers are moved to since then.
+
+    It takes the key that the batch was sent with, so that no key goes where it never was; another key of the account
+    is one that the caller names by its variable. Raises UsageError where there is none.
+    """
+    name = key_env or destination.key_env
+    there, url = _keys(variables, name), destination.url
+    keys = [key for key in there if account_of(key, url) == destination.account] or (there if key_env else ())
+    if name is not None and not keys:
+        raise UsageError(
+            f"batch {batch.tag} was sent to {destination.address} with a key that {name} does not hold. Set it, or "
+            "name the variable that holds a key of that account with --api-key-env."
+        )
+    known = servers().get(batch.server, servers()["compatible"])
+    server = msgspec.structs.replace(known, name=batch.server, key_env=name)
+    endpoint = Endpoint(server=server, url=url, model_id=destination.model_id, batch=True)
+    key = keys[0] if keys else None
+    return Line(batch.model, (_route(0, Place(endpoint, (key,), destination.price), key, 1),))
+
+
+def _destination(place: Place, key: str | None) -> Destination:
+    url = plain_url(place.endpoint.url or "")
+    return Destination(
+        url=url,
+        account=account_of(key, url),
+        key_env=place.endpoint.server.key_env,
+        model_id=place.endpoint.model_id,
+        price=place.price,
+    )
+
+
+def account_of(key: str | None, url: str) -> str:
+    """What tells the accounts at a server apart: 32 bits of a digest of the key, which do not lead back to it. They are
+    keyed by the URL, so that nobody can see that two servers are given the same key."""
+    if not key:
+        return ""
+    by = hashlib.blake2b(url.encode(), digest_size=16).digest()
+    return hashlib.blake2b(key.encode(), key=by, digest_size=4).hexdigest()

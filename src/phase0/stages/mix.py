@@ -37,16 +37,16 @@ _judged = msgspec.json.Decoder(_Judged).decode
 
 
 def seats_of_rows(deduped: Path, scored: Sequence[Path], seats: Sequence[Seat]) -> npt.NDArray[np.int16]:
-    """For every row of a de-duplicated file the seat that it was asked for.
+    """For every row of a file that was de-duplicated (and decontaminated) the seat that it was asked for.
 
     The manifests tell it: rows leave every stage in the order in which they came, those of `scored` teacher by teacher,
     and what de-duplication dropped is known by file and line.
     """
     import numpy as np
 
-    by_file = [_seats_of_scored(path, seats) for path in scored]
+    before, by_file = _before(deduped, scored, seats)
     firsts = np.cumsum([0, *map(len, by_file)])[:-1].tolist()
-    starts = dict(zip(names(scored, deduped.parent), firsts, strict=True))
+    starts = dict(zip(names(before, deduped.parent), firsts, strict=True))
     seat = np.concatenate(by_file)
     stays = np.ones(len(seat), np.bool_)
     for item in raw_rows(meta_folder(deduped) / "dropped.jsonl"):
@@ -57,6 +57,17 @@ def seats_of_rows(deduped: Path, scored: Sequence[Path], seats: Sequence[Seat]) 
     if int(stays.sum()) != kept:
         raise DataError(f"{deduped} holds {kept} rows, but {int(stays.sum())} of those before it were not dropped")
     return seat[stays]
+
+
+def _before(
+    rows: Path, scored: Sequence[Path], seats: Sequence[Seat]
+) -> tuple[Sequence[Path], list[npt.NDArray[np.int16]]]:
+    """The files from which rows were made, each with the seats of its rows."""
+    made = finished(rows)
+    if made.stage != "decontaminate":
+        return scored, [_seats_of_scored(path, seats) for path in scored]
+    deduped = (rows.parent / made.inputs[0].path).resolve()
+    return [deduped], [seats_of_rows(deduped, scored, seats)]
 
 
 def _seats_of_scored(path: Path, seats: Sequence[Seat]) -> npt.NDArray[np.int16]:

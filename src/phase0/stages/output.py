@@ -98,6 +98,13 @@ class StageOutput:
         self._beside.append((path, out))
         return out
 
+    def tell(self, name: str, value: Any) -> None:
+        """One value as indented JSON in a file of this name beside the manifest, published with the output."""
+        path = meta_folder(self.path) / name
+        sweep(path)
+        file = self._files.enter_context(atomic(path))
+        file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
     def keep(self, raw: bytes, file: int = 0) -> None:
         """Keep a row of the `file`-th input."""
         self._kept.write(raw)

@@ -23,7 +23,7 @@ from phase0.progress import Progress
 from phase0.records import Record
 from phase0.stages.output import StageOutput, Sums, evidence_of, stage_output
 
-_PART = 2 << 20  # bytes of input to a part: about a second of scoring, so that progress is seen
+SPAN = 2 << 20  # bytes of input to a part: about a second of scoring, so that progress is seen
 
 
 Key: TypeAlias = tuple[Any, ...]
@@ -108,7 +108,7 @@ def each_record(
     `figures` makes the manifest's figures out of the tallies.
     """
     with stage_output(stage, output, inputs, settings) as out, parts_folder(out) as folder:
-        spans = [(number, span) for number, path in enumerate(inputs) for span in split(path, _PART)]
+        spans = [(number, span) for number, path in enumerate(inputs) for span in split(path, SPAN)]
         total = None if any(span.rows is None for _, span in spans) else sum(span.rows or 0 for _, span in spans)
         progress.start(stage, total)
         items = [(folder / f"{at:06}", out.names[number], span) for at, (number, span) in enumerate(spans)]

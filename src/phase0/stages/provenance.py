@@ -16,7 +16,7 @@ from phase0.dataset.manifest import is_whole
 from phase0.errors import DataError
 from phase0.stages.verification import Cost, DedupImpact, StageCost
 
-_FREE = {"download", "combine", "prompts", "choose", "dedup", "mix", "publish"}
+_FREE = {"download", "combine", "prompts", "choose", "dedup", "decontaminate", "mix", "publish"}
 _UPSTREAM = "download"  # the stage whose inputs nobody here made
 
 

@@ -86,31 +86,37 @@ def decided(record: Record, judged: Judged, rule: Rule) -> Kept | Lost:
     if scores is None:
         told: dict[str, Any] = {"judges": list(judged.judges), "detail": detail, "reasons": list(reasons)}
         evidence = {name: value for name, value in told.items() if value}
-        counted = (("state", state),)
+        counted: Tallied = (("state", state),)
         return Lost(encode(_marked(record, judged, None)), 0, state, evidence, counted)
     value = quality(scores, rule.weights)
     raw = encode(_marked(record, judged, value))
+    is_safe = rule.min_safety is None or scores.safety >= rule.min_safety
+    kept = is_safe and value > rule.threshold
+    counted = tallied(record, scores, value, kept=kept)
+    if kept:
+        return Kept(raw, counted)
     evidence = {"quality_score": value, "threshold": rule.threshold, "reasons": list(reasons)}
-    if rule.min_safety is not None and scores.safety < rule.min_safety:
-        floor: dict[str, Any] = {"safety": scores.safety, "min_safety": rule.min_safety}
-        return Lost(raw, 0, "unsafe", floor | evidence, tallied(record, scores, value, kept=False))
-    if value > rule.threshold:
-        return Kept(raw, tallied(record, scores, value, kept=True))
-    return Lost(raw, 0, "low_score", evidence, tallied(record, scores, value, kept=False))
+    if is_safe:
+        return Lost(raw, 0, "low_score", evidence, counted)
+    floor: dict[str, Any] = {"safety": scores.safety, "min_safety": rule.min_safety}
+    return Lost(raw, 0, "unsafe", floor | evidence, counted)
 
 
 def tallied(record: Record, scores: Scores, value: float, *, kept: bool) -> Tallied:
     """What is counted of a row with a score: scores in tenths, lengths of answers in bits."""
     tenths = round(value * 10)
     bits = len(record.response or "").bit_length()
-    return (
+    counted: Tallied = (
         ("state", "scored"),
         ("score", tenths),
         ("length", bits, tenths),
-        *(("dimension", name, round(getattr(scores, name) * 10)) for name in DIMENSIONS),
+        ("dimension", "correctness", round(scores.correctness * 10)),
+        ("dimension", "helpfulness", round(scores.helpfulness * 10)),
+        ("dimension", "clarity", round(scores.clarity * 10)),
+        ("dimension", "safety", round(scores.safety * 10)),
         ("source", record.source, "kept" if kept else "lost"),
-        *((("kept", bits),) if kept else ()),
     )
+    return (*counted, ("kept", bits)) if kept else counted
 
 
 def _marked(record: Record, judged: Judged, value: float | None) -> Record:

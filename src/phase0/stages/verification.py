@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from phase0.stages.certificate import Contamination
+
 State = Literal["pass", "fail", "unknown"]
 CategoryOrigin = Literal["rows", "full rows", "computed"]
 
@@ -161,6 +163,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[CategoryShare, ...]
     categories_from: dict[CategoryOrigin, int]  # rows by where their category was read
     duplicates: Duplicates
+    contamination: tuple[Contamination, ...] = ()  # certificates, upstream first
     dedup: tuple[DedupImpact, ...]  # upstream first; empty where no manifest tells of any
     cost: Cost
     criteria: tuple[Criterion, ...]

@@ -16,6 +16,7 @@ from phase0.dedup import On, Pair, Remaining, ratio, remaining, text_of
 from phase0.errors import UsageError, near_miss
 from phase0.progress import SILENT, Progress
 from phase0.records import CATEGORIES
+from phase0.stages.certificate import certificates
 from phase0.stages.criteria import checked_limits, criteria
 from phase0.stages.provenance import chain, cost, dedup_impacts, rehearsed
 from phase0.stages.statistics import examine
@@ -63,6 +64,7 @@ def verify(
         passed=not any(criterion.failed for criterion in decided),
         **found._asdict(),
         duplicates=duplicates,
+        contamination=certificates(known.made),
         dedup=dedup_impacts(known.made),
         cost=spent,
         criteria=decided,

@@ -110,13 +110,14 @@ def _ask(instruction: str) -> Ask:
 
 # Characters that composing leaves alone and that no script without spaces uses: a text of these is its words and gaps.
 _RARE = re.compile(r"[^\x00-\u02ff\u2010-\u2027\u2030-\u205e]")
-_WORD, _ASCII_WORD = re.compile(r"\w+"), re.compile(r"[a-z0-9_]+")
+_WORD = re.compile(r"\w+")
+_GAPS = "".join(chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128))
 
 
 def words_of(text: str, low: str) -> list[str]:
-    """`tokens(text)`, in a third of the time for most texts. `low` is the text in lower case."""
+    """`tokens(text)`, faster for most texts. `low` is the text in lower case."""
     if text.isascii():
-        return _ASCII_WORD.findall(low)
+        return low.translate(_GAPS).split()
     return tokens(text) if _RARE.search(text) else _WORD.findall(low)
 
 

@@ -11,6 +11,7 @@ from phase0.scoring.evidence.words import FUNCTION_WORDS, HOLLOW, SERVING
 from phase0.text import terms
 
 _HOLLOW = 0.35  # share of content words that fit any topic: in 99 of 100 answers by strong models it is below 0.33
+_COUNTED = 30  # content words: the share of a hollow kind among fewer is off by a tenth through chance alone
 _ENOUGH = 6  # shared content words: an answer need not say every word of the question again
 _CREATIVE = re.compile(
     r"\b(?:poem|story|song|lyrics|haiku|riddle|joke|limerick|role-?play|pretend|dialogue|fiction|imagine|random"
@@ -82,8 +83,8 @@ def _hollow(reading: Reading) -> Iterator[Finding]:
     if content < 20:
         return
     share = len(HOLLOW & reading.vocabulary) / content
-    if share > _HOLLOW:
-        nothing = share > 2 * _HOLLOW
+    nothing = share > 2 * _HOLLOW
+    if nothing or (share > _HOLLOW and content >= _COUNTED):
         detail = f"{share:.2f}"
         yield Finding("helpfulness", "hollow", -8 * (share - _HOLLOW), detail, ceiling=2 if nothing else 10)
         yield Finding("correctness", "hollow", -4 * (share - _HOLLOW), detail, ceiling=2 if nothing else 10)

@@ -1,6 +1,6 @@
 """How much the answer says: distinct content words against what the instruction asks for, reasons given, examples.
 
-Repeating adds nothing here, for a word counts once; and beyond what was asked for more words add little.
+Repeating adds nothing here, for a word counts once; and on the scale of logarithms each further word adds less.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ _REASONS = terms(
 )
 _NUMBERS = 15  # distinct numbers that count as something said: counting up says nothing
 _BRIEF = 0.35  # a question for a word may be answered in a word
-_BEYOND = 0.8  # how much of the gain goes on beyond saturation
 _ENOUGH, _FULL = 0.8, 1.2  # the levels of enough and of a full answer, where little is asked for
 _BARE = 5  # words: in so short an answer function words may be the content: "No", "A", "to be"
 _INTERJECTIONS = terms("sure ok okay certainly absolutely course great hmm oh wow yeah well alright")
@@ -40,7 +39,7 @@ def find(reading: Reading) -> Iterator[Finding]:
     detail = f"{said} of {wish.words if enough is None else min(enough, wish.words)}"
     yield Finding("helpfulness", "substance", 9.0 * (level - 0.5), detail)
     yield Finding("correctness", "substance", 5.0 * (level - 0.5), detail)
-    yield Finding("clarity", "substance", 2.0 * (level - 0.5), detail)
+    yield Finding("clarity", "substance", 4.0 * (level - 0.5), detail)
     ties = len(_REASONS & reading.vocabulary)
     if ties:
         yield Finding("correctness", "reasons", min(0.3, 0.06 * ties), str(ties))
@@ -73,9 +72,9 @@ def _level(said: int, full: int, enough: int | None) -> float:
     much, whole = math.log1p(said), math.log1p(full)
     little = whole if enough is None else math.log1p(enough)
     if little >= _ENOUGH * whole:  # it takes about all there is
-        return much / whole if much <= whole else 1 + _BEYOND * (much / whole - 1)
+        return much / whole
     if much < little:
         return _ENOUGH * much / little
     if much < whole:
         return _ENOUGH + (_FULL - _ENOUGH) * (much - little) / (whole - little)
-    return _FULL + _BEYOND * (much / whole - 1)
+    return _FULL + much / whole - 1
