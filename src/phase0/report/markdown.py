@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from phase0.report.escape import code, prose
+from phase0.report.markdown_licenses import licenses_page
 from phase0.report.markdown_scores import scores_page
 from phase0.report.numbers import Balance, Goal, MixPart, Numbers, StageNumbers
 from phase0.report.tables import NONE, Lines, table
@@ -45,6 +46,7 @@ def markdown(numbers: Numbers) -> str:
         _section("Categories", _categories(checked)),
         _section("De-duplication", [*_dedup(numbers), *_remaining(checked)]),
         _section("Evaluations kept out", _contamination(numbers.contamination)),
+        _section("Licences and terms", licenses_page(numbers.licenses)),
         _section("Length", _lengths(checked)),
         _section("Cost", _cost(numbers)),
         _section("Time", _time(numbers.stages)),

@@ -13,7 +13,10 @@ import msgspec
 from phase0.dataset import Made, Manifest
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
+from phase0.licenses import LicenseLedger, Require, license_ledger
+from phase0.plan import Publish
 from phase0.report.judging import ScoreNumbers, number, score_numbers
+from phase0.report.languages import LanguageShare, languages
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.certificate import Contamination, certificates
 from phase0.stages.output import relative
@@ -130,6 +133,11 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     budget_usd: Decimal | None
     verification: Verification | None
+    licenses: LicenseLedger
+    languages: tuple[LanguageShare, ...]
+    require_license: Require | None  # what the plan asks of licences
+    recipe: str  # digests of how the dataset was made, and of its bytes
+    digest: str
     notes: tuple[str, ...]
     rehearsal: bool  # a simulator stood in for the teachers
 
@@ -140,6 +148,7 @@ class _Plan(msgspec.Struct, frozen=True):
     name: str = ""
     description: str = ""
     budget_usd: Decimal | None = None
+    publish: Publish = Publish()
 
 
 def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
@@ -171,6 +180,11 @@ def gather(dataset: Path, root: Path, beside: Path) -> Numbers:
         cost=cost(known),
         budget_usd=plan.budget_usd,
         verification=checked,
+        licenses=license_ledger(dataset),
+        languages=languages(dataset, end.output.rows),
+        require_license=plan.publish.require_license,
+        recipe=end.recipe,
+        digest=end.output.digest,
         notes=(*known.gaps, *notes),
         rehearsal=rehearsed(known),
     )
