@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -39,26 +39,42 @@ from phase0.simulator.settings import Dialect
 
 MODEL = "gpt-4o"
 PRICE = Price(Decimal("2.50"), Decimal(10))
-EACH = 300  # tokens of a question and its answer, about
+EACH, CAP = 300, 512  # tokens of a question and its answer, about; and at most of an answer, as is asked for
 LATENCY = Latency(median=2.0, sigma=0.5)
 SLOWER, LIMITED = 0.03, 0.005  # at most: over the shortest time, and of what was sent answered 429
 HEAD = ("", "requests", "minutes", "shortest", "over", "sent", "429", "of sent", "")
 LEGEND = """shortest: until the provider could have admitted the last request, had all of them been asked for at every
-moment; the latency of that answer (2 s, log-normal) is not in it. Tokens are those that were charged."""
+moment and had every length been known; the latency of that answer (2 s, log-normal) is not in it.
+
+Both providers keep buckets that refill evenly: OpenAI's holds a minute's worth, Together's a second's, which it says it
+counts by. OpenAI documents that max_tokens is counted of every request, whatever the answer has: so it is here, 512.
+How Together counts is not documented: "as used" counts, the moment a request comes, what its answer will have. No
+provider can know that; it is the hardest for a client, which cannot either.
+
+"few tokens, as used" cannot be had within 3 %: the bucket holds 1,500 tokens, five requests, and some ten whose answers
+have 50 to 537 tokens are on their way at any moment, of whose cost no header told yet. Full, it wastes what refills;
+empty, it answers 429. The gateway keeps it from being empty."""
 
 
 class Case(NamedTuple):
-    """A provider's limits per minute, and the seconds for which it saves what was not used."""
+    """A provider's limits per minute, the seconds for which it saves what was not used, and the tokens it counts."""
 
     name: str
     dialect: Dialect
     requests: int
     tokens: int
     burst: float
+    charge: Literal["used", "asked"] = "used"
+    count: int | None = None  # of requests, whatever time they take
 
     def fill(self, minutes: float) -> int:
         """About as many requests as are answered in so many minutes."""
-        return round(min(self.requests, self.tokens / EACH) * minutes)
+        each = CAP if self.charge == "asked" else EACH
+        return self.count or round(min(self.requests, self.tokens / each) * minutes)
+
+    def counted(self, summary: Summary) -> int:
+        """The tokens that count for the limit."""
+        return CAP * summary.replies if self.charge == "asked" else summary.tokens_in + summary.tokens_out
 
     def shortest(self, requests: int, tokens: int) -> float:
         """Seconds until the last of so many can be admitted, by a bucket that is full at the beginning."""
@@ -69,12 +85,17 @@ class Case(NamedTuple):
 
 CASES = (
     Case("openai, requests bind", "openai", 600, 10_000_000, 60.0),
-    Case("openai, tokens bind", "openai", 6_000, 300 * EACH, 60.0),
+    Case("openai, tokens bind", "openai", 6_000, 300 * EACH, 60.0, "asked"),
+    Case("openai, tokens bind, as used", "openai", 6_000, 300 * EACH, 60.0),
+    Case("openai, 3,000 and 600,000", "openai", 3_000, 600_000, 60.0, "asked", 40_000),
+    Case("openai, 3,000 and 600,000, as used", "openai", 3_000, 600_000, 60.0, "used", 40_000),
     Case("together, requests bind", "together", 600, 10_000_000, 1.0),
-    Case("together, tokens bind", "together", 6_000, 1_200 * EACH, 1.0),
-    Case("together, few tokens bind", "together", 6_000, 300 * EACH, 1.0),
+    Case("together, tokens bind", "together", 6_000, 1_200 * EACH, 1.0, "asked"),
+    Case("together, tokens bind, as used", "together", 6_000, 1_200 * EACH, 1.0),
+    Case("together, few tokens", "together", 6_000, 300 * EACH, 1.0, "asked"),
+    Case("together, few tokens, as used", "together", 6_000, 300 * EACH, 1.0),
 )
-"""Together counts by the second, and says so in its headers: few tokens are five answers a second."""
+"""Together counts by the second, and says so in its headers: few tokens are three to five answers a second."""
 
 
 class FastSelector(selectors.DefaultSelector):
@@ -132,7 +153,7 @@ class Outcome(NamedTuple):
 
     @property
     def shortest(self) -> float:
-        return self.case.shortest(self.summary.replies, self.summary.tokens_in + self.summary.tokens_out)
+        return self.case.shortest(self.summary.replies, self.case.counted(self.summary))
 
     @property
     def over(self) -> float:
@@ -167,7 +188,9 @@ def measured(case: Case, requests: int, speed: float) -> Outcome:
 
 
 async def purchase(case: Case, requests: int, folder: Path) -> Outcome:
-    limits = Limits(requests_per_minute=case.requests, tokens_per_minute=case.tokens, burst=case.burst)
+    limits = Limits(
+        requests_per_minute=case.requests, tokens_per_minute=case.tokens, burst=case.burst, charge=case.charge
+    )
     clock: Callable[[], float] = asyncio.get_running_loop().time
     async with serving(Settings(limits=limits, latency=LATENCY), clock=LoopClock()) as simulation:
         url = simulation.url_of(case.dialect)
@@ -186,7 +209,7 @@ async def purchase(case: Case, requests: int, folder: Path) -> Outcome:
 def questions(count: int) -> Iterator[Request]:
     for number in range(count):
         asked = f"How do I keep the tomatoes on my balcony alive while I am away for {number} days in August?"
-        yield Request(model=MODEL, messages=(("user", asked),), params={"max_tokens": 512})
+        yield Request(model=MODEL, messages=(("user", asked),), params={"max_tokens": CAP})
 
 
 def line(outcome: Outcome) -> list[str]:

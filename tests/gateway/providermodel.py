@@ -41,6 +41,10 @@ class FixedWindow:
         self._turn(now)
         return self.limit[0] - self._used[0], self.limit[1] - self._used[1]
 
+    def resets(self, now: float) -> tuple[float, float]:
+        over = self.seconds - (now + self.phase) % self.seconds
+        return over, over
+
 
 class TokenBucket:
     """Filled at so many per minute, up to what `burst` seconds bring; full at the beginning."""
@@ -73,6 +77,11 @@ class TokenBucket:
         self._fill(now)
         return int(self._level[0]), int(self._level[1])
 
+    def resets(self, now: float) -> tuple[float, float]:
+        self._fill(now)
+        full = [(most - level) / rate for most, level, rate in zip(self.most, self._level, self.rate, strict=True)]
+        return round(full[0], 3), round(full[1], 3)
+
 
 class Job(NamedTuple):
     reserved: int
@@ -97,10 +106,13 @@ def run(
     latency: Callable[[], float],
     way: Callable[[], float] = lambda: 0.05,
     headers: bool = False,
+    resets: bool = False,
+    window: float = 60.0,
     says_how_long: bool = True,
     began: float = 1000.0,
 ) -> Seen:
-    """Send every job through, again where it is answered 429, as fast as the pace allows."""
+    """Send every job through, again where it is answered 429, as fast as the pace allows. Headers tell what is left,
+    of limits by the `window`, and with `resets` when that is full again."""
     now, serial = began, itertools.count()
     waiting, events, left = list(reversed(jobs)), [], []  # type: ignore[var-annotated]
     limited = widest = 0
@@ -120,11 +132,7 @@ def run(
         now, _, what, job, ticket, told = heapq.heappop(events)
         if what == "arrives":
             refused = provider.refuses(job.used, now)
-            remaining = provider.left(now)
-            limits = Limits(60, None, None, 60, None, None) if False else None
-            if headers:
-                limits = Limits(requests=_limit(provider, 0), requests_left=remaining[0],
-                                tokens=_limit(provider, 1), tokens_left=remaining[1])  # fmt: skip
+            limits = _told(provider, now, window, resets=resets) if headers else None
             delay = way() if refused is not None else way() + latency()
             heapq.heappush(
                 events,
@@ -140,8 +148,15 @@ def run(
     return Seen(left, limited, now - began, widest)
 
 
-def _limit(provider: FixedWindow | TokenBucket, kind: int) -> int:
-    return provider.limit[kind] if isinstance(provider, FixedWindow) else round(provider.rate[kind] * 60)
+def _told(provider: FixedWindow | TokenBucket, now: float, window: float, *, resets: bool) -> Limits:
+    left, full = provider.left(now), provider.resets(now) if resets else (None, None)
+    return Limits(
+        _limit(provider, 0, window), left[0], full[0], _limit(provider, 1, window), left[1], full[1], window, window
+    )
+
+
+def _limit(provider: FixedWindow | TokenBucket, kind: int, window: float) -> float:
+    return provider.limit[kind] if isinstance(provider, FixedWindow) else provider.rate[kind] * window
 
 
 def most_in_a_minute(left: list[tuple[float, int]], seconds: float = 60.0) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from providermodel import FixedWindow, Job, TokenBucket, most_in_a_minute, run, shortest
 
 from phase0.gateway.allowance import Allowance
+from phase0.gateway.bucket import Mark
 from phase0.gateway.forecast import Forecast
 from phase0.gateway.pace import Circuit, Pace, Width, backoff
 from phase0.providers import Limits
@@ -102,6 +103,11 @@ def test_limits_that_only_headers_tell_are_kept_from_the_first_answer_on() -> No
 # Allowances.
 
 
+def tell(allowance: Allowance, left: int, mark: Mark) -> None:
+    allowance.bucket.shown(left, 600, None)
+    allowance.bucket.told(left, mark)
+
+
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 50), st.integers(0, 60)), max_size=60), st.integers(1, 100))
 def test_an_allowance_never_lets_more_leave_in_any_window(takes: list[tuple[float, int, int]], limit: int) -> None:
     allowance, now, left = Allowance(limit, 60.0), 0.0, []
@@ -135,19 +141,19 @@ def test_units_that_were_not_used_may_leave_again() -> None:
 
 def test_a_provider_that_has_less_left_than_we_think_is_believed() -> None:
     allowance = Allowance(600, 60.0)
-    gone = allowance.take(1, 0.0)
-    allowance.told(3, 0.0, gone)  # somebody else uses the same key
+    mark = allowance.take(1, 0.0)
+    tell(allowance, 3, mark)  # somebody else uses the same key
     assert allowance.wait(3, 0.0) == 0
     assert 1.9 < allowance.wait(23, 0.0) < 2.1  # ten come back in a second
-    allowance.told(500, 1.0, allowance.take(1, 1.0))
+    tell(allowance, 500, allowance.take(1, 1.0))
     assert allowance.wait(400, 1.0) == 0
 
 
 def test_of_answers_that_overtake_each_other_the_one_to_the_latest_request_counts() -> None:
     allowance = Allowance(600, 60.0)
     first, second = allowance.take(1, 0.0), allowance.take(1, 1.0)
-    allowance.told(400, 1.0, second)
-    allowance.told(0, 0.0, first)
+    tell(allowance, 400, second)
+    tell(allowance, 0, first)
     assert allowance.wait(390, 1.0) == 0
 
 

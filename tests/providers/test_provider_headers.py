@@ -105,7 +105,7 @@ def test_limits_of_openai_are_read() -> None:
         }
     )
     read = limits_reader(LimitHeaders(), lambda: NOW)
-    assert read(headers) == Limits(10000, 9999, 0.006, 2_000_000, 1_999_000, 360.0)
+    assert read(headers) == Limits(10000, 9999, 0.006, 2_000_000, 1_999_000.5, 360.0)
 
 
 def test_limits_of_together_are_per_second_and_the_dynamic_one_counts() -> None:

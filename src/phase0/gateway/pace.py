@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from phase0.gateway.allowance import Allowance
+from phase0.gateway.bucket import Mark
 from phase0.providers import Limits
 
 MINUTE = 60.0
-_FIRST = 16  # in flight at the beginning; every answer allows one more until the first 429
+_FIRST = 8  # in flight at the beginning; every answer allows one more until the first 429
 _CUT = 0.7  # of what was in flight when a 429 came
 _RECOVERY = 0.05  # of the width, for every round of answers, below what a 429 was met at
 _CALM = 10.0  # seconds without growth after a server's failure
@@ -28,7 +29,7 @@ def backoff(attempt: int, random: Callable[[], float], *, first: float = 1.0, mo
     return random() * min(most, first * 2.0 ** min(attempt - 1, 30))
 
 
-Gone = tuple[tuple[Allowance, int], ...]  # each allowance, and how many units had left with this request
+Marks = tuple[tuple[Allowance, Mark], ...]  # each allowance, and where this request left it
 
 
 class Ticket(NamedTuple):
@@ -37,7 +38,7 @@ class Ticket(NamedTuple):
     at: float
     tokens: int
     room: bool  # whether a good part of every allowance was left
-    gone: tuple[Gone, Gone]  # of requests and of tokens
+    marks: tuple[Marks, Marks]  # of requests and of tokens
 
 
 class Width:
@@ -193,15 +194,22 @@ class Pace:
         if ticket.at >= self._held_until:
             self._held = 0
         self._back(ticket, tokens)
-        self._learn(ticket, limits)
+        if limits is not None:
+            self._learn(ticket.marks, limits)
+            for allowance, _ in (*ticket.marks[0], *ticket.marks[1]):
+                allowance.bucket.answered()
 
     def limited(self, ticket: Ticket, now: float, retry_after: float | None, limits: Limits | None) -> None:
         """A 429 came: everybody waits for as long as it says, or for longer and longer where it does not say."""
         self.limited_times += 1
         self.circuit.answered()
-        first = self.width.limited(ticket.at, now, self.in_flight)
+        is_told = self._is_told(ticket, limits)
+        first = not is_told and self.width.limited(ticket.at, now, self.in_flight)
         self._back(ticket, 0)
-        self._learn(ticket, limits)
+        for allowance, mark in (*ticket.marks[0], *ticket.marks[1]):
+            allowance.bucket.give_back(mark)
+        if limits is not None:
+            self._learn(ticket.marks, limits)
         wait = retry_after or _reset(limits)
         if wait:
             self._hold(now + wait)
@@ -227,7 +235,7 @@ class Pace:
 
     def _back(self, ticket: Ticket, tokens: int) -> None:
         self.in_flight -= 1
-        for allowance, _ in ticket.gone[1]:
+        for allowance, _ in ticket.marks[1]:
             allowance.settle(ticket.at, ticket.tokens, tokens)
 
     def _shorten(self) -> None:
@@ -242,19 +250,34 @@ class Pace:
                 shorter = Allowance(max(1, int(limit * seconds / MINUTE)), seconds)
                 allowances[:] = [*(allowance for allowance in allowances if allowance.seconds >= MINUTE), shorter]
 
-    def _learn(self, ticket: Ticket, limits: Limits | None) -> None:
-        """What headers said about limits counts for more than what was configured."""
+    def _is_told(self, ticket: Ticket, limits: Limits | None) -> bool:
+        """Whether a 429 is explained by how little was left, which the buckets learn: then it says nothing about the
+        number in flight, and only the margin was too small."""
         if limits is None:
-            return
+            return False
+        told = [
+            allowance.bucket.explains(left, mark)
+            for marks, left in zip(ticket.marks, (limits.requests_left, limits.tokens_left), strict=True)
+            for allowance, mark in marks
+            if left is not None
+        ]
+        return any(told)
+
+    def _learn(self, marks: tuple[Marks, Marks], limits: Limits) -> None:
+        """What headers said about limits counts for more than what was configured."""
         if limits.requests:
             allowance = _of(self._requests, limits.requests, limits.requests_window)
-            _tell(allowance, limits.requests_left, ticket.at, ticket.gone[0])
+            _tell(allowance, limits.requests_left, limits.requests_reset, marks[0])
         if limits.tokens:
             allowance = _of(self._tokens, limits.tokens, limits.tokens_window)
-            _tell(allowance, limits.tokens_left, ticket.at, ticket.gone[1])
+            _tell(allowance, limits.tokens_left, limits.tokens_reset, marks[1])
+        buckets = [allowance.bucket for allowance in (*self._requests, *self._tokens)]
+        found = {bucket.evidence for bucket in buckets}
+        for bucket in buckets:
+            bucket.even = True in found and False not in found
 
 
-def _of(allowances: list[Allowance], limit: int, seconds: float) -> Allowance:
+def _of(allowances: list[Allowance], limit: float, seconds: float) -> Allowance:
     """The allowance of so many seconds, with the limit that headers named; a new one where there is none."""
     for allowance in allowances:
         if allowance.seconds == seconds:
@@ -264,11 +287,14 @@ def _of(allowances: list[Allowance], limit: int, seconds: float) -> Allowance:
     return allowances[-1]
 
 
-def _tell(allowance: Allowance, left: int | None, at: float, gone: Gone) -> None:
-    """Let an allowance know what the provider had left, if it counted when that request left."""
-    for known, units in gone:
-        if known is allowance and left is not None:
-            allowance.told(left, at, units)
+def _tell(allowance: Allowance, left: float | None, reset: float | None, marks: Marks) -> None:
+    """Let an allowance know what the provider had left; and when that was, if it counted when the request left."""
+    if left is None or allowance.limit is None:
+        return
+    allowance.bucket.shown(left, allowance.limit, reset)
+    for known, mark in marks:
+        if known is allowance:
+            allowance.bucket.told(left, mark)
 
 
 def _reset(limits: Limits | None) -> float | None:

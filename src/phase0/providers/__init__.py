@@ -30,14 +30,15 @@ class Limits(NamedTuple):
     """What the headers of an answer said about limits; None where they were silent.
 
     `requests` may be sent in `requests_window` seconds, `requests_left` of them until the window starts again in
-    `requests_reset` seconds; the same for tokens.
+    `requests_reset` seconds, or until all of them are back where they come back evenly; the same for tokens. By the
+    second they may be fractions.
     """
 
-    requests: int | None = None
-    requests_left: int | None = None
+    requests: float | None = None
+    requests_left: float | None = None
     requests_reset: float | None = None
-    tokens: int | None = None
-    tokens_left: int | None = None
+    tokens: float | None = None
+    tokens_left: float | None = None
     tokens_reset: float | None = None
     requests_window: float = 60.0
     tokens_window: float = 60.0

@@ -82,7 +82,7 @@ def limits_reader(names: LimitHeaders, clock: Callable[[], float]) -> Callable[[
     return read
 
 
-def _count(headers: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+def _count(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
     for name in names:
         said = headers.get(name)
         if said is not None:
@@ -98,6 +98,6 @@ def _wait(headers: Mapping[str, str], names: tuple[str, ...], clock: Callable[[]
     return None
 
 
-def _odd_count(said: str) -> int | None:
-    """A count that is written as no plain whole number: with spaces, a sign or a fraction."""
-    return max(0, int(float(said))) if _NUMBER.fullmatch(said.strip()) else None
+def _odd_count(said: str) -> float | None:
+    """A count that is written with spaces, a sign, or a fraction, as limits by the second may be."""
+    return max(0.0, float(said)) if _NUMBER.fullmatch(said.strip()) else None

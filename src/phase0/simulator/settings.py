@@ -46,7 +46,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     burst: float = 60.0  # seconds: what is not used is saved for so long
-    charge: Literal["used", "asked"] = "used"  # tokens counted: of prompt and answer, or of max_tokens as OpenAI does
+    charge: Literal["used", "asked"] = "used"
+    """Tokens counted when a request comes. `asked` is what OpenAI documents: the larger of the prompt and max_tokens,
+    whatever is answered. `used` is prompt and answer: stricter than any provider can be, for it foresees the answer."""
     headers: bool = True
 
 
