@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from phase0.licenses import LicenseLedger, TermsInUse
     from phase0.rehearsal import Rehearsal
 
+_MOST = 40  # origins in a table
 _SHOWN = 6  # reasons named in one line
 _LOW, _HIGH = 0.3, 0.4  # shares beyond which something is probably wrong
 _OTHER_LAYOUT = ("unknown_field", "missing_field", "bad_type", "not_an_object", "bad_row")
@@ -211,7 +212,7 @@ def licenses_told(ledger: LicenseLedger) -> str:
             f"{one.rows:,}",
             allowed[one.commercial],
         ]
-        for one in ledger.origins
+        for one in ledger.origins[:_MOST]
     ]
     terms = [f"{one.name}: {one.title}, {one.rows:,} rows{_asks(one)}" for one in ledger.terms]
     reasons = dict.fromkeys(
@@ -221,7 +222,9 @@ def licenses_told(ledger: LicenseLedger) -> str:
         f"Commercial use: {ledger.commercial_rows:,} rows allow it, {ledger.non_commercial_rows:,} forbid it, "
         f"of {ledger.unknown_rows:,} it is not known."
     )
-    parts = ["\n".join(lines) for lines in ([columns([titles, *origins])], terms, list(reasons)) if lines]
+    more = [f"… and {len(ledger.origins) - _MOST:,} more; --json has all"] if len(ledger.origins) > _MOST else []
+    table = [columns([titles, *origins]), *more]
+    parts = ["\n".join(lines) for lines in (table, terms, list(reasons)[:_MOST]) if lines]
     return "\n\n".join([*parts, f"{sums}\n{ledger.disclaimer} Terms as of {ledger.as_of}."])
 
 
