@@ -1,6 +1,6 @@
 """What is exported loads: with `datasets` in every format, and with the trainers' own code where it is installed.
 
-Nothing here needs the network. Without `datasets`, TRL, LLaMA-Factory or the OpenAI client the tests of each are skipped.
+Nothing here needs the network. Without `datasets`, TRL, LLaMA-Factory or OpenAI's client the tests of each are skipped.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
@@ -228,3 +229,42 @@ def test_llama_factory_finds_the_files_and_reads_every_conversation(
         ]
         match = {"_prompt": turns[:-1], "_response": turns[-1:], "_system": row.system or ""}
         assert any(match.items() <= each.items() for each in said), row
+
+
+def fenced(language: str) -> list[str]:
+    page = (Path(__file__).parents[2] / "docs/training.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def as_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the page's first command writes."""
+    forms = [name for name in FORMATS if name in (*DATASET_INFO, *SUFFIXES, "openai", "axolotl") or "trl" in name]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(encode(row) + b"\n" for row in examples()))
+    phase0.export([tmp_path / "in.jsonl"], tmp_path / "runs/quickstart/export", to=forms, validation=0.2)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_python_of_the_page_that_needs_no_model_loads_the_files(
+    datasets: Any, hub_offline: Path, as_on_the_page: Path
+) -> None:
+    found: dict[str, Any] = {}
+    for block in fenced("py"):
+        if not re.search(r"Trainer|OpenAI", block):
+            exec(block, found)
+    assert as_on_the_page.is_dir()
+    assert set(found["data"]) == {"train", "validation"}
+    assert found["table"]["instruction"] == found["sheet"]["instruction"]
+
+
+def test_the_settings_of_the_page_name_files_and_datasets_that_are_there(as_on_the_page: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed; it comes with datasets")
+    axolotl, llama_factory = map(yaml.safe_load, fenced("yaml"))
+    for entry in (*axolotl["datasets"], *axolotl["test_datasets"]):
+        rows = [json.loads(line) for line in (as_on_the_page / entry["path"]).read_bytes().splitlines()]
+        assert {role for row in rows for role in row} == {entry["field_messages"]}
+    folder = as_on_the_page / llama_factory["dataset_dir"]
+    told = json.loads((folder / "dataset_info.json").read_bytes())
+    assert set(told) == {llama_factory["dataset"], llama_factory["eval_dataset"]}
+    assert all((folder / entry["file_name"]).is_file() for entry in told.values())
