@@ -20,6 +20,7 @@ from phase0.report.differences import differences
 from phase0.report.drawing import Drawn
 from phase0.report.escape import lines, visible
 from phase0.report.numbers import Numbers
+from phase0.report.rows import UNREAD
 from phase0.report.shown import Part
 from phase0.report.student import told
 from phase0.report.text import (
@@ -52,8 +53,9 @@ def webpage(numbers: Numbers, charts: Sequence[Drawn]) -> str:
         .render(
             numbers=numbers,
             checked=numbers.verification,
-            seen=numbers.seen,
+            seen=numbers.seen or UNREAD,
             charts={chart.name: Markup(chart.svg) for chart in charts},  # noqa: S704 - rebuilt from known elements
+            ledger=numbers.licenses,
             style=Markup(style),  # noqa: S704 - our own file
             style_digest=digest,
             seconds=_seconds(numbers),
