@@ -7,7 +7,7 @@ scored/         rows above the threshold
 chosen/         the best answer to each prompt, where several teachers gave one
 deduped/        rows without near-duplicates, those of all rounds until then
 mixed/          as many rows as were asked for, where the plan says how many
-dataset.jsonl   the finished dataset; verification.json, report.md and report.json beside it
+dataset.jsonl   the finished dataset; verification.json, report.html, report.md and report.json beside it
 """
 
 from __future__ import annotations

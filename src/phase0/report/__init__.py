@@ -1,8 +1,9 @@
-"""Reports: what a run or a dataset is made of, as numbers (`report.json`), as a page (`report.md`) and as the card that
-the hub shows (`README.md`)."""
+"""Reports: what a run or a dataset is made of, as numbers (`report.json`), as a page to look at (`report.html`), as one
+for places without HTML (`report.md` with its images), and as the card that the hub shows (`README.md`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,12 +12,14 @@ from phase0.errors import UsageError
 from phase0.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from phase0.report.drawing import Drawn
     from phase0.report.numbers import Numbers
 
 __all__ = ["CARD", "Told", "gather_from", "is_ours", "put_card", "write_card", "write_report"]
 
 CARD = "README.md"
 _DATASET = "dataset.jsonl"
+_IMAGES = "report.images"
 
 
 class Told(NamedTuple):
@@ -28,18 +31,26 @@ class Told(NamedTuple):
 
 
 def write_report(target: str | Path, *, progress: Progress = SILENT) -> Path:
-    """Write `report.json`, `report.md` and the card for the folder of a run, or for a dataset file that phase0 made.
+    """Write `report.html`, `report.json`, `report.md` with its `report.images/`, and the card, for the folder of a run
+    or for a dataset file that phase0 made.
 
     They go into the folder of the run, or into `X.meta/` beside `X.jsonl`. A card that somebody else wrote stays.
-    Returns the path of `report.md`. Raises UsageError where there is no dataset, DataError where no manifest tells how
-    it was made.
+    Returns the path of `report.html`. Raises UsageError where there is no dataset, DataError where no manifest tells
+    how it was made.
     """
-    from phase0.report.markdown import markdown
+    from phase0.report.charts import charts
+    from phase0.report.drawing import drawn
+    from phase0.report.markdown import Image, markdown
+    from phase0.report.webpage import webpage
 
-    told = gather_from(target, progress=progress)
+    told = gather_from(target, look=True, progress=progress)
+    pictures = list(drawn(charts(told.numbers)))
     write_json(told.place / "report.json", told.numbers)
-    page = told.place / "report.md"
-    _write(page, markdown(told.numbers))
+    _put_images(told.place / _IMAGES, pictures)
+    images = [Image(picture.name, f"{_IMAGES}/{picture.name}.png", picture.alt) for picture in pictures]
+    _put(told.place / "report.md", markdown(told.numbers, images).encode())
+    page = told.place / "report.html"
+    _put(page, webpage(told.numbers, pictures).encode())
     if is_ours(told.place / CARD):
         put_card(told)
     else:
@@ -59,8 +70,8 @@ def write_card(target: str | Path, *, progress: Progress = SILENT) -> Path:
     return put_card(told)
 
 
-def gather_from(target: str | Path, *, progress: Progress = SILENT) -> Told:
-    """The numbers of a run's folder or of a dataset file."""
+def gather_from(target: str | Path, *, look: bool = False, progress: Progress = SILENT) -> Told:
+    """The numbers of a run's folder or of a dataset file, with `look` also those that rows alone tell."""
     from phase0.report.numbers import gather
 
     target = Path(target)
@@ -71,7 +82,7 @@ def gather_from(target: str | Path, *, progress: Progress = SILENT) -> Told:
         raise UsageError(f"{target}: {why}")
     root, place = (target, target) if is_run else (target.parent, meta_folder(target))
     progress.start("report", None)
-    numbers = gather(dataset, root, place)
+    numbers = gather(dataset, root, place, look=look, progress=progress)
     progress.finish()
     return Told(numbers, dataset, place)
 
@@ -90,10 +101,20 @@ def put_card(told: Told) -> Path:
     """Write the card of these numbers; returns its path."""
     from phase0.report.card import card
 
-    _write(told.place / CARD, card(told.numbers))
+    _put(told.place / CARD, card(told.numbers).encode())
     return told.place / CARD
 
 
-def _write(page: Path, text: str) -> None:
-    with atomic(page) as file:
-        file.write(text.encode())
+def _put_images(folder: Path, pictures: Iterable[Drawn]) -> None:
+    """The images, and none of an earlier report."""
+    images = {f"{picture.name}.png": picture.png for picture in pictures}
+    for old in folder.glob("*.png"):
+        if old.name not in images:
+            old.unlink()
+    for name, image in images.items():
+        _put(folder / name, image)
+
+
+def _put(path: Path, content: bytes) -> None:
+    with atomic(path) as file:
+        file.write(content)
