@@ -37,6 +37,8 @@ HEAVY = (
     "sklearn",
     "altair",
     "jinja2",
+    "starlette",
+    "uvicorn",
 )
 
 

@@ -29,6 +29,7 @@ from phase0.cli import (
     making,
     running,
     simulating,
+    viewing,
 )
 from phase0.errors import Phase0Error, TooManyFailures, Unfinished, UnfitLicense
 
@@ -63,6 +64,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     running.run,
     running.status,
     running.explain,
+    viewing.view,
     batching.batches,
     simulating.simulate,
 )
