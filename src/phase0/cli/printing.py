@@ -31,7 +31,7 @@ def summary(manifest: Manifest, output: Path) -> str:
     name = "acquire" if manifest.stage == "download" else in_round(manifest.stage, round_of(output))
     of = f"{many(counts.read, 'row')} read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
-    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}"
+    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}{_held_out(manifest)}"
     if not counts.dropped:
         return line
     by_size = sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -58,6 +58,18 @@ def _sets(manifest: Manifest) -> str:
     found = [f"{each['name']} {each['rows']:,}" for each in sets if each["rows"]]
     told = f"; rows with questions of {', '.join(found)}" if found else "; none of them found"
     return f"\n  {many(items, 'item')} of {many(len(sets), 'evaluation set')}{told}"
+
+
+def _held_out(manifest: Manifest) -> str:
+    """How many rows an export holds out for validation, and what keeps them apart from those for training."""
+    held = manifest.figures.get("validation") if manifest.stage == "export" else None
+    if not held:
+        return ""
+    share = "" if held["share"] is None else f" ({held['share']:.2%}; {held['asked']:.2%} asked)"
+    return (
+        f"\n  held out: {many(held['rows'], 'row')}{share} in {many(held['groups'], 'group')} that no row of training "
+        f"resembles (Jaccard {held['threshold']}); the largest of all groups has {many(held['largest_group'], 'row')}"
+    )
 
 
 def _student(manifest: Manifest) -> str:
