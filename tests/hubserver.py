@@ -47,6 +47,7 @@ class HubServer:
     elsewhere       redirect every file to another host, as the hub does for large ones
     api_body        what the description of a repository is replaced by
     private         repositories that only the token may see
+    card_fault      what is wrong with the header of every card
     before_commit   called before a commit is looked at: somebody else is quicker
 
     `sent` are the names of what was written, in order: objects by their digest, files of a commit by theirs; `messages`
@@ -70,6 +71,7 @@ class HubServer:
         self.objects: dict[str, bytes] = {}  # of large files, by SHA-256
         self.sent: list[str] = []
         self.messages: list[str] = []
+        self.card_fault: str | None = None
         self.before_commit: Callable[[], None] | None = None
         server = self
 
@@ -187,7 +189,8 @@ class HubServer:
     def _written(self, seen: Seen, sent: bytes) -> Reply:
         path = seen.path.partition("?")[0]
         if path == "/api/validate-yaml":
-            return _json({"errors": [], "warnings": []})
+            errors = [] if self.card_fault is None else [{"message": self.card_fault}]
+            return _json({"errors": errors, "warnings": []}, status=400 if errors else 200)
         if path.startswith("/objects/"):  # a link that was given out needs no token
             return self._fault("put") or self._keep(path.removeprefix("/objects/"), sent)
         if seen.authorization != f"Bearer {self.token}":
@@ -285,8 +288,8 @@ def _sibling(name: str, body: bytes) -> dict[str, object]:
     return stated
 
 
-def _json(value: object) -> Reply:
-    return Reply(200, {"Content-Type": "application/json"}, json.dumps(value).encode())
+def _json(value: object, status: int = 200) -> Reply:
+    return Reply(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
 def _error(status: int, code: str | None) -> Reply:

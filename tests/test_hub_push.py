@@ -178,6 +178,24 @@ def test_an_endpoint_that_is_not_there_is_one_clear_line(send: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_hub_whose_other_protocol_fails_is_one_clear_line(
+    hub: HubServer, send: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    with pytest.raises(HubError, match="Nothing was committed") as caught:
+        send()
+    assert "\n" not in str(caught.value)
+    assert held(hub) == {}
+
+
+def test_a_card_that_the_hub_does_not_take_is_told_before_anything_is_sent(hub: HubServer, send: Any) -> None:
+    hub.card_fault = "license must be one of …"
+    with pytest.raises(HubError, match="license must be one of"):
+        send()
+    assert hub.sent == []
+
+
 def test_pushing_prints_nothing(send: Any, capfd: pytest.CaptureFixture[str]) -> None:
     send()
     assert capfd.readouterr() == ("", "")

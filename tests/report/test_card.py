@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
 import phase0
@@ -79,6 +80,11 @@ def test_the_header_names_licence_size_language_and_the_file_of_the_rows(a_run: 
     assert files == [{"split": "train", "path": "dataset.jsonl"}]
     assert (a_run / files[0]["path"]).is_file()
     assert "synthetic" not in found["tags"]
+
+
+def test_the_hub_s_own_reader_takes_the_header(numbers: Numbers) -> None:
+    page = card(hostile(numbers, NASTY))
+    assert DatasetCard(page).data.to_dict() == header(page)
 
 
 @pytest.mark.parametrize(

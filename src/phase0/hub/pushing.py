@@ -171,12 +171,14 @@ def _one_line(place: str, repo: str, revision: str) -> Iterator[None]:
         raise HubError("HF_HUB_OFFLINE forbids the network. Unset it to push.") from error
     except (httpx2.RequestError, httpx2.InvalidURL) as error:
         raise HubError(f"Cannot reach {place} for {repo} ({_said(error)}). The same call again goes on.") from error
-    except (RuntimeError, ValueError) as error:  # what the client makes of a failed upload, and of the card's header
+    # What the client makes of a failed upload (through Xet these are the system's own errors) and of the card's header.
+    except (OSError, RuntimeError, ValueError) as error:
         cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError):
+        if isinstance(error, RuntimeError) and isinstance(cause, HfHubHTTPError):
             raise HubError(_refusal(place, repo, revision, cause)) from error
-        told = f"{_said(error)}{f' {_said(cause)}' if cause else ''}"
-        raise HubError(f"{place} did not take {repo}: {told} Nothing was committed; the same call goes on.") from error
+        raise HubError(
+            f"{place} did not take {repo}: {_said(error)} Nothing was committed; the same call goes on."
+        ) from error
 
 
 def _said(error: BaseException) -> str:
