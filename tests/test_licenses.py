@@ -277,3 +277,13 @@ def test_names_from_data_cannot_write_to_a_terminal(tmp_path: Path, capsys: pyte
     assert status_of(["licenses", str(path), "--require-license", "commercial"]) == 1
     out, err = capsys.readouterr()
     assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+
+
+def test_of_very_many_origins_the_first_are_shown_and_the_others_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "rows.jsonl", [row(at, f"d{at}", None, "w") for at in range(100)])
+    assert status_of(["licenses", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "… and 60 more; --json has all" in out
+    assert out.count("\n") < 100

@@ -98,7 +98,10 @@ def names(*datasets: str, writer: str | None = None) -> LicenseLedger:
     ("ledger", "license_"),
     [
         (names("gsm8k", "anthropic-hh"), "mit"),
-        (names("alpaca"), "cc-by-nc-4.0"),
+        (names("dolly"), "cc-by-sa-3.0"),
+        (names("dolly", writer="gpt-oss-120b"), "other"),
+        (names("dolly", writer="gpt-4o"), "other"),
+        (names("alpaca"), "other"),
         (names("gsm8k", "dolly"), "other"),
         (names("gsm8k", "tulu-3"), "unknown"),
         (names("gsm8k", writer="a-new-model"), "unknown"),

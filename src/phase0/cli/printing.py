@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from phase0.licenses import LicenseLedger, TermsInUse
     from phase0.rehearsal import Rehearsal
 
+_MOST = 40  # origins in a table
 _SHOWN = 6  # reasons named in one line
 _LOW, _HIGH = 0.3, 0.4  # shares beyond which something is probably wrong
 _OTHER_LAYOUT = ("unknown_field", "missing_field", "bad_type", "not_an_object", "bad_row")
@@ -30,7 +31,7 @@ def summary(manifest: Manifest, output: Path) -> str:
     name = "acquire" if manifest.stage == "download" else in_round(manifest.stage, round_of(output))
     of = f"{many(counts.read, 'row')} read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
-    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}"
+    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}{_held_out(manifest)}"
     if not counts.dropped:
         return line
     by_size = sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -57,6 +58,18 @@ def _sets(manifest: Manifest) -> str:
     found = [f"{each['name']} {each['rows']:,}" for each in sets if each["rows"]]
     told = f"; rows with questions of {', '.join(found)}" if found else "; none of them found"
     return f"\n  {many(items, 'item')} of {many(len(sets), 'evaluation set')}{told}"
+
+
+def _held_out(manifest: Manifest) -> str:
+    """How many rows an export holds out for validation, and what keeps them apart from those for training."""
+    held = manifest.figures.get("validation") if manifest.stage == "export" else None
+    if not held:
+        return ""
+    share = "" if held["share"] is None else f" ({held['share']:.2%}; {held['asked']:.2%} asked)"
+    return (
+        f"\n  held out: {many(held['rows'], 'row')}{share} in {many(held['groups'], 'group')} that no row of training "
+        f"resembles (Jaccard {held['threshold']}); the largest of all groups has {many(held['largest_group'], 'row')}"
+    )
 
 
 def _student(manifest: Manifest) -> str:
@@ -211,7 +224,7 @@ def licenses_told(ledger: LicenseLedger) -> str:
             f"{one.rows:,}",
             allowed[one.commercial],
         ]
-        for one in ledger.origins
+        for one in ledger.origins[:_MOST]
     ]
     terms = [f"{one.name}: {one.title}, {one.rows:,} rows{_asks(one)}" for one in ledger.terms]
     reasons = dict.fromkeys(
@@ -221,7 +234,9 @@ def licenses_told(ledger: LicenseLedger) -> str:
         f"Commercial use: {ledger.commercial_rows:,} rows allow it, {ledger.non_commercial_rows:,} forbid it, "
         f"of {ledger.unknown_rows:,} it is not known."
     )
-    parts = ["\n".join(lines) for lines in ([columns([titles, *origins])], terms, list(reasons)) if lines]
+    more = [f"… and {len(ledger.origins) - _MOST:,} more; --json has all"] if len(ledger.origins) > _MOST else []
+    table = [columns([titles, *origins]), *more]
+    parts = ["\n".join(lines) for lines in (table, terms, list(reasons)[:_MOST]) if lines]
     return "\n\n".join([*parts, f"{sums}\n{ledger.disclaimer} Terms as of {ledger.as_of}."])
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import httpx2
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import (
+    GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
     OfflineModeIsEnabled,
@@ -117,6 +118,8 @@ def _held(api: HfApi, repo: str, revision: str, *, private: bool) -> _Held | Non
         if private:
             _check_hidden(repo, api.dataset_info(repo, timeout=_TIMEOUT), private=private)
         return _Held({}, None)
+    except GatedRepoError:  # it is there, and closed to this token
+        raise
     except RepositoryNotFoundError:
         return None
     _check_hidden(repo, info, private=private)

@@ -75,15 +75,15 @@ def _header(numbers: Numbers) -> Lines:
 
 
 def hub_license(ledger: LicenseLedger) -> dict[str, Any]:
-    """What the hub is told of licences: the one that all rows are under, else `other` with where to read on, and
-    `unknown` as soon as any of it is."""
+    """What the hub is told of licences: the one that all rows are under, `other` with where to read on where there are
+    several or a provider's terms restrict them too, and `unknown` as soon as any of it is."""
     if ledger.unknown_rows or not ledger.origins:
         return {"license": "unknown"}
     names = {one.hub for one in ledger.terms if not one.provider}
     only = next(iter(names)) if len(names) == 1 else None
-    if only is not None:
+    if only is not None and not any(one.provider and one.restriction for one in ledger.terms):
         return {"license": only}
-    return {"license": "other", "license_name": "several-see-the-card", "license_link": "README.md"}
+    return {"license": "other", "license_name": "see-the-card", "license_link": "README.md"}
 
 
 def _title(numbers: Numbers) -> Lines:
