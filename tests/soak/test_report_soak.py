@@ -1,4 +1,4 @@
-"""The report of a full offline run over the development corpus: in Chromium, quiet, and of a size that can be mailed."""
+"""The report of a full offline run over the development corpus: quiet in Chromium, and small enough to be mailed."""
 
 from __future__ import annotations
 
