@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,7 @@ def _environment() -> Environment:
         "points": lambda points: f"{points:+.1f}",
         "score": lambda score: "–" if score is None else f"{score:.2f}",
         "usd": amount,
+        "cents": _cents,
         "name": lambda text: visible(str(text), 120),
         "duration": duration,
         "bytes": bytes_of,
@@ -113,6 +115,12 @@ def _environment() -> Environment:
     }
     env.globals |= {"share": share, "compared": _compared, "cut": _cut}
     return env
+
+
+def _cents(usd: str) -> str:
+    """Dollars as a headline has them: below one of them to a hundredth of a cent."""
+    dollars = Decimal(usd)
+    return f"${dollars:,.4f}" if 0 < dollars < 1 else f"${dollars:,.2f}"
 
 
 def _file(name: str) -> str:
