@@ -41,8 +41,6 @@ def test_every_row_of_the_run_is_there_once_as_finished_or_as_dropped(catalogue:
     ("words", "found"),
     [
         ("grain", ["Name a grain."]),
-        ("GRUSSE backer", []),
-        ("grusse", []),
         ("Grüße bäck", ["Was ist Brot?"]),
         ("backer", ["Was ist Brot?"]),
         ("食物", ["面包是什么?"]),

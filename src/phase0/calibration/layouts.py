@@ -234,8 +234,7 @@ def _scale(scores: list[float]) -> Scale | None:
 
 
 def _marks(rows: Iterable[_Marked], left_out: Counter[str]) -> _Read:
-    """Of several marks that one annotator gave an answer the last one counts, as `phase0 view` only ever adds lines;
-    null takes the earlier ones back."""
+    """Of several marks that an annotator gave an answer the last counts; null takes the earlier ones back."""
     last = {(row.answer(row.response), row.annotator): row for row in rows}
     points = []
     for (answer, _), row in last.items():

@@ -95,8 +95,8 @@ def _told(catalogue: Catalogue, answer: _Answer) -> Callable[[Request], object]:
     """An endpoint that answers in a thread of its own, and tells what went wrong on a page."""
 
     async def endpoint(request: Request) -> Response:
-        form = await _form(request) if request.method == "POST" else dict(request.query_params)
         try:
+            form = await _form(request) if request.method == "POST" else dict(request.query_params)
             return await run_in_threadpool(answer, catalogue, form)
         except Phase0Error as error:
             return HTMLResponse(pages.failed(str(error)), 400)
@@ -106,10 +106,10 @@ def _told(catalogue: Catalogue, answer: _Answer) -> Callable[[Request], object]:
 
 async def _form(request: Request) -> dict[str, str]:
     body = b""
-    async for block in request.stream():
-        body += block
-        if len(body) > _LARGEST_FORM:
-            raise UsageError("the form is too large")
+    async for block in request.stream():  # to its end: who is still sending would not hear an answer
+        body = (body + block)[: _LARGEST_FORM + 1]
+    if len(body) > _LARGEST_FORM:
+        raise UsageError("the form is too large")
     given = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[-1] for name, values in given.items()}
 

@@ -1,0 +1,107 @@
+"""How quick `phase0 view` answers over many rows: seconds to make the index, and milliseconds for pages of the site.
+
+    python benchmarks/view.py [RUN] [--rows 300000]
+
+Without RUN a file of so many rows is made: 60 to 400 words each, drawn by rank from a Zipf distribution over 50,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import numpy as np
+
+from phase0.view import Catalogue, open_catalogue, serve
+
+REPEATS = 5
+CATEGORIES = ("general", "code", "reasoning", "creative", "other")
+PAGES = {
+    "first page": "",
+    "kept rows": "?what=kept",
+    "a category": "?category=code",
+    "a source": "?source={source}",
+    "a score": "?low=8&high=9",
+    "a category, best first": "?category=code&order=best",
+    "a rare word": "?q={rare}",
+    "two words": "?q={rare}+{common}",
+    "the most common word": "?q={common}",
+    "the most common word, longest first": "?q={common}&order=longest",
+    "the last page": "?page={last}",
+    "a row": "?at={middle}&page={page}",
+}
+
+
+def made(path: Path, rows: int) -> None:
+    """Rows of made-up words, the same at every call."""
+    draw = np.random.default_rng(0)
+    words = np.array([f"w{number:x}" for number in range(50_000)])
+    with path.open("wb") as file:
+        for number in range(rows):
+            said = " ".join(words[np.minimum(draw.zipf(1.2, int(draw.integers(60, 400))), 50_000) - 1])
+            row = {
+                "instruction": said[:200],
+                "response": said[200:],
+                "source": f"source-{number % 40}",
+                "quality_score": float(draw.integers(10, 101)) / 10,
+                "id": f"{number:032x}",
+                "meta": {"category": CATEGORIES[number % 5]},
+            }
+            file.write(msgspec.json.encode(row) + b"\n")
+
+
+async def measured(catalogue: Catalogue, known: dict[str, object]) -> None:
+    """Ask for each page, first and again, and print how long it took."""
+    done = asyncio.Event()
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(catalogue, 0, address.set_result, done))
+    url = await address
+    print(f"{'page':<38}{'first, ms':>10}{'again, ms':>10}{'KB':>8}")
+    async with aiohttp.ClientSession() as session:
+        for title, query in PAGES.items():
+            took = []
+            for _ in range(REPEATS):
+                began = time.perf_counter()
+                async with session.get(url + query.format(**known)) as answer:
+                    body = await answer.read()
+                    assert answer.status == 200
+                took.append(1000 * (time.perf_counter() - began))
+            print(
+                f"{title:<38}{took[0]:>10.0f}{statistics.median(took[1:]):>10.0f}{len(body) / 1000:>8.0f}", flush=True
+            )
+    done.set()
+    await serving
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path)
+    parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--rare", default="wc351", help="a word that few rows have")
+    parser.add_argument("--common", default="w0", help="the word that most rows have")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        target = given.run
+        if target is None:
+            target = Path(place) / "rows.jsonl"
+            made(target, given.rows)
+        began = time.perf_counter()
+        catalogue = open_catalogue(target)
+        took, size = time.perf_counter() - began, catalogue.index.path.stat().st_size
+        made_anew = "made" if catalogue.index.made else "was there"
+        print(f"{catalogue.index.rows:,} rows; index {made_anew}: {took:.1f} s, {size / 1e6:.0f} MB", file=sys.stdout)
+        middle = catalogue.index.rows // 2
+        known = {"rare": given.rare, "common": given.common, "middle": middle, "page": middle // 50 + 1}
+        known |= {"last": catalogue.index.rows // 50, "source": "source-7"}
+        asyncio.run(measured(catalogue, known))
+
+
+if __name__ == "__main__":
+    main()
