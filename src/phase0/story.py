@@ -39,14 +39,14 @@ def explain(folder: str | Path, row_id: str) -> list[Event]:
     row_id = row_id.strip().lower()
     if len(row_id) < _SHORTEST or any(digit not in "0123456789abcdef" for digit in row_id):
         raise UsageError(f"{row_id!r} is not an id: 32 hex digits, of which at least {_SHORTEST} must be given")
-    steps = _steps(Path(folder))
-    events = [event for step in steps for event in _events(step, row_id)]
+    events = [event for step in steps(Path(folder)) for event in _events(step, row_id)]
     if not events:
         raise DataError(f"{folder}: no row has an id that starts with {row_id}")
     return events
 
 
-def _steps(target: Path) -> list[Made]:
+def steps(target: Path) -> list[Made]:
+    """Every step that led to the files of a run, or to one file, in order. Raises DataError where there are none."""
     if not target.is_dir():
         ends = [target]
     else:

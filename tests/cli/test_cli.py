@@ -24,7 +24,22 @@ from phase0.cli import COMMANDS, app, status_of
 from phase0.records import encode
 
 NAMES = [function.__name__ for function in COMMANDS]
-HEAVY = ("numpy", "pyarrow", "huggingface_hub", "httpx2", "aiohttp", "toktok_rs", "toktok", "numba", "scipy", "sklearn")
+HEAVY = (
+    "numpy",
+    "pyarrow",
+    "huggingface_hub",
+    "httpx2",
+    "aiohttp",
+    "toktok_rs",
+    "toktok",
+    "numba",
+    "scipy",
+    "sklearn",
+    "altair",
+    "jinja2",
+    "starlette",
+    "uvicorn",
+)
 
 
 def rows(path: Path, count: int = 20) -> Path:

@@ -101,6 +101,11 @@ def verified(root: Path) -> None:
     write_json(root / "verification.json", verify([root / "dataset.jsonl"], min_teachers=3, categories=wanted))
 
 
+def page_of(target: Path) -> Path:
+    """The page for places without HTML, just written."""
+    return write_report(target).with_suffix(".md")
+
+
 def numbers_of(folder: Path) -> Numbers:
     return msgspec.json.decode((folder / "report.json").read_bytes(), type=Numbers)
 
@@ -112,7 +117,7 @@ def headings(page: str) -> list[str]:
 def test_a_run_is_told_from_upstream_files_to_criteria(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     verified(root)
-    page = write_report(root)
+    page = page_of(root)
     assert page == root / "report.md"
     assert headings(page.read_text(encoding="utf-8")) == [
         "What went in, what came out",
@@ -123,6 +128,7 @@ def test_a_run_is_told_from_upstream_files_to_criteria(tmp_path: Path) -> None:
         "Quality",
         "Categories",
         "De-duplication",
+        "Licences and terms",
         "Length",
         "Cost",
         "Time",
@@ -147,7 +153,7 @@ def test_sums_that_do_not_close_are_told_with_the_file_and_the_figures(tmp_path:
     assert manifest is not None
     (source,) = manifest.inputs
     change(root / "scored/all_scored.jsonl", inputs=(msgspec.structs.replace(source, read=6, rows_in=6),))
-    text = write_report(root).read_text(encoding="utf-8")
+    text = page_of(root).read_text(encoding="utf-8")
     assert "**The sums do not close**" in text
     assert numbers_of(root).balance.faults[0] == "all_scored.jsonl read 6 rows of original.jsonl, which holds 7"
 
@@ -178,7 +184,7 @@ def test_the_long_way_to_an_upstream_file_is_cut_on_the_page_and_kept_in_the_num
     far.write_bytes(b"[]")
     root = tmp_path / "runs" / "first"
     step(root / "dataset.jsonl", "download", [far], [full(1)])
-    assert "`…/downloads/alpaca.json`" in write_report(root).read_text(encoding="utf-8")
+    assert "`…/downloads/alpaca.json`" in page_of(root).read_text(encoding="utf-8")
     assert numbers_of(root).upstream[0].path == "../../downloads/alpaca.json"
 
 
@@ -189,7 +195,7 @@ def test_a_file_rejected_twice_is_named_once_with_its_reason(tmp_path: Path) -> 
     rejected = (Rejected(path="page.jsonl", reason="page.jsonl: is a web page, not data"),)
     change(root / "raw/alpaca.jsonl", rejected=rejected)
     change(root / "raw/combined.jsonl", rejected=rejected)
-    text = write_report(root).read_text(encoding="utf-8")
+    text = page_of(root).read_text(encoding="utf-8")
     assert text.count("is a web page, not data") == 1
     assert len(numbers_of(root).rejected) == 1
 
@@ -201,7 +207,7 @@ def test_the_wanted_share_of_a_teacher_stands_beside_what_it_took(tmp_path: Path
 
 
 def test_scores_of_dropped_rows_are_in_the_histogram_and_ten_is_in_its_last_bin(tmp_path: Path) -> None:
-    text = write_report(a_run(tmp_path / "run")).read_text(encoding="utf-8")
+    text = page_of(a_run(tmp_path / "run")).read_text(encoding="utf-8")
     assert "Scores given by `local` to 7 rows before any was dropped; their mean is 7.90; rows above 7" in text
     assert "| 6–7 | 1 | 14.3% |" in text
     assert "| 9–10 | 1 | 14.3% |" in text
@@ -215,7 +221,7 @@ def test_a_histogram_from_elsewhere_that_is_no_histogram_is_left_out(tmp_path: P
 
 
 def test_without_a_verification_the_report_says_so_and_describes_no_rows(tmp_path: Path) -> None:
-    text = write_report(a_run(tmp_path / "run")).read_text(encoding="utf-8")
+    text = page_of(a_run(tmp_path / "run")).read_text(encoding="utf-8")
     assert "Not verified." in text
     assert "the dataset was not verified" in text
     assert not {"Criteria", "Categories", "Length", "Sources"} & set(headings(text))
@@ -225,7 +231,7 @@ def test_a_verification_of_other_bytes_is_not_taken_for_this_dataset(tmp_path: P
     root = a_run(tmp_path / "run")
     verified(root)
     publish([root / "scored/all_scored.jsonl"], root / "dataset.jsonl")
-    text = write_report(root).read_text(encoding="utf-8")
+    text = page_of(root).read_text(encoding="utf-8")
     assert "is about other bytes" in text
     assert numbers_of(root).verification is None
 
@@ -233,13 +239,13 @@ def test_a_verification_of_other_bytes_is_not_taken_for_this_dataset(tmp_path: P
 def test_a_verification_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     (root / "verification.json").write_text('{"passed": true}')
-    assert "cannot be read" in write_report(root).read_text(encoding="utf-8")
+    assert "cannot be read" in page_of(root).read_text(encoding="utf-8")
 
 
 def test_a_chain_without_its_middle_manifest_is_told_as_far_as_it_is_known(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     (root / "scored/all_scored.meta/manifest.json").unlink()
-    text = write_report(root).read_text(encoding="utf-8")
+    text = page_of(root).read_text(encoding="utf-8")
     found = numbers_of(root)
     assert [item.stage for item in found.stages] == ["dedup", "publish"]
     assert (found.balance.entered, found.balance.closes) == (6, True)
@@ -250,22 +256,22 @@ def test_a_chain_without_its_middle_manifest_is_told_as_far_as_it_is_known(tmp_p
 def test_the_report_of_a_file_goes_beside_its_manifest(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     page = write_report(root / "dataset.jsonl")
-    assert page == root / "dataset.meta" / "report.md"
+    assert page == root / "dataset.meta" / "report.html"
     assert numbers_of(root / "dataset.meta").dataset == "dataset.jsonl"
 
 
 def test_name_and_budget_of_a_run_come_from_its_plan(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     (root / "plan.json").write_text(json.dumps({"name": "my *run*", "description": "two\nlines", "budget_usd": "150"}))
-    text = write_report(root).read_text(encoding="utf-8")
+    text = page_of(root).read_text(encoding="utf-8")
     assert text.startswith("# my \\*run\\*\n\ntwo lines\n")
     assert "The budget is $150.00." in text
 
 
 def test_the_same_run_is_told_in_the_same_bytes(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
-    first = write_report(root).read_bytes()
-    assert write_report(root).read_bytes() == first
+    first = page_of(root).read_bytes()
+    assert page_of(root).read_bytes() == first
 
 
 def test_a_file_that_phase0_did_not_make_has_nothing_to_report(tmp_path: Path) -> None:
@@ -301,6 +307,13 @@ def named(found: Numbers, name: str) -> Numbers:
         mix=tuple(change(item, teacher=name) for item in found.mix),
         scores=tuple(change(item, judge=name) for item in found.scores),
         dedup=tuple(change(item, output=name, threshold=name, method=name) for item in found.dedup),
+        licenses=change(
+            found.licenses,
+            origins=tuple(
+                change(item, dataset=name, license=name, writer=name, judges=(name,), unknown=(name,), notes=(name,))
+                for item in found.licenses.origins
+            ),
+        ),
         cost=change(
             found.cost, stages=tuple(change(item, stage=name, who=name, output=name) for item in found.cost.stages)
         ),
@@ -334,7 +347,7 @@ def shape(page: str) -> list[str]:
 def test_a_page_has_no_empty_tables_and_every_row_has_all_its_cells(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     verified(root)
-    lines = write_report(root).read_text(encoding="utf-8").splitlines()
+    lines = page_of(root).read_text(encoding="utf-8").splitlines()
     for before, line in pairwise(lines):
         if before.startswith("|") and line.startswith("|"):
             assert before.count("|") == line.count("|")

@@ -234,12 +234,15 @@ def _scale(scores: list[float]) -> Scale | None:
 
 
 def _marks(rows: Iterable[_Marked], left_out: Counter[str]) -> _Read:
+    """Of several marks that one annotator gave an answer the last one counts, as `phase0 view` only ever adds lines; null
+    takes the earlier ones back."""
+    last = {(row.answer(row.response), row.annotator): row for row in rows}
     points = []
-    for row in rows:
+    for (answer, _), row in last.items():
         if row.label is None:
             left_out["no_label"] += 1
         else:
-            points.append(Point(row.answer(row.response), GOOD if row.label == "good" else BAD, row.groups()))
+            points.append(Point(answer, GOOD if row.label == "good" else BAD, row.groups()))
     return [], points, Scale(BAD, GOOD, marks=True)
 
 

@@ -54,7 +54,7 @@ def verify(
 
 
 def report(target: Annotated[Path, Parameter(help="Folder of a run, or a dataset file.")], /) -> int:
-    """Write report.md and report.json: every stage's sums, mixes, scores, duplicates, cost, time and versions."""
+    """Write report.html, report.md and report.json: sums, mixes, scores, duplicates, rows to look at, cost and time."""
     import phase0
 
     with screen() as progress:

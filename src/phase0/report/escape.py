@@ -15,8 +15,18 @@ _LINK = re.compile(r"(?i):(?=//)|(?<=\bwww)\.")  # GitHub makes links of bare ad
 
 def visible(text: str, longest: int = LONGEST) -> str:
     r"""The text on one line, with what a screen does not show as `\xNN` or `\uNNNN`, cut after `longest` characters."""
-    shown = "".join(_escaped(char) if unicodedata.category(char) in _UNSEEN else char for char in text[:longest])
+    shown = "".join(_escaped(char) if _unseen(char) else char for char in text[:longest])
     return f"{shown}…" if len(text) > longest else shown
+
+
+def lines(text: str) -> str:
+    """The same for a text of several lines and of any length: line ends and tabs stay."""
+    return "".join(_escaped(char) if _unseen(char) and char not in "\n\t" else char for char in text)
+
+
+def _unseen(char: str) -> bool:
+    """What a screen does not show, and the code points that no XML may hold."""
+    return unicodedata.category(char) in _UNSEEN or ord(char) & 0xFFFE == 0xFFFE
 
 
 def _escaped(char: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import msgspec
 
 from phase0.report.escape import code, prose
+from phase0.report.markdown_licenses import licenses_page
 from phase0.report.markdown_scores import scores_page
 from phase0.report.numbers import Balance, Goal, MixPart, Numbers, StageNumbers
 from phase0.report.tables import NONE, Lines, table
@@ -15,7 +16,10 @@ from phase0.report.text import (
     MOST_SOURCES,
     REHEARSAL,
     amount,
+    bytes_of,
     contamination_rows,
+    duration,
+    near,
     read_from,
     remaining_duplicates,
 )
@@ -28,36 +32,64 @@ _READ_AND_IN = (
     "examples, or several make one, and a teacher takes its own share alone."
 )
 
+_PICTURED = {
+    "What went in, what came out": ("flow",),
+    "Dropped, by reason": ("reasons",),
+    "Who answered": ("mix",),
+    "Sources": ("sources",),
+    "Quality": ("scores", "dimensions", "teachers"),
+    "Categories": ("categories",),
+    "De-duplication": ("clusters",),
+    "Length": ("length-instruction", "length-response"),
+    "Cost": ("cost",),
+    "Time": ("time",),
+}
+"""Which charts stand under which heading."""
 
-def markdown(numbers: Numbers) -> str:
-    """The whole page."""
+
+class Image(NamedTuple):
+    """A chart in a file of its own, beside the page."""
+
+    name: str
+    path: str
+    alt: str
+
+
+def markdown(numbers: Numbers, images: Sequence[Image] = ()) -> str:
+    """The whole page. Images stand under the heading that their figures belong to."""
     checked = numbers.verification
-    sections = [
-        _title(numbers),
-        _section("What went in, what came out", _stages(numbers)),
-        _section("Dropped, by reason", _reasons(numbers.stages)),
-        _section("Upstream files", _upstream(numbers)),
-        _section("Files that were rejected", _rejected(numbers)),
-        _section("Who answered", _mix(numbers.mix)),
-        _section("Rows that were asked for", _goal(numbers.goal)),
-        _section("Sources", _sources(checked.sources) if checked else []),
-        _section("Quality", [*_buckets(checked), *(line for item in numbers.scores for line in scores_page(item))]),
-        _section("Categories", _categories(checked)),
-        _section("De-duplication", [*_dedup(numbers), *_remaining(checked)]),
-        _section("Evaluations kept out", _contamination(numbers.contamination)),
-        _section("Length", _lengths(checked)),
-        _section("Cost", _cost(numbers)),
-        _section("Time", _time(numbers.stages)),
-        _section("Criteria", _criteria(checked)),
-        _section("Settings and versions", _settings(numbers.stages)),
-        _section("What is not known", [f"- {prose(note)}" for note in numbers.notes]),
-    ]
-    return "\n".join(line for section in sections for line in section)
+    sections = {
+        "What went in, what came out": _stages(numbers),
+        "Dropped, by reason": _reasons(numbers.stages),
+        "Upstream files": _upstream(numbers),
+        "Files that were rejected": _rejected(numbers),
+        "Who answered": _mix(numbers.mix),
+        "Rows that were asked for": _goal(numbers.goal),
+        "Sources": _sources(checked.sources) if checked else [],
+        "Quality": [*_buckets(checked), *(line for item in numbers.scores for line in scores_page(item))],
+        "Categories": _categories(checked),
+        "De-duplication": [*_dedup(numbers), *_remaining(checked)],
+        "Evaluations kept out": _contamination(numbers.contamination),
+        "Licences and terms": licenses_page(numbers.licenses),
+        "Length": _lengths(checked),
+        "Cost": _cost(numbers),
+        "Time": _time(numbers.stages),
+        "Criteria": _criteria(checked),
+        "Settings and versions": _settings(numbers.stages),
+        "What is not known": [f"- {prose(note)}" for note in numbers.notes],
+    }
+    pages = [_section(heading, lines, _images(heading, images)) for heading, lines in sections.items()]
+    return "\n".join(line for lines in (_title(numbers), *pages) for line in lines)
 
 
-def _section(heading: str, lines: Sequence[str]) -> Lines:
+def _section(heading: str, lines: Sequence[str], images: Lines) -> Lines:
     """A heading with its lines; nothing at all where there is nothing to say."""
-    return [f"## {heading}", "", *(lines if lines[-1] else lines[:-1]), ""] if lines else []
+    return [f"## {heading}", "", *images, *(lines if lines[-1] else lines[:-1]), ""] if lines else []
+
+
+def _images(heading: str, images: Sequence[Image]) -> Lines:
+    here = [image for image in images if image.name.rstrip("-0123456789") in _PICTURED.get(heading, ())]
+    return [line for image in here for line in (f"![{prose(image.alt)}](<{image.path}>)", "")]
 
 
 def _title(numbers: Numbers) -> Lines:
@@ -67,7 +99,7 @@ def _title(numbers: Numbers) -> Lines:
     if numbers.description:
         lines += [prose(numbers.description), ""]
     came = f"made from {numbers.balance.entered:,} examples"
-    lines += [f"**{numbers.rows:,} rows** in {code(numbers.dataset)} ({_bytes(numbers.bytes)}), {came}.", ""]
+    lines += [f"**{numbers.rows:,} rows** in {code(numbers.dataset)} ({bytes_of(numbers.bytes)}), {came}.", ""]
     lines += [_verdict(numbers.verification), ""]
     return lines
 
@@ -125,7 +157,7 @@ def _upstream(numbers: Numbers) -> Lines:
     rows = [
         (
             code(file.dataset),
-            code(_near(file.path)),
+            code(near(file.path)),
             NONE if file.layout is None else code(file.layout),
             f"{file.read:,}",
             f"{file.rows_in:,}",
@@ -135,11 +167,6 @@ def _upstream(numbers: Numbers) -> Lines:
         for file in numbers.upstream
     ]
     return table("dataset | file | layout | >read | >in | >kept | >dropped", rows) if rows else []
-
-
-def _near(path: str) -> str:
-    """A path, less the long way out of the folder of the report."""
-    return f"…/{'/'.join(PurePosixPath(path).parts[-2:])}" if path.startswith("../../") else path
 
 
 def _rejected(numbers: Numbers) -> Lines:
@@ -287,16 +314,8 @@ def _time(stages: Sequence[StageNumbers]) -> Lines:
     for stage in stages:
         seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds
     total = sum(seconds.values())
-    rows = [(prose(name), _duration(took), f"{took / total if total else 0:.1%}") for name, took in seconds.items()]
-    return table("stage | >time | >share", [*rows, ("all", _duration(total), "")])
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    rows = [(prose(name), duration(took), f"{took / total if total else 0:.1%}") for name, took in seconds.items()]
+    return table("stage | >time | >share", [*rows, ("all", duration(total), "")])
 
 
 def _criteria(checked: Verification | None) -> Lines:
@@ -327,10 +346,3 @@ def _settings(stages: Sequence[StageNumbers]) -> Lines:
     lines = table("stage | output | settings | started", rows)
     versions = sorted({(name, version) for stage in stages for name, version in stage.versions.items()})
     return [*lines, ", ".join(f"{prose(name)} {prose(version)}" for name, version in versions)]
-
-
-def _bytes(size: int) -> str:
-    amount_of, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
-    while amount_of >= 1000 and len(units) > 1:
-        amount_of, units = amount_of / 1000, units[1:]
-    return f"{size:,} bytes" if units[0] == "bytes" else f"{amount_of:.1f} {units[0]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from pathlib import PurePosixPath
 
 from phase0.report.escape import visible
 from phase0.stages.certificate import Contamination
@@ -189,6 +190,28 @@ def _cost(cost: Cost) -> list[str]:
 def amount(usd: str | None) -> str:
     """A decimal string as dollars."""
     return "unknown" if usd is None else dollars(Decimal(usd))
+
+
+def near(path: str) -> str:
+    """A path, less the long way out of the folder of the report."""
+    return f"…/{'/'.join(PurePosixPath(path).parts[-2:])}" if path.startswith("../../") else path
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the units that people say."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def bytes_of(size: int) -> str:
+    """A number of bytes in decimal units."""
+    amount_of, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
+    while amount_of >= 1000 and len(units) > 1:
+        amount_of, units = amount_of / 1000, units[1:]
+    return f"{size:,} bytes" if units[0] == "bytes" else f"{amount_of:.1f} {units[0]}"
 
 
 def _criteria(checked: Verification) -> list[str]:
