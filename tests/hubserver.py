@@ -1,16 +1,18 @@
-"""A small dataset hub on loopback: the two endpoints that a download uses, with faults to order.
+"""A small dataset hub on loopback: what a download uses, and what a commit does, with faults to order.
 
 with HubServer() as hub:
     hub.add("owner/name", {"train.jsonl": b"..."})
     fetch("owner/name", endpoint=hub.url, ...)
+    push("owner/name", ..., endpoint=hub.url, token=hub.token)
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple, Self
 from urllib.parse import unquote
@@ -38,11 +40,18 @@ class HubServer:
 
     cut             {name: [n, …]}: the next answers with that file break off after n bytes
     damage          names of files that are sent with a wrong byte
-    fail            {name, or "api": status for ever, or [status, …] for the next answers}
+    fail            {name, or "api", "create", "branch", "preupload", "batch", "put", "commit": status for ever, or
+                    [status, …] for the next answers}
     gated, hidden   repositories that want their terms accepted, or that a stranger is told do not exist
     ignores_range   send the whole file whatever was asked for
     elsewhere       redirect every file to another host, as the hub does for large ones
     api_body        what the description of a repository is replaced by
+    private         repositories that only the token may see
+    card_fault      what is wrong with the header of every card
+    before_commit   called before a commit is looked at: somebody else is quicker
+
+    `sent` are the names of what was written, in order: objects by their digest, files of a commit by theirs; `messages`
+    are those of its commits.
     """
 
     def __init__(self) -> None:
@@ -57,11 +66,20 @@ class HubServer:
         self.ignores_range = False
         self.elsewhere = False
         self.api_body: bytes | None = None
+        self.private: set[str] = set()
+        self.token = "hf_writer"
+        self.objects: dict[str, bytes] = {}  # of large files, by SHA-256
+        self.sent: list[str] = []
+        self.messages: list[str] = []
+        self.card_fault: str | None = None
+        self.before_commit: Callable[[], None] | None = None
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server._answer(self)
+
+            do_POST = do_PUT = do_GET
 
             def log_message(self, *args: object) -> None: ...
 
@@ -104,7 +122,8 @@ class HubServer:
         names = ("Range", "Authorization", "User-Agent", "Accept-Encoding")
         seen = Seen(unquote(handler.path), *(headers[name] for name in names))
         self.seen.append(seen)
-        reply = self._reply(seen)
+        sent = handler.rfile.read(int(headers["Content-Length"] or 0))
+        reply = self._reply(seen) if handler.command == "GET" else self._written(seen, sent)
         handler.send_response(reply.status)
         for key, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
             handler.send_header(key, value)
@@ -115,6 +134,9 @@ class HubServer:
         path = seen.path.partition("?")[0]
         if path.startswith("/api/datasets/"):
             repo, _, revision = path.removeprefix("/api/datasets/").partition("/revision/")
+            revision = revision or "main"
+            if repo in self.private and seen.authorization != f"Bearer {self.token}":
+                return _error(401, "RepoNotFound")
             return self._fault("api") or self._missing(repo, revision) or self._info(repo, revision)
         prefix = "/storage/" if path.startswith("/storage/") else "/datasets/"
         repo, _, rest = path.removeprefix(prefix).partition("/resolve/")
@@ -138,7 +160,8 @@ class HubServer:
     def _info(self, repo: str, revision: str) -> Reply:
         commit = self.revisions[repo].get(revision, revision)
         files = self.repos[repo][commit]
-        info = {"id": repo, "sha": commit, "siblings": [_sibling(name, body) for name, body in files.items()]}
+        info: dict[str, object] = {"id": repo, "sha": commit, "private": repo in self.private}
+        info |= {"siblings": [_sibling(name, body) for name, body in files.items()]}
         body = json.dumps(info).encode() if self.api_body is None else self.api_body
         return Reply(200, {"Content-Type": "application/json"}, body)
 
@@ -161,6 +184,101 @@ class HubServer:
         span = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}", "X-Repo-Commit": commit}
         return Reply(206, span, body[start:], stop_after)
 
+    # What a commit uses.
+
+    def _written(self, seen: Seen, sent: bytes) -> Reply:
+        path = seen.path.partition("?")[0]
+        if path == "/api/validate-yaml":
+            errors = [] if self.card_fault is None else [{"message": self.card_fault}]
+            return _json({"errors": errors, "warnings": []}, status=400 if errors else 200)
+        if path.startswith("/objects/"):  # a link that was given out needs no token
+            return self._fault("put") or self._keep(path.removeprefix("/objects/"), sent)
+        if seen.authorization != f"Bearer {self.token}":
+            return _error(401, None)
+        if path == "/api/repos/create":
+            return self._fault("create") or self._create(json.loads(sent))
+        if path.startswith("/datasets/") and path.endswith(".git/info/lfs/objects/batch"):
+            return self._fault("batch") or self._batch(json.loads(sent))
+        repo, what, revision = self._asked(path)
+        if repo not in self.repos:
+            return _error(404, "RepoNotFound")
+        if what == "branch":
+            return self._fault(what) or self._branch(repo, revision)
+        if revision not in self.revisions[repo]:
+            return _error(404, "RevisionNotFound")
+        answer = self._preupload if what == "preupload" else self._commit
+        return self._fault(what) or answer(repo, revision, sent)
+
+    def _asked(self, path: str) -> tuple[str, str, str]:
+        """The repository, the verb and the branch of `/api/datasets/owner/name/verb/branch`."""
+        owner, name, what, revision = path.removeprefix("/api/datasets/").split("/", 3)
+        return f"{owner}/{name}", what, revision
+
+    def _create(self, wish: dict[str, str | bool]) -> Reply:
+        repo = f"{wish['organization']}/{wish['name']}"
+        if repo in self.repos:
+            return Reply(409, {}, json.dumps({"error": "exists", "url": f"{self.url}/datasets/{repo}"}).encode())
+        self.add(repo, {})
+        if wish.get("visibility") == "private":
+            self.private.add(repo)
+        return _json({"url": f"{self.url}/datasets/{repo}"})
+
+    def _branch(self, repo: str, branch: str) -> Reply:
+        if branch in self.revisions[repo]:
+            return _error(409, None)
+        self.revisions[repo][branch] = self.revisions[repo]["main"]
+        return _json({})
+
+    def _preupload(self, repo: str, revision: str, sent: bytes) -> Reply:
+        held = self.repos[repo][self.revisions[repo][revision]]
+        files = [
+            {
+                "path": (name := file["path"]),
+                "uploadMode": "lfs" if name.endswith(LARGE) else "regular",
+                "shouldIgnore": False,
+                "oid": _sibling(name, held[name])["blobId"] if name in held else None,
+            }
+            for file in json.loads(sent)["files"]
+        ]
+        return _json({"files": files})
+
+    def _batch(self, wish: dict[str, list[dict[str, str | int]]]) -> Reply:
+        """Where objects are to be put; those that are there already need not be."""
+        objects = [
+            {**one, "actions": {"upload": {"href": f"{self.url}/objects/{one['oid']}"}}}
+            if one["oid"] not in self.objects
+            else one
+            for one in wish["objects"]
+        ]
+        return _json({"transfer": "basic", "objects": objects})
+
+    def _keep(self, oid: str, sent: bytes) -> Reply:
+        if hashlib.sha256(sent).hexdigest() != oid:
+            return _error(400, None)
+        self.objects[oid] = sent
+        self.sent.append(oid)
+        return _json({})
+
+    def _commit(self, repo: str, revision: str, sent: bytes) -> Reply:
+        """All of a commit or nothing of it; its parent, where one is named, must be the branch's last."""
+        if self.before_commit is not None:
+            self.before_commit()
+        head, *items = (json.loads(line) for line in sent.splitlines())
+        last = self.revisions[repo][revision]
+        if head["value"].get("parentCommit", last) != last:
+            return _error(412, None)
+        files = dict(self.repos[repo][last])
+        for item in items:
+            value = item["value"]
+            if item["key"] == "lfsFile" and value["oid"] not in self.objects:
+                return _error(400, None)
+            is_large = item["key"] == "lfsFile"
+            files[value["path"]] = self.objects[value["oid"]] if is_large else base64.b64decode(value["content"])
+            self.sent.append(value["path"])
+        self.messages.append(head["value"]["summary"])
+        commit = self.add(repo, files, revision)
+        return _json({"success": True, "commitOid": commit, "commitUrl": f"{self.url}/datasets/{repo}/commit/{commit}"})
+
 
 def _sibling(name: str, body: bytes) -> dict[str, object]:
     blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
@@ -168,6 +286,10 @@ def _sibling(name: str, body: bytes) -> dict[str, object]:
     if name.endswith(LARGE):
         stated["lfs"] = {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 130}
     return stated
+
+
+def _json(value: object, status: int = 200) -> Reply:
+    return Reply(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
 def _error(status: int, code: str | None) -> Reply:

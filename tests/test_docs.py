@@ -250,6 +250,7 @@ def reason_codes() -> set[str]:
         r'(?:no|empty)_answer(?=")',
         r'(?:no_reply|not_asked)(?=")',
         r'return "(deleted|review_failed|tree_not_ready)"',
+        r'"(needs_[a-z_]+)"',
     )
     of_requests = ("providers", "gateway", "simulator")  # why a request fails is not why a row is dropped
     files = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in of_requests]

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
         PlanError,
         ProviderError,
         RowError,
+        UnfitLicense,
         UsageError,
     )
+    from phase0.licenses import license_ledger
     from phase0.plan import Plan, load_plan
+    from phase0.pushing import push
     from phase0.records import Record, Reply, Request, Scores, Turn
     from phase0.rehearsal import rehearse
-    from phase0.report import write_report
+    from phase0.report import write_card, write_report
     from phase0.runs import run, status
     from phase0.stages.decontaminate import decontaminate
     from phase0.stages.deduplicate import deduplicate
@@ -51,6 +54,7 @@ _PLACES = {
     "RowError": "phase0.errors",
     "Scores": "phase0.records",
     "Turn": "phase0.records",
+    "UnfitLicense": "phase0.errors",
     "UsageError": "phase0.errors",
     "acquire": "phase0.stages.download",
     "calibrate": "phase0.calibration",
@@ -60,13 +64,16 @@ _PLACES = {
     "download": "phase0.stages.download",
     "explain": "phase0.story",
     "export": "phase0.stages.export",
+    "license_ledger": "phase0.licenses",
     "load_plan": "phase0.plan",
     "publish": "phase0.stages.publish",
+    "push": "phase0.pushing",
     "rehearse": "phase0.rehearsal",
     "run": "phase0.runs",
     "score": "phase0.stages.score",
     "status": "phase0.runs",
     "verify": "phase0.stages.verify",
+    "write_card": "phase0.report",
     "write_report": "phase0.report",
 }
 
@@ -84,6 +91,7 @@ __all__ = [
     "RowError",
     "Scores",
     "Turn",
+    "UnfitLicense",
     "UsageError",
     "__version__",
     "acquire",
@@ -94,13 +102,16 @@ __all__ = [
     "download",
     "explain",
     "export",
+    "license_ledger",
     "load_plan",
     "publish",
+    "push",
     "rehearse",
     "run",
     "score",
     "status",
     "verify",
+    "write_card",
     "write_report",
 ]
 

@@ -12,12 +12,14 @@ from typing import Literal, NamedTuple
 
 from phase0.catalog.datasets import find
 from phase0.catalog.models import Endpoint, Teacher, located, teacher, teachers
-from phase0.errors import ProviderError, UsageError, near_miss
+from phase0.errors import ProviderError, UnfitLicense, UsageError, near_miss
 from phase0.exchanges import EXCHANGES
+from phase0.licenses import check_fit
 from phase0.plan import Plan
 from phase0.providers import Listed, Provider, connect
 from phase0.records import Request
 from phase0.stages.judges import SCORERS, kinship
+from phase0.steps import licenses_of
 
 Verdict = Literal["ok", "warn", "fail"]
 PriceOf = Callable[[Endpoint], str | None]
@@ -87,7 +89,21 @@ def doctor(plan: Plan, here: Here, *, live: bool = False, price: PriceOf = liste
         found += _kin(asked, plan.distill.mix) if name in judges else []
         found += _lifetime(asked, asked.shutdown, here.today)
         found += _served(asked, here, live=live, price=price)
-    return [*found, _disk(plan, here.free_bytes)]
+    return [*found, *_licenses(plan), _disk(plan, here.free_bytes)]
+
+
+def _licenses(plan: Plan) -> list[Finding]:
+    """Whether what the plan names is under terms that it wants; nothing where it asks for none."""
+    required = plan.publish.require_license
+    if required is None:
+        return []
+    try:
+        check_fit(licenses_of(plan), required)
+    except UnfitLicense as error:
+        return [Finding("licences", required, "fail", str(error))]
+    except UsageError:
+        return []  # a name that nobody knows has its own finding
+    return [Finding("licences", required, "ok", "every dataset, teacher and judge allows it, as the catalogue has it")]
 
 
 def _kin(judge: Teacher, mix: Iterable[str]) -> list[Finding]:

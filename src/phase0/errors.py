@@ -9,6 +9,7 @@ Phase0Error
 ├── BusyError             somebody else holds the lock on this folder
 ├── Unfinished            work ended before its end; what it bought is kept, and the same again goes on
 ├── TooManyFailures       a stage wrote what stands, but too many rows have no score
+├── UnfitLicense          rows are under licences or terms that the caller does not want
 └── ProviderError         a model provider failed a request
     ├── Transient         another try may help (rate limit, overload, timeout)
     ├── Refused           this request, as it is, will not be answered; others may be
@@ -60,7 +61,7 @@ def _row_error(reason: str, detail: str, field: str | None) -> RowError:
 
 
 class HubError(Phase0Error):
-    """The dataset hub refused a download, or could not be reached."""
+    """The dataset hub refused a download or an upload, or could not be reached."""
 
 
 class BusyError(Phase0Error):
@@ -81,6 +82,10 @@ class Unfinished(Phase0Error):
 
 class TooManyFailures(Phase0Error):
     """A stage wrote all that it could, and more of its rows failed than its caller allows."""
+
+
+class UnfitLicense(Phase0Error):
+    """Rows are under licences or terms that do not allow what is required of them, or that nobody knows."""
 
 
 class ProviderError(Phase0Error):

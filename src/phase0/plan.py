@@ -100,6 +100,12 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_duplicate_rate: float = 0.01
 
 
+class Publish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the licences and terms behind every row must allow. Told before money is spent, and checked at the end."""
+
+    require_license: Literal["commercial"] | None = None
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run, from public data to a verified dataset."""
 
@@ -113,6 +119,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     score: Score = Score()
     dedup: Dedup = Dedup()
     decontaminate: Decontaminate = Decontaminate()
+    publish: Publish = Publish()
     verify: Verify = Verify()
     categories: dict[str, float] = {}  # wanted shares in percent
     prices: dict[str, str] = {}  # by teacher or judge: "IN,OUT" in dollars per million tokens, where nobody else knows

@@ -25,8 +25,9 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.dedup.memory import memory_size
 from phase0.engine import Engine
 from phase0.engine.local import Local
-from phase0.errors import DataError, PlanError
+from phase0.errors import DataError, PlanError, UnfitLicense
 from phase0.ledger import FILE as LEDGER
+from phase0.licenses import check_fit
 from phase0.plan import Plan, load_plan, plan_from
 from phase0.progress import SILENT, Progress
 from phase0.report import write_report
@@ -50,6 +51,7 @@ from phase0.steps import (
     Work,
     distilled,
     evaluations_of,
+    licenses_of,
     others_of,
     rule_of,
     sources_of,
@@ -122,6 +124,7 @@ def means_of(plan: Plan, given: Means) -> Means:
 
 def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progress) -> dict[str, Callable[[], Source]]:
     """The plan's sources. What can be known to fail is told before anything is done."""
+    _check_licenses(plan)
     judges = check_judges(rule_of(plan.score), asked.means)
     has_answers = (asked.workspace / MARK / LEDGER).exists()
     for teacher in plan.distill.mix:
@@ -135,6 +138,15 @@ def _checked(plan: Plan, folder: Path, asked: Asking, hub: Hub, progress: Progre
     others_of(plan)
     evaluations_of(plan)
     return sources_of(plan, folder / MARK / "hub", hub, progress)
+
+
+def _check_licenses(plan: Plan) -> None:
+    """Raise PlanError where what a plan names is under terms that it does not want."""
+    if plan.publish.require_license is not None:
+        try:
+            check_fit(licenses_of(plan), plan.publish.require_license)
+        except UnfitLicense as error:
+            raise PlanError(f"{error} Nothing was spent.") from None
 
 
 def _warn_of_kin(judges: Sequence[Judge], plan: Plan, progress: Progress) -> None:

@@ -14,11 +14,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from phase0.catalog.datasets import find
+from phase0.catalog.datasets import Dataset, find
+from phase0.catalog.models import teacher as find_teacher
 from phase0.dataset import Manifest, Rejected, expand, file_digest, manifest_of
 from phase0.dataset.manifest import is_whole
 from phase0.engine import Engine
 from phase0.errors import DataError
+from phase0.exchanges import EXCHANGES
+from phase0.licenses import LicenseLedger, check_fit, ledger_of, planned
 from phase0.plan import Plan, Score
 from phase0.progress import Progress
 from phase0.stages.acquire import COMBINED, combine, combine_settings
@@ -29,6 +32,7 @@ from phase0.stages.decontaminate import Overlap, decontaminate, decontaminate_se
 from phase0.stages.deduplicate import dedup_settings, deduplicate
 from phase0.stages.distill import distill_rows, distill_settings
 from phase0.stages.download import Hub, Source, acquire_source, files_of, local_files, on_disk, own_files
+from phase0.stages.judges import SCORERS
 from phase0.stages.means import Asking
 from phase0.stages.mix import by_seat, mix_settings, seats_of_rows, settle
 from phase0.stages.output import recipe
@@ -113,11 +117,28 @@ def distilled(teacher: str) -> str:
 def steps(work: Work, sources: Mapping[str, Callable[[], Source]]) -> Iterator[Done]:
     """Do the steps of a plan in order."""
     plan, progress = work.plan, work.progress
-    prompts = yield from _prompts(work, (yield from _acquire(work, sources)))
+    raw = yield from _acquire(work, sources)
+    _check_licenses(plan, raw, answered="original" in plan.distill.mix)
+    prompts = yield from _prompts(work, raw)
     prompts = yield from _decontaminate(work, prompts, work.place(CLEAN_PROMPTS), "prompt")
     last = yield from (_everything(work, prompts) if plan.rows is None else _so_many(work, prompts, plan.rows))
+    _check_licenses(plan, last, answered=True)
     dataset = work.folder / DATASET
     yield work.do(Step("publish", dataset, (last,), {}, partial(publish, [last], dataset, progress=progress)))
+
+
+def licenses_of(plan: Plan) -> LicenseLedger:
+    """The ledger of what a plan names: its datasets, teachers and judges. Of files of one's own no licence is known."""
+    own = [Dataset(name=item, files=(item,)) for item in plan.download.inputs]
+    writers = [None if name in EXCHANGES else find_teacher(name).model for name in plan.distill.mix]
+    judges = [name if name in SCORERS else find_teacher(name).model for name in rule_of(plan.score).judges]
+    return planned([*find(plan.download.datasets, plan.datasets), *own], writers, judges)
+
+
+def _check_licenses(plan: Plan, rows: Path, *, answered: bool) -> None:
+    """Raise UnfitLicense where rows are under terms that the plan does not want; prompts before they are paid for."""
+    if plan.publish.require_license is not None:
+        check_fit(ledger_of(rows, answered=answered), plan.publish.require_license)
 
 
 def _acquire(work: Work, sources: Mapping[str, Callable[[], Source]]) -> Steps:

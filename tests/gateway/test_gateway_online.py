@@ -328,13 +328,13 @@ def test_stopping_finishes_what_is_in_flight_stores_it_and_says_so() -> None:
     async def work() -> Summary:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(35.0, stop.set)
-        return await online.buy(questions(5000), line(provider, most=16), ledger, Budget(None), stop=stop)  # type: ignore[arg-type]
+        return await online.buy(questions(5000), line(provider, most=8), ledger, Budget(None), stop=stop)  # type: ignore[arg-type]
 
     summary = run(work())
     assert summary.ended == "stopped"
-    assert summary.replies == len(ledger.bought) == len(provider.came) == 16 * 4
+    assert summary.replies == len(ledger.bought) == len(provider.came) == 8 * 4
     rest, _ = bought(questions(5000), line(provider, most=512), ledger)
-    assert (rest.found, rest.replies, len(provider.came)) == (64, 4936, 5000)
+    assert (rest.found, rest.replies, len(provider.came)) == (32, 4968, 5000)
 
 
 def test_stopping_does_not_wait_for_a_long_pause() -> None:

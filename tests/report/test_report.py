@@ -128,6 +128,7 @@ def test_a_run_is_told_from_upstream_files_to_criteria(tmp_path: Path) -> None:
         "Quality",
         "Categories",
         "De-duplication",
+        "Licences and terms",
         "Length",
         "Cost",
         "Time",
@@ -306,6 +307,13 @@ def named(found: Numbers, name: str) -> Numbers:
         mix=tuple(change(item, teacher=name) for item in found.mix),
         scores=tuple(change(item, judge=name) for item in found.scores),
         dedup=tuple(change(item, output=name, threshold=name, method=name) for item in found.dedup),
+        licenses=change(
+            found.licenses,
+            origins=tuple(
+                change(item, dataset=name, license=name, writer=name, judges=(name,), unknown=(name,), notes=(name,))
+                for item in found.licenses.origins
+            ),
+        ),
         cost=change(
             found.cost, stages=tuple(change(item, stage=name, who=name, output=name) for item in found.cost.stages)
         ),

@@ -306,6 +306,7 @@ def test_rows_nearest_to_the_threshold_are_shown_from_both_sides(tmp_path: Path)
     publish([tmp_path / "scored.jsonl"], tmp_path / "dataset.jsonl")
     write_report(tmp_path)
     numbers = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Numbers)
+    assert numbers.seen is not None
     above = [item.score for item in numbers.seen.samples if item.group == "above"]
     below = [item.score for item in numbers.seen.samples if item.group == "below"]
     assert above or below

@@ -107,7 +107,13 @@ def sent_by(means: Means) -> Batch:
     [
         Means({"OPENAI_API_KEY": "k"}),
         Means({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:8000/v1/"}),
-        Means({"OPENAI_API_KEY": "k"}, base_url="https://Example.ORG:443/v1", model_id="theirs", price=OWN),
+        Means(
+            {"OPENAI_API_KEY": "k"},
+            base_url="https://Example.ORG:443/v1",
+            key_env="OPENAI_API_KEY",
+            model_id="theirs",
+            price=OWN,
+        ),
         Means({"MINE": "k"}, base_url="http://127.0.0.1:8000/v1", key_env="MINE"),
     ],
 )

@@ -136,7 +136,7 @@ def big(path: Path, count: int) -> Path:
 
 
 def test_workers_change_neither_the_rows_nor_what_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "_PART", 30_000)
+    monkeypatch.setattr(parts, "SPAN", 30_000)
     inputs = [big(tmp_path / "a.jsonl", 400), big(tmp_path / "b.jsonl", 98)]
     assert len(split(inputs[0], 30_000)) > 8
     seen = set()

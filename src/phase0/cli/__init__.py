@@ -1,8 +1,8 @@
 """The command line: parse, call one library function, print what it made. It decides nothing.
 
-Exit status: 0 all is well, 1 a criterion of the verification fails or too many rows got no score, 2 bad input or usage,
-3 a bug in phase0, 4 not finished yet (the budget is spent, or batches are on their way: the same command goes on), 130
-stopped by Ctrl-C.
+Exit status: 0 all is well, 1 a criterion of the verification fails, too many rows got no score or a licence does not
+allow what is required, 2 bad input or usage, 3 a bug in phase0, 4 not finished yet (the budget is spent, or batches are
+on their way: the same command goes on), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from phase0.cli import (
     cleaning,
     doctoring,
     estimating,
+    exporting,
+    handing,
     making,
     running,
     simulating,
     viewing,
 )
-from phase0.errors import Phase0Error, TooManyFailures, Unfinished
+from phase0.errors import Phase0Error, TooManyFailures, Unfinished, UnfitLicense
 
 FAILED, BAD_INPUT, BUG, UNFINISHED, STOPPED = 1, 2, 3, 4, 130
 _ENDED = {"stopped": STOPPED, "budget": UNFINISHED, "submitted": UNFINISHED}
@@ -50,9 +52,12 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     making.dedup,
     cleaning.decontaminate,
     making.publish,
-    making.export,
+    exporting.export,
     checking.verify,
     checking.report,
+    handing.licenses,
+    handing.card,
+    handing.push,
     calibrating.calibrate,
     doctoring.doctor,
     estimating.estimate,
@@ -95,7 +100,7 @@ def status_of(arguments: Sequence[str], *, typed: Sequence[str] | None = None) -
             _tell(f"this is a bug in phase0 ({type(error).__name__}). Please report it with the lines above.")
             return BUG
         _tell(expected)
-        if isinstance(error, TooManyFailures):
+        if isinstance(error, (TooManyFailures, UnfitLicense)):
             return FAILED
         return _ENDED.get(error.how, BAD_INPUT) if isinstance(error, Unfinished) else BAD_INPUT
     return int(status or 0)

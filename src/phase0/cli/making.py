@@ -1,4 +1,4 @@
-"""The commands that make rows: download, distill, score, dedup, publish, export."""
+"""The commands that make rows: download, distill, score, dedup, publish."""
 
 from __future__ import annotations
 
@@ -278,23 +278,6 @@ def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002
 
     with screen() as progress:
         manifest = phase0.publish(input, output, progress=progress)
-    return done(manifest, output)
-
-
-def export(
-    *,
-    input: Inputs,  # noqa: A002
-    output: Output,
-    to: Annotated[str, Parameter(help="messages, prompt-completion, alpaca or sharegpt.")] = "messages",
-) -> int:
-    """Write a finished dataset in the form that a trainer loads.
-
-    For a published dataset the full rows beside it are read, so that system prompts and earlier turns are there.
-    """
-    import phase0
-
-    with screen() as progress:
-        manifest = phase0.export(input, output, to=to, progress=progress)
     return done(manifest, output)
 
 

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from phase0.dataset import Manifest, meta_folder
 from phase0.progress import many
+from phase0.report.escape import visible
 from phase0.stages.rounds import in_round, round_of
 from phase0.story import Event
 
 if TYPE_CHECKING:
+    from phase0.hub import Pushed
+    from phase0.licenses import LicenseLedger, TermsInUse
     from phase0.rehearsal import Rehearsal
 
+_MOST = 40  # origins in a table
 _SHOWN = 6  # reasons named in one line
 _LOW, _HIGH = 0.3, 0.4  # shares beyond which something is probably wrong
 _OTHER_LAYOUT = ("unknown_field", "missing_field", "bad_type", "not_an_object", "bad_row")
@@ -27,7 +31,7 @@ def summary(manifest: Manifest, output: Path) -> str:
     name = "acquire" if manifest.stage == "download" else in_round(manifest.stage, round_of(output))
     of = f"{many(counts.read, 'row')} read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
-    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}"
+    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}{_held_out(manifest)}"
     if not counts.dropped:
         return line
     by_size = sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -54,6 +58,18 @@ def _sets(manifest: Manifest) -> str:
     found = [f"{each['name']} {each['rows']:,}" for each in sets if each["rows"]]
     told = f"; rows with questions of {', '.join(found)}" if found else "; none of them found"
     return f"\n  {many(items, 'item')} of {many(len(sets), 'evaluation set')}{told}"
+
+
+def _held_out(manifest: Manifest) -> str:
+    """How many rows an export holds out for validation, and what keeps them apart from those for training."""
+    held = manifest.figures.get("validation") if manifest.stage == "export" else None
+    if not held:
+        return ""
+    share = "" if held["share"] is None else f" ({held['share']:.2%}; {held['asked']:.2%} asked)"
+    return (
+        f"\n  held out: {many(held['rows'], 'row')}{share} in {many(held['groups'], 'group')} that no row of training "
+        f"resembles (Jaccard {held['threshold']}); the largest of all groups has {many(held['largest_group'], 'row')}"
+    )
 
 
 def _student(manifest: Manifest) -> str:
@@ -193,3 +209,52 @@ def _short(text: str) -> str:
     """Text from data on one line: control characters must not reach a terminal."""
     shown = "".join(char if char.isprintable() else " " for char in text[:200])
     return shown + ("…" if len(text) > len(shown) else "")
+
+
+def licenses_told(ledger: LicenseLedger) -> str:
+    """The license ledger as plain lines: origins, what they are under, and what that asks for."""
+    from phase0.licenses import why
+
+    allowed = {True: "yes", False: "no", None: "unknown"}
+    titles = ["dataset", "licence", "answered by", "judged by", "rows", "commercial"]
+    origins = [
+        [
+            *(visible(text) for text in (one.dataset or "unknown", one.license or "unknown", one.writer or "–")),
+            visible(", ".join(one.judges)) or "–",
+            f"{one.rows:,}",
+            allowed[one.commercial],
+        ]
+        for one in ledger.origins[:_MOST]
+    ]
+    terms = [f"{one.name}: {one.title}, {one.rows:,} rows{_asks(one)}" for one in ledger.terms]
+    reasons = dict.fromkeys(
+        f"{visible(one.dataset or 'rows')}: {visible(reason)}" for one in ledger.origins for reason in why(one)
+    )
+    sums = (
+        f"Commercial use: {ledger.commercial_rows:,} rows allow it, {ledger.non_commercial_rows:,} forbid it, "
+        f"of {ledger.unknown_rows:,} it is not known."
+    )
+    more = [f"… and {len(ledger.origins) - _MOST:,} more; --json has all"] if len(ledger.origins) > _MOST else []
+    table = [columns([titles, *origins]), *more]
+    parts = ["\n".join(lines) for lines in (table, terms, list(reasons)[:_MOST]) if lines]
+    return "\n\n".join([*parts, f"{sums}\n{ledger.disclaimer} Terms as of {ledger.as_of}."])
+
+
+def _asks(terms: TermsInUse) -> str:
+    """What terms ask for, behind their name."""
+    asked = [f"say: {terms.naming}"] if terms.naming else []
+    asked += ["non-commercial"] if terms.commercial is False else []
+    asked += ["share alike"] if terms.share_alike else []
+    asked += ["name the source"] if terms.attribution else []
+    asked += [terms.restriction] if terms.restriction else []
+    return f"; {'; '.join(asked)}" if asked else ""
+
+
+def pushed(done: Pushed, *, dry_run: bool) -> str:
+    """What a push did, or would do, in a line for each file."""
+    would = "would be " if dry_run else ""
+    lines = [f"{name}: {would}sent" for name in done.sent] + [f"{name}: there already" for name in done.same]
+    if done.created and done.sent:
+        lines.append(f"{done.repo}: {would}made")
+    end = f"commit {done.commit}" if done.commit else "nothing was committed"
+    return "\n".join([*lines, f"{done.page} ({done.revision}): {end}"])

@@ -14,6 +14,7 @@ Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of
 Output = Annotated[
     Path, Parameter(help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv).")
 ]
+HUB_KEY_ENV = "HF_TOKEN"
 _PER_CORE = "Default: one for every core."
 Workers = Annotated[
     int | None, Parameter(help=f"Processes to share the work. {_PER_CORE}", validator=validators.Number(gte=1))
@@ -38,13 +39,13 @@ def workspace(given: Path | None) -> Path | None:
     return given or (Path(named) if named else None)
 
 
-def hub() -> Any:
-    """How the environment says the dataset hub is reached."""
+def hub(token_env: str = HUB_KEY_ENV) -> Any:
+    """How the environment says the dataset hub is reached, with the token that a variable of this name holds."""
     from phase0.stages.download import Hub
 
     return Hub(
         endpoint=os.environ.get("HF_ENDPOINT") or None,
-        token=os.environ.get("HF_TOKEN") or None,
+        token=os.environ.get(token_env) or None,
         offline=os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"},
     )
 

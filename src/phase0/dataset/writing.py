@@ -387,6 +387,8 @@ def _schema(rows: list[dict[str, Any]]) -> Any:
         "quality_score": number,
         "system": text,
         "history": pa.list_(pa.struct([("role", text), ("content", text)])),
+        "category": text,  # columns of an export
+        "license": text,
         "id": text,
         "meta": pa.struct(meta),
     }

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from phase0.report.escape import visible
 from phase0.report.judging import ScoreNumbers
 from phase0.report.numbers import Numbers
+from phase0.report.rows import UNREAD
 from phase0.report.shapes import (
     BLUE,
     MOST_BARS,
@@ -99,8 +100,8 @@ def _mix(numbers: Numbers) -> Iterator[Chart]:
 
 
 def _sources(numbers: Numbers) -> Iterator[Chart]:
-    if numbers.seen.sources:
-        rows = Counter({item.source: item.rows for item in numbers.seen.sources})
+    if (numbers.seen or UNREAD).sources:
+        rows = Counter({item.source: item.rows for item in (numbers.seen or UNREAD).sources})
         yield Chart("sources", _told("Finished rows by source", rows), ranked(rows, "finished rows", BLUE))
 
 
@@ -130,7 +131,7 @@ def _histogram(scores: ScoreNumbers) -> Iterator[dict[str, Any]]:
 
 
 def _teachers(numbers: Numbers) -> Iterator[Chart]:
-    scored = [item for item in numbers.seen.sources if item.buckets][:MOST_BARS]
+    scored = [item for item in (numbers.seen or UNREAD).sources if item.buckets][:MOST_BARS]
     labels = distinct([item.source for item in scored])
     names = [name for name, _ in BUCKETS]
     values = [
@@ -159,7 +160,7 @@ def _categories(numbers: Numbers) -> Iterator[Chart]:
 
 
 def _lengths(numbers: Numbers) -> Iterator[Chart]:
-    for found in numbers.seen.lengths:
+    for found in (numbers.seen or UNREAD).lengths:
         leasts = _without_gaps(found.bins)
         names = [bin_of(least) for least in leasts]
         values = [{"name": bin_of(least), "rows": found.bins.get(least, 0)} for least in leasts]
@@ -180,7 +181,7 @@ def bin_of(least: int) -> str:
 
 
 def _clusters(numbers: Numbers) -> Iterator[Chart]:
-    for at, found in enumerate(numbers.seen.clusters, 1):
+    for at, found in enumerate((numbers.seen or UNREAD).clusters, 1):
         sizes = Counter[str]()
         for size, clusters in found.sizes.items():
             sizes[_size(size)] += clusters

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from phase0.report.escape import code, prose
+from phase0.report.markdown_licenses import licenses_page
 from phase0.report.markdown_scores import scores_page
 from phase0.report.numbers import Balance, Goal, MixPart, Numbers, StageNumbers
 from phase0.report.tables import NONE, Lines, table
@@ -69,6 +70,7 @@ def markdown(numbers: Numbers, images: Sequence[Image] = ()) -> str:
         "Categories": _categories(checked),
         "De-duplication": [*_dedup(numbers), *_remaining(checked)],
         "Evaluations kept out": _contamination(numbers.contamination),
+        "Licences and terms": licenses_page(numbers.licenses),
         "Length": _lengths(checked),
         "Cost": _cost(numbers),
         "Time": _time(numbers.stages),

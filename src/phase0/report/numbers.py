@@ -14,8 +14,11 @@ import msgspec
 from phase0.dataset import Made, Manifest
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError
+from phase0.licenses import LicenseLedger, Require, license_ledger
+from phase0.plan import Publish
 from phase0.progress import SILENT, Progress
 from phase0.report.judging import ScoreNumbers, number, score_numbers
+from phase0.report.languages import LanguageShare, languages
 from phase0.report.rows import RowNumbers, row_numbers
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.certificate import Contamination, certificates
@@ -133,7 +136,12 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     budget_usd: Decimal | None
     verification: Verification | None
-    seen: RowNumbers  # what reading the rows told
+    seen: RowNumbers | None  # what reading the rows told, where they were read
+    licenses: LicenseLedger
+    languages: tuple[LanguageShare, ...]
+    require_license: Require | None  # what the plan asks of licences
+    recipe: str  # digests of how the dataset was made, and of its bytes
+    digest: str
     notes: tuple[str, ...]
     rehearsal: bool  # a simulator stood in for the teachers
 
@@ -144,10 +152,12 @@ class _Plan(msgspec.Struct, frozen=True):
     name: str = ""
     description: str = ""
     budget_usd: Decimal | None = None
+    publish: Publish = Publish()
 
 
-def gather(dataset: Path, root: Path, beside: Path, progress: Progress = SILENT) -> Numbers:
-    """The numbers of a dataset. Paths are shown from `root`; plan and verification lie in `beside`.
+def gather(dataset: Path, root: Path, beside: Path, *, look: bool = False, progress: Progress = SILENT) -> Numbers:
+    """The numbers of a dataset, and with `look` those that rows alone tell. Paths are shown from `root`; plan and
+    verification lie in `beside`.
 
     Raises DataError where no manifest tells how the dataset was made.
     """
@@ -177,7 +187,12 @@ def gather(dataset: Path, root: Path, beside: Path, progress: Progress = SILENT)
         cost=cost(known),
         budget_usd=plan.budget_usd,
         verification=checked,
-        seen=row_numbers(dataset, known, root, threshold, progress),
+        seen=row_numbers(dataset, known, root, threshold, progress) if look else None,
+        licenses=license_ledger(dataset),
+        languages=languages(dataset, end.output.rows),
+        require_license=plan.publish.require_license,
+        recipe=end.recipe,
+        digest=end.output.digest,
         notes=(*known.gaps, *notes),
         rehearsal=rehearsed(known),
     )

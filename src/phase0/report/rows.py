@@ -80,6 +80,10 @@ class RowNumbers(msgspec.Struct, frozen=True, kw_only=True):
     unread: int  # finished rows that are no rows: a verification names them
 
 
+UNREAD = RowNumbers(encoding=ENCODING, lengths=(), sources=(), clusters=(), samples=(), unread=0)
+"""What is told of rows that nobody read."""
+
+
 def row_numbers(dataset: Path, known: Chain, root: Path, threshold: float | None, progress: Progress) -> RowNumbers:
     """Read the finished rows, and what every stage dropped."""
     finished, dropped = _Finished(threshold), _Lost(threshold)

@@ -65,7 +65,7 @@ def in_order(values: Values, order: list[str], unit: str, color: str, form: str)
 
     most = max((item["rows"] for item in values), default=0)
     base = alt.Chart(_data(values)).encode(y=_names(order))
-    bars = base.mark_bar(color=color, height={"band": 0.72}).encode(x=_amounts("rows:Q", unit, most * 1.22))
+    bars = base.mark_bar(color=color, height={"band": 0.72}).encode(x=_amounts("rows:Q", unit, most * 1.22, form))
     figures = base.mark_text(align="left", dx=4, color=INK).encode(x="rows:Q", text=alt.Text("rows:Q", format=form))
     return _finished(bars + figures)
 
@@ -79,7 +79,7 @@ def stacked(
     shown = shown or parts
     colors = dict(zip(parts, RAMP if len(parts) > 2 else (BLUE, ORANGE), strict=True))
     chart = alt.Chart(_data([item for item in values if item["part"] in shown]))
-    axis = alt.Axis(format="%" if share else "~s", tickCount=5, grid=True)
+    axis = _axis(5, share=share)
     return _finished(
         chart.mark_bar(height={"band": 0.72}).encode(
             y=_names(order),
@@ -100,7 +100,7 @@ def against_wanted(values: Values) -> dict[str, Any]:
     most = max(max(item["got"], item["wanted"] or 0) for item in values)
     data = _data([item | {"as": f"{item['got']:.1%}", "end": max(item["got"], item["wanted"] or 0)} for item in values])
     base = alt.Chart(data).encode(y=_names(names))
-    x = alt.X("got:Q", title="share of rows", axis=alt.Axis(format="%", tickCount=5), scale=_scale(most * 1.22))
+    x = alt.X("got:Q", title="share of rows", axis=_axis(5, share=True), scale=_scale(most * 1.22))
     layers = base.mark_bar(color=BLUE, height={"band": 0.66}).encode(x=x)
     layers += base.mark_text(align="left", dx=6, color=INK).encode(x="end:Q", text="as:N")
     if any(item["wanted"] is not None for item in values):
@@ -121,7 +121,7 @@ def histogram(values: Values) -> dict[str, Any]:
         chart.mark_bar(binSpacing=2).encode(
             x=alt.X("low:Q", bin=alt.BinParams(binned=True), scale=_scale(10, least), title="score", axis=axis),
             x2="high:Q",
-            y=alt.Y("rows:Q", stack="zero", title="rows", axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("rows:Q", stack="zero", title="rows", axis=_axis(4)),
             color=_colors(parts),
         )
     )
@@ -143,7 +143,7 @@ def dimensions(scores: ScoreNumbers) -> dict[str, Any]:
     chart = alt.Chart(data, width=310, height=52).mark_bar(color=BLUE, binSpacing=2)
     axis = alt.Axis(format="d", values=list(range(1, 11)))
     x = alt.X("point:Q", bin=alt.BinParams(binned=True), title="score", scale=_scale(10, 1), axis=axis)
-    y = alt.Y("rows:Q", title=None, axis=alt.Axis(format="~s", tickCount=2))
+    y = alt.Y("rows:Q", title=None, axis=_axis(2))
     order = [name for name in DIMENSIONS if any(item["name"] == name for item in values)]
     header = alt.Header(
         labelAngle=0,
@@ -166,9 +166,17 @@ def columns(values: Values, order: list[str], title: str, unit: str = "rows") ->
     return _finished(
         chart.mark_bar(color=BLUE).encode(
             x=alt.X("name:N", sort=order, title=title, axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
-            y=alt.Y("rows:Q", title=unit, axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("rows:Q", title=unit, axis=_axis(4)),
         )
     )
+
+
+def _axis(ticks: int, *, share: bool = False) -> Any:
+    """An axis of rows in thousands and millions, or of shares, of which none is above all."""
+    import altair as alt
+
+    label = "datum.value > 1 ? '' : datum.label" if share else "datum.value == 0 ? '0' : datum.label"
+    return alt.Axis(format="%" if share else "~s", tickCount=ticks, labelExpr=label)
 
 
 def _data(values: Values) -> Any:
@@ -184,10 +192,12 @@ def _names(order: Iterable[str]) -> Any:
     return alt.Y("name:N", sort=list(order), title=None, axis=axis)
 
 
-def _amounts(field: str, unit: str, most: float) -> Any:
+def _amounts(field: str, unit: str, most: float, form: str) -> Any:
+    """Whole amounts along the axis are rows; others are dollars and seconds, which have no thousandths of their own."""
     import altair as alt
 
-    return alt.X(field, title=unit, axis=alt.Axis(format="~s", tickCount=4), scale=_scale(most))
+    axis = _axis(4) if form == ",d" else alt.Axis(format=",.2~f", tickCount=4)
+    return alt.X(field, title=unit, axis=axis, scale=_scale(most))
 
 
 def _scale(most: float, least: float = 0) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from phase0.report.differences import differences
 from phase0.report.drawing import Drawn
 from phase0.report.escape import lines, visible
 from phase0.report.numbers import Numbers
+from phase0.report.rows import UNREAD
 from phase0.report.shown import Part
 from phase0.report.student import told
 from phase0.report.text import (
@@ -52,8 +54,9 @@ def webpage(numbers: Numbers, charts: Sequence[Drawn]) -> str:
         .render(
             numbers=numbers,
             checked=numbers.verification,
-            seen=numbers.seen,
+            seen=numbers.seen or UNREAD,
             charts={chart.name: Markup(chart.svg) for chart in charts},  # noqa: S704 - rebuilt from known elements
+            ledger=numbers.licenses,
             style=Markup(style),  # noqa: S704 - our own file
             style_digest=digest,
             seconds=_seconds(numbers),
@@ -103,6 +106,7 @@ def _environment() -> Environment:
         "points": lambda points: f"{points:+.1f}",
         "score": lambda score: "–" if score is None else f"{score:.2f}",
         "usd": amount,
+        "cents": _cents,
         "name": lambda text: visible(str(text), 120),
         "duration": duration,
         "bytes": bytes_of,
@@ -111,6 +115,12 @@ def _environment() -> Environment:
     }
     env.globals |= {"share": share, "compared": _compared, "cut": _cut}
     return env
+
+
+def _cents(usd: str) -> str:
+    """Dollars as a headline has them: below one of them to a hundredth of a cent."""
+    dollars = Decimal(usd)
+    return f"${dollars:,.4f}" if 0 < dollars < 1 else f"${dollars:,.2f}"
 
 
 def _file(name: str) -> str:

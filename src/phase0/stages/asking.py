@@ -16,7 +16,7 @@ from phase0.gateway.budget import Budget, shown
 from phase0.gateway.line import Line, spent_at_most
 from phase0.gateway.modes import purchase
 from phase0.gateway.policy import Again
-from phase0.gateway.shop import POLL, Options
+from phase0.gateway.shop import GRACE, POLL, Options
 from phase0.gateway.summary import Summary
 from phase0.ledger import FILE, Ledger
 from phase0.progress import Progress
@@ -54,8 +54,8 @@ def ask_models(
         if means.budget_usd is not None and (staked := sum(ledger.stakes(asking.run).values(), Decimal(0))):
             progress.say(f"{shown(staked)} of the budget are in batches that are out, or lost with requests")
         folder, (soon, late) = ledger.path.parent / "batches", POLL
-        poll = (soon / means.speed, late / means.speed)
-        batches = Options(folder, asking.run, size=means.batch_size, wait=means.wait, poll=poll)
+        poll, grace = (soon / means.speed, late / means.speed), GRACE / means.speed
+        batches = Options(folder, asking.run, size=means.batch_size, wait=means.wait, poll=poll, grace=grace)
         work = partial(purchase, mode=means.mode, batches=batches, again=again, progress=progress, stop=stop)
         try:
             with _stopped_by_signal(stop, progress):

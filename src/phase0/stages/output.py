@@ -52,6 +52,17 @@ class Sums:
         return self.reasons.total()
 
 
+class Portion:
+    """A file that takes some of a stage's kept rows. Made by `StageOutput.portion`."""
+
+    def __init__(self, path: Path, out: Writer) -> None:
+        self.path, self.out, self.rows = path, out, 0
+
+    def write(self, raw: bytes) -> None:
+        self.out.write(raw)
+        self.rows += 1
+
+
 class StageOutput:
     """The output of one stage while it is being written. Made by `stage_output`."""
 
@@ -67,6 +78,7 @@ class StageOutput:
         self._looked_at: list[tuple[Path, _Mark]] = []
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._beside: list[tuple[Path, Writer]] = []
+        self._portions: list[Portion] = []
         self._waiting: list[Dropped] = []
         self._files: ExitStack
         self._kept: Writer
@@ -105,9 +117,19 @@ class StageOutput:
         file = self._files.enter_context(atomic(path))
         file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
-    def keep(self, raw: bytes, file: int = 0) -> None:
-        """Keep a row of the `file`-th input."""
-        self._kept.write(raw)
+    def portion(self, path: Path) -> Portion:
+        """A further file that takes some of the kept rows in place of the output, and is published with it."""
+        check_output(path, self.inputs)
+        sweep(path)
+        self._portions.append(Portion(path, self._files.enter_context(writer(path))))
+        return self._portions[-1]
+
+    def keep(self, raw: bytes, file: int = 0, portion: Portion | None = None) -> None:
+        """Keep a row of the `file`-th input: in the output, or in a portion of its own."""
+        if portion is None:
+            self._kept.write(raw)
+        else:
+            portion.write(raw)
         self.sums[file].kept += 1
 
     def keep_lines(self, block: bytes | memoryview, rows: int, file: int = 0) -> None:
@@ -178,8 +200,11 @@ class StageOutput:
             recipe=self.recipe,
             settings=self.settings,
             inputs=tuple(map(self._input, self.inputs, self._marks, self._digests.all(), self.sums)),
-            output=described(self.path, self._kept, kept, self.path.parent),
-            others=tuple(described(path, out, kept, self.path.parent) for path, out in self._beside),
+            output=described(self.path, self._kept, kept - sum(part.rows for part in self._portions), self.path.parent),
+            others=(
+                *(described(path, out, kept, self.path.parent) for path, out in self._beside),
+                *(described(part.path, part.out, part.rows, self.path.parent) for part in self._portions),
+            ),
             counts=Counts(
                 read=sum(sums.read for sums in self.sums),
                 rows_in=kept + reasons.total(),

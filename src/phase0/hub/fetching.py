@@ -1,7 +1,6 @@
 """Files of public datasets from the Hugging Face hub: pinned to one commit, checked against the digest the hub states.
 
-The only module that imports huggingface_hub. A file stands under its name only once its digest is right; until then
-it is a part file, which the next call continues.
+A file stands under its name only once its digest is right; until then it is a part file, which the next call continues.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _TIMEOUT = 30.0  # seconds without a byte; large files arrive in many reads
 _BUSY = (429, 500, 502, 503, 504)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHOWN = 8  # files named in an error, of repositories that hold hundreds
-_AGENT = {"user-agent": "phase0"}  # in place of the client's own line, which tells what else is installed
+AGENT = {"user-agent": "phase0"}  # in place of the client's own line, which tells what else is installed
 
 
 class Fetched(NamedTuple):
@@ -126,7 +125,7 @@ def fetch(
 
 def _ask(hub: _Hub, repo: str, revision: str) -> _Listing:
     """One request gives the commit and everything in it, so the two cannot disagree."""
-    api = HfApi(endpoint=hub.endpoint, token=hub.token or False, headers=_AGENT)
+    api = HfApi(endpoint=hub.endpoint, token=hub.token or False, headers=AGENT)
     try:
         info = api.dataset_info(repo, revision=revision, files_metadata=True, timeout=_TIMEOUT)
     except (HfHubHTTPError, HFValidationError):
@@ -224,7 +223,7 @@ def _download(hub: _Hub, url: str, part: Path, size: int, progress: Progress) ->
 
 def _stream(hub: _Hub, url: str, part: Path, progress: Progress) -> None:
     """Append what is missing. A server that sends the whole file again has it taken from the start."""
-    headers = {**_AGENT, "accept-encoding": "identity"}  # the digest and the range are of the bytes as they are kept
+    headers = {**AGENT, "accept-encoding": "identity"}  # the digest and the range are of the bytes as they are kept
     if hub.token:
         headers["authorization"] = f"Bearer {hub.token}"
     if have := part.stat().st_size:
