@@ -92,8 +92,8 @@ def words_of(text: str) -> list[str]:
 
 
 def match_of(text: str) -> str:
-    """All of these words, for the full-text search; a last one of four letters or more may go on. Empty where there is no
-    word. Shorter beginnings are those of most rows, and ten times as slow to look up."""
+    """All of these words, for the full-text search; a last one of four letters or more may go on. Empty where there are
+    none. Shorter beginnings are those of most rows, and ten times as slow to look up."""
     words = words_of(text)
     goes_on = "*" if words and len(words[-1]) >= _GOES_ON else ""
     return " ".join(f'"{word}"' for word in words) + goes_on
@@ -106,7 +106,7 @@ def _holds(text: str, *, scan: bool) -> Condition:
     if not match:
         return Condition("0")
     row = "+rows.row" if scan else "rows.row"
-    among = f"{row} IN (SELECT rowid FROM words WHERE words MATCH ?)"  # noqa: S608 - of parts written here
+    among = f"{row} IN (SELECT rowid FROM words WHERE words MATCH ?)"  # noqa: S608 - parts of ours
     found = Condition(among, (match,))
     wanted = text.lower()
     if not _ID.fullmatch(wanted):
