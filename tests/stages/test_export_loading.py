@@ -138,7 +138,7 @@ CHATML = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor
 
 @pytest.fixture(scope="module")
 def trl(datasets: Any) -> Any:
-    return pytest.importorskip("trl.data_utils", reason="TRL is not installed: pip install --no-deps trl transformers")
+    return pytest.importorskip("trl.data_utils", reason="trl (--no-deps) or transformers is not installed")
 
 
 @pytest.fixture(scope="module")
