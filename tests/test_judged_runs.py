@@ -93,7 +93,7 @@ def test_teacher_and_judge_share_a_budget_and_a_larger_one_goes_on_to_the_same_b
     made = [[step.manifest.output.digest for step in done.steps] for done in (whole, again)]
     assert made[0] == made[1]
     assert Decimal(again.verification.cost.usd) == total
-    assert "| score | `gpt-4o-mini` |" in again.report.read_text()
+    assert "| score | `gpt-4o-mini` |" in again.report.with_suffix(".md").read_text()
 
 
 def test_a_finished_run_needs_neither_key_nor_provider_and_its_judge_is_warned_about(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_each_round_judges_its_own_answers_once(tmp_path: Path) -> None:
         judged = sum(step.manifest.counts.rows_in for step in scored)
         assert bought(tmp_path)["gpt-4o-mini"][0] == judged
         assert provider.bill().requests == 2 * judged
-    assert "**The sums close**" in made.report.read_text()
+    assert "**The sums close**" in made.report.with_suffix(".md").read_text()
 
 
 def test_too_many_failures_end_the_run_until_they_are_asked_again_or_allowed(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_too_many_failures_end_the_run_until_they_are_asked_again_or_allowed(tmp
         assert bought(tmp_path)["gpt-4o-mini"][0] == ROWS + lost
     (scored,) = [step.manifest for step in made.steps if step.stage == "score"]
     assert scored.figures["states"].get("unreadable", 0) < lost
-    assert "judged rows" in made.report.read_text() or "unreadable" not in scored.figures["states"]
+    assert "judged rows" in made.report.with_suffix(".md").read_text() or "unreadable" not in scored.figures["states"]
 
 
 def test_the_command_ends_with_status_1_and_the_reasons_counted(

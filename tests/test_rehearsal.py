@@ -64,7 +64,7 @@ def check_whole(made: Rehearsal, count: int) -> None:
         assert abs(steps[teacher].counts.rows_in - len(asked) * share / 100) <= 1
     assert sum(steps[teacher].counts.rows_in for teacher in MIX) == len(asked)
     assert steps["all_scored"].counts.rows_in == sum(steps[teacher].counts.kept for teacher in MIX)
-    report = made.run.report.read_text()
+    report = made.run.report.with_suffix(".md").read_text()
     assert f"**The sums close**: {count:,} in = " in report
     assert "**A rehearsal: a simulator stood in for the teachers" in report
     assert [each.cost for each in made.bought] == [each.billed for each in made.bought]
@@ -141,7 +141,7 @@ def test_the_judge_of_the_recipe_is_rehearsed_with_its_teachers_and_its_bill_is_
     answered = sum(step.manifest.counts.kept for step in made.run.steps if step.stage == "distill")
     assert (judge.requests, judge.server) == (answered, "openai")
     assert judge.cost == (Decimal("0.075") * judge.tokens_in + Decimal("0.3") * judge.tokens_out) / 1_000_000
-    assert "| score | `gpt-4o-mini` |" in made.run.report.read_text()
+    assert "| score | `gpt-4o-mini` |" in made.run.report.with_suffix(".md").read_text()
 
 
 def test_what_is_made_from_a_rehearsal_says_so_wherever_it_is_looked_at(made: Rehearsal, place: Path) -> None:

@@ -90,7 +90,7 @@ def test_of_several_answers_the_best_stays_and_the_others_are_dropped_with_their
         assert best["quality_score"] == lost["evidence"]["chosen_score"] >= lost["evidence"]["quality_score"]
     sums = gather(tmp_path / "run/dataset.jsonl", tmp_path, tmp_path).balance
     assert (sums.closes, sums.entered, sums.asked_again) == (True, 40, 80), sums.faults
-    assert "40 in + 80 that further teachers answered too" in made.report.read_text()
+    assert "40 in + 80 that further teachers answered too" in made.report.with_suffix(".md").read_text()
     before = chosen.read_bytes()
     again = phase0.run(wanted, tmp_path / "again", workspace=tmp_path, means=means(None))  # nobody to ask, no key
     assert again.verification.rows == made.verification.rows

@@ -141,7 +141,7 @@ def test_when_the_reserve_is_empty_the_report_says_which_share_is_short(upstream
     made = phase0.run(wanted, tmp_path, progress=told)
     assert kept(tmp_path) == {"original": 180, "mute": 0}
     assert "short of what the plan asks for: mute by 120 rows; the reserve is empty" in told.warnings
-    page = made.report.read_text()
+    page = made.report.with_suffix(".md").read_text()
     assert "the reserve of prompts is empty. **Short: `mute` by 120 rows.**" in page
     assert "| `original` | 60% | 100.0% | 180 |" in page
     assert gather(tmp_path / "dataset.jsonl", tmp_path, tmp_path).balance.closes
