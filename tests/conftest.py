@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,18 @@ def project(tmp_path: Path) -> Path:
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{SOURCE}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return project
+
+
+@pytest.fixture
+def own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The hub's client for this test alone: it is made on first use and remembers the proxies of that moment.
+
+    It speaks git-lfs; the hub's other protocol, of an extension in Rust, has no server to test with.
+    """
+    import huggingface_hub
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    huggingface_hub.close_session()
+    yield
+    huggingface_hub.close_session()

@@ -14,18 +14,10 @@ from hubserver import HubServer
 from phase0.errors import HubError
 from phase0.hub import Snapshot, fetch
 
+pytestmark = pytest.mark.usefixtures("own_client")
 REPO = "owner/instructions"
 TRAIN = b'{"instruction": "Name a prime.", "output": "7"}\n' * 4000  # 196 kB: several reads of the client
 CARD = b"# A card\n"
-
-
-@pytest.fixture(autouse=True)
-def _own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The client is made on first use and remembers the proxies of that moment."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    huggingface_hub.close_session()
-    yield
-    huggingface_hub.close_session()
 
 
 @pytest.fixture

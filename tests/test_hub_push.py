@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 from hubserver import HubServer
 
@@ -16,18 +15,11 @@ from phase0.hub import Pushed, Upload, fetch, push
 REPO = "owner/dataset"
 ROWS = b'{"instruction": "Name a prime.", "response": "7"}\n' * 2000
 # The hub's client of version 2.4 gives a file to its HTTP library in a way that the library calls old.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("own_client"),
+    pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning"),
+]
 CARD = b'---\nlicense: "mit"\n---\n# A card\n'
-
-
-@pytest.fixture(autouse=True)
-def _own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The server speaks the protocol of git-lfs; the other one, of an extension in Rust, has no server to test with."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    huggingface_hub.close_session()
-    yield
-    huggingface_hub.close_session()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 from hubserver import HubServer
 
@@ -20,17 +19,11 @@ from phase0.plan import plan_from
 from phase0.stages.download import Hub
 
 REPO = "owner/small"
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("own_client"),
+    pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning"),
+]
 PLAN = {"name": "small", "download": {"datasets": ["sample"], "limit": 60}, "score": {"threshold": 5.0}}
-
-
-@pytest.fixture(autouse=True)
-def _own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    huggingface_hub.close_session()
-    yield
-    huggingface_hub.close_session()
 
 
 @pytest.fixture

@@ -28,6 +28,11 @@ PriceOption = Annotated[
 Budget = Annotated[
     str | None, Parameter(name="--budget-usd", help="What may be spent, in US dollars. It is never exceeded.")
 ]
+JudgeShare = Annotated[float, Parameter(help="Share of the rows that a student learns from, at first.")]
+AuditShare = Annotated[float, Parameter(help="Share of the rows that a student is examined with, at least.")]
+Agreement = Annotated[
+    float, Parameter(help="Share of the rows that must end as the judge alone would have ended them.")
+]
 RetryFailed = Annotated[
     bool, Parameter(help="Ask judges once more about rows to which they gave no score.", show_default=False)
 ]

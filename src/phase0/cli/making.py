@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from phase0.cli import settings
-from phase0.cli.asking import NOTHING_SAID, AskedOptions, RetryFailed, means
+from phase0.cli.asking import NOTHING_SAID, Agreement, AskedOptions, AuditShare, JudgeShare, RetryFailed, means
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Compared, Inputs, MaxMemory, Output, Shingle, Threads, Workers, Workspace
+from phase0.cli.settings import Against, Compared, Inputs, MaxMemory, Output, Shingle, Threads, Workers, Workspace
 from phase0.dataset import meta_folder
 from phase0.dedup import Clusters, Keep, Method
 from phase0.errors import UsageError
@@ -147,13 +147,9 @@ def score(
         Literal["judge", "student"],
         Parameter(help="Who scores: the judge every row, or a student that learns from its verdicts about some."),
     ] = "judge",
-    judge_share: Annotated[float, Parameter(help="Share of the rows that a student learns from, at first.")] = 0.1,
-    audit_share: Annotated[
-        float, Parameter(help="Share of the rows that a student is examined with, at least.")
-    ] = 0.02,
-    agreement: Annotated[
-        float, Parameter(help="Share of the rows that must end as the judge alone would have ended them.")
-    ] = 0.95,
+    judge_share: JudgeShare = 0.1,
+    audit_share: AuditShare = 0.02,
+    agreement: Agreement = 0.95,
     retry_failed: RetryFailed = False,
     asked: AskedOptions = NOTHING_SAID,
     workspace: Workspace = None,
@@ -224,10 +220,7 @@ def dedup(
             help="transitive: of rows that a chain of near-duplicates connects one stays, even where its ends differ."
         ),
     ] = "greedy",
-    against: Annotated[
-        list[str],
-        Parameter(help="Rows that resemble one in these files go; nothing of these is written.", show_default=False),
-    ] = [],  # noqa: B006
+    against: Against = [],  # noqa: B006
     per_source_alarm: Annotated[
         bool, Parameter(help="Name the sources that lose more than half of their rows.")
     ] = True,

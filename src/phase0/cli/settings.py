@@ -22,6 +22,10 @@ Workers = Annotated[
 Threads = Annotated[
     int | None, Parameter(help=f"Threads to share the work. {_PER_CORE}", validator=validators.Number(gte=1))
 ]
+Against = Annotated[
+    list[str],
+    Parameter(help="Rows that resemble one in these files go; nothing of these is written.", show_default=False),
+]
 Compared = Annotated[On, Parameter(help="Text that is compared.")]
 Shingle = Annotated[int, Parameter(help="Words in a row that are compared as one piece.")]
 MaxMemory = Annotated[

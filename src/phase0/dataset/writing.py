@@ -18,6 +18,7 @@ from typing import IO, Any, Protocol
 import msgspec
 import xxhash
 
+from phase0.dataset.columns import columns_of
 from phase0.dataset.containers import LeftOpen, opened, suffix
 from phase0.dataset.rows import FIELDS, STANDARD
 from phase0.errors import DataError, UsageError
@@ -325,7 +326,7 @@ class _Parquet(Writer):
         import pyarrow.parquet as pq
 
         try:
-            schema = _schema(self._rows) if self._table is None else self._table.schema
+            schema = columns_of(self._rows) if self._table is None else self._table.schema
             for row in self._rows:
                 _check_columns(self._path, row, schema.names)
             batch = pa.RecordBatch.from_pylist(self._rows, schema=schema)
@@ -361,41 +362,3 @@ def _check_columns(path: Path, row: dict[str, Any], columns: list[str]) -> None:
                 f"{path}: a table has one set of columns, but a row has {field!r}, which those before it have not; "
                 "use .jsonl"
             )
-
-
-def _schema(rows: list[dict[str, Any]]) -> Any:
-    """The columns of a Parquet file of records: fixed types, so that a column of nulls is still a column of strings."""
-    import pyarrow as pa
-
-    text, number = pa.string(), pa.float64()
-    origin = pa.struct([("dataset", text), ("revision", text), ("row", text)])
-    scores = pa.struct([(name, number) for name in ("correctness", "helpfulness", "clarity", "safety")])
-    meta = [
-        ("origin", origin),
-        ("license", text),
-        ("category", text),
-        ("scores", scores),
-        ("parent", text),
-        ("flags", pa.list_(text)),
-        ("judges", pa.list_(text)),
-        ("disagreement", number),
-    ]
-    known = {
-        "instruction": text,
-        "response": text,
-        "source": text,
-        "quality_score": number,
-        "system": text,
-        "history": pa.list_(pa.struct([("role", text), ("content", text)])),
-        "category": text,  # columns of an export
-        "license": text,
-        "id": text,
-        "meta": pa.struct(meta),
-    }
-    present = dict.fromkeys(field for row in rows for field in row)
-    if "meta" in present:  # system and history stand only in rows that have them, and may come later
-        present = dict.fromkeys(FIELDS) | present
-    if present.keys() <= known.keys():
-        return pa.schema([(field, known[field]) for field in present or STANDARD])
-    found = {field: pa.array([row.get(field) for row in rows]).type for field in present}
-    return pa.schema([(field, text if pa.types.is_null(kind) else kind) for field, kind in found.items()])
