@@ -27,11 +27,11 @@ class Nodes:
     """A cluster of so many nodes as a test wants, one core each. The first is the driver's."""
 
     def __init__(self) -> None:
-        paths = [str(Path(__file__).parents[2] / "src"), *sys.path, os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "RAY_USAGE_STATS_ENABLED": "0"}
+        paths = [str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)]
+        self.environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "RAY_USAGE_STATS_ENABLED": "0"}
         self._process = subprocess.Popen(
             [sys.executable, __file__],
-            env=environment,
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -42,14 +42,15 @@ def blind(nodes: Nodes) -> Iterator[Blind]:
     nodes.resize(1)
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(folder: Path) -> None:
-        command = f"{sys.executable} -m ray.scripts.scripts start --block --num-cpus 1 --object-store-memory {80 << 20}"
-        script = f"mount -t tmpfs none '{folder}' && exec {command} --address {nodes.address}"
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        started.append(subprocess.Popen(["unshare", "--mount", "sh", "-c", script], **quiet))
+    def add(folder: Path) -> None:
+        start = f"{sys.executable} -m ray.scripts.scripts start --block --num-cpus 1 --object-store-memory {80 << 20}"
+        script = f"mount -t tmpfs none '{folder}' && exec {start} --address {nodes.address}"
+        null = subprocess.DEVNULL
+        command = ["unshare", "--mount", "sh", "-c", script]
+        started.append(subprocess.Popen(command, env=nodes.environment, stdin=null, stdout=null, stderr=null))
         assert until(lambda: nodes.alive() == 2)
 
-    yield start
+    yield add
     for process in started:
         process.terminate()
         process.wait()
