@@ -28,6 +28,7 @@ from phase0.dataset import (
     writer,
 )
 from phase0.dataset.manifest import Dropped, dropped_row, sharer
+from phase0.dataset.places import refuse
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
@@ -285,6 +286,7 @@ def stage_output(
 def check_output(path: Path, inputs: Sequence[Path]) -> None:
     """Raise for an output that is one of the inputs or would take what is another's, and for names that no file can be
     read or written under."""
+    refuse(path, "an output")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; the output is a file, such as {path / 'rows.jsonl'}")
     check_names(path, inputs)
