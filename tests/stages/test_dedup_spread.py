@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,32 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from neardup import made_rows, spelled, written
-from spread import joined
 
-from phase0.dataset import manifest_of, meta_folder
+from phase0.dataset import Manifest, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
 from phase0.engine.local import Local
-from phase0.partitioned.site import Site
-from phase0.progress import SILENT
+from phase0.partitioned.bounds import bounds
 from phase0.stages import dedup_spread
-from phase0.stages.deduplicate import dedup_settings, deduplicate
-from phase0.stages.output import stage_output
-from phase0.stages.parts import finished, parts_folder
-from phase0.stages.shards import FolderOutput
+from phase0.stages.deduplicate import deduplicate
 
 
-def spread(inputs: list[Path], output: Path, *, workers: int = 1, folder: bool = False, **how: Any) -> Any:
-    """What `deduplicate` does over an engine, with pairs of the local engine."""
-    cut = {name: how.pop(name) for name in ("units", "parts", "room") if name in how}
-    told = dedup_settings(output, **{"threshold": "0.8"} | how)
-    kind = {"kind": FolderOutput} if folder else {}
-    with stage_output("dedup", output, inputs, told, **kind) as out, parts_folder(out) as parts:
-        made = joined(inputs, output, parts, **({"units": 3, "parts": 2} | cut | how))
-        site = Site(Local(workers), parts, SILENT)
-        gone = dedup_spread.settled(site, made.job, made.found)
-        out.figures = {"threshold": told["threshold"]}
-        out.figures |= dedup_spread.written(site, out, made.job, gone, made.method)
-    return finished(output)
+def spread(inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, **how: Any) -> Manifest:
+    """De-duplicate in partitions, with the largest file cut into about so many units."""
+    unit = -(-max(path.stat().st_size for path in inputs) // units) or 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dedup_spread, "UNIT", unit)
+        return deduplicate(inputs, output, engine=Local(workers, spread=True), **how)
 
 
 def said(manifest: Any) -> Any:
@@ -48,11 +38,11 @@ def said(manifest: Any) -> Any:
     return told
 
 
-def check_same(inputs: list[Path], place: Path, *, workers: int = 1, cut: dict[str, Any] | None = None, **how: Any):
+def check_same(inputs: list[Path], place: Path, *, workers: int = 1, units: int = 3, **how: Any) -> int:
     """The local engine and the partitioned one leave the same bytes; answers what was removed."""
     local, other = place / "local.jsonl", place / "other.jsonl"
     wanted = deduplicate(inputs, local, **how)
-    found = spread(inputs, other, workers=workers, **how, **cut or {})
+    found = spread(inputs, other, workers=workers, units=units, **how)
     assert other.read_bytes() == local.read_bytes()
     assert dropped(other) == dropped(local)
     assert said(found) == said(wanted)
@@ -70,11 +60,10 @@ def lines() -> list[bytes]:
     return spelled(made_rows(400, seed=3))
 
 
-@pytest.mark.parametrize("units", [1, 3, 7])
-@pytest.mark.parametrize("parts", [1, 4])
-def test_output_and_evidence_are_the_same_for_any_number_of_units_and_parts(lines, tmp_path, units, parts):
+@pytest.mark.parametrize("units", [1, 3, 7, 100])
+def test_output_and_evidence_are_the_same_for_any_number_of_units(lines, tmp_path, units):
     paths = [written(tmp_path / "a.jsonl", lines[:150]), written(tmp_path / "b.jsonl", lines[150:])]
-    assert check_same(paths, tmp_path, cut={"units": units, "parts": parts}) > 50
+    assert check_same(paths, tmp_path, units=units) > 50
 
 
 @pytest.mark.parametrize(
@@ -113,7 +102,7 @@ def test_bad_lines_are_dropped_with_the_line_of_their_file(lines, tmp_path):
     plain = written(tmp_path / "plain.jsonl", messy)
     paths = [tmp_path / name for name in ("packed.jsonl.gz", "none.jsonl", "bad.jsonl", "array.json")]
     for units in (1, 5):
-        assert check_same([paths[0], plain, *paths[1:]], tmp_path, cut={"units": units}) > 200
+        assert check_same([paths[0], plain, *paths[1:]], tmp_path, units=units) > 200
     lost = [json.loads(line) for line in dropped(tmp_path / "other.jsonl").splitlines()]
     bad = [(row["file"], row["line"]) for row in lost if row["reason"] != "near_duplicate"]
     assert ("plain.jsonl", 1) in bad
@@ -123,22 +112,25 @@ def test_bad_lines_are_dropped_with_the_line_of_their_file(lines, tmp_path):
 
 def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypatch):
     """Components by stars, many groups, and pairs of a component that do not fit: it is decided block by block."""
-    heard = []
+    groups, said = [], []
     monkeypatch.setattr(dedup_spread, "_SMALL", 40)
+    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=2000))
     monkeypatch.setattr("phase0.dedup.decide._LEAST_PAIRS", 4)
     monkeypatch.setattr("phase0.dedup.decide._PAIRS_A_ROW", 0)
     monkeypatch.setattr("phase0.partitioned.dealing.BLOCK", 16)
-    settled = dedup_spread.settle
+    settle = dedup_spread.settle
 
-    def counted(site, job, found, groups):
-        heard.append(groups)
-        return settled(site, job, found, groups)
+    def heard(site, job, found, number):
+        groups.append(number)
+        progress = SimpleNamespace(start=print, advance=print, finish=print, say=said.append)
+        return settle(site._replace(progress=progress), job, found, number)
 
-    monkeypatch.setattr(dedup_spread, "settle", counted)
+    monkeypatch.setattr(dedup_spread, "settle", heard)
     path = written(tmp_path / "in.jsonl", lines)
     for clusters in ("greedy", "transitive"):
-        assert check_same([path], tmp_path, clusters=clusters, cut={"room": 2000}) > 50
-    assert min(heard) > 10
+        assert check_same([path], tmp_path, clusters=clusters) > 50
+    assert min(groups) > 10
+    assert any("decided in blocks" in one for one in said)
 
 
 def test_two_processes_leave_the_same(lines, tmp_path):
@@ -163,7 +155,7 @@ def test_any_rows_under_any_rule_leave_what_one_machine_leaves(
     paths = [written(place / "in.jsonl", lines[: own + 1])]
     against = [written(place / "against.jsonl", lines[own:])] if seed % 2 else []
     how = {"threshold": threshold, "shingle": 2, "clusters": clusters, "keep": keep, "against": against}
-    check_same(paths, place, cut={"units": units}, **how)
+    check_same(paths, place, units=units, **how)
 
 
 # ---- a folder of shards ---------------------------------------------------------------------------------------------
@@ -173,7 +165,7 @@ def test_shards_in_the_order_of_their_names_are_the_file(lines, tmp_path):
     path = written(tmp_path / "in.jsonl", lines)
     wanted = deduplicate([path], tmp_path / "local.jsonl")
     for units in (5, 2):  # fewer shards than before
-        found = spread([path], tmp_path / "out", folder=True, units=units)
+        found = spread([path], f"{tmp_path}/out/", units=units)
         shards = sorted((tmp_path / "out").iterdir())
         assert [shard.name for shard in shards] == [f"part-{number:06}.jsonl" for number in range(units)]
         assert b"".join(shard.read_bytes() for shard in shards) == (tmp_path / "local.jsonl").read_bytes()

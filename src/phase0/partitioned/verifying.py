@@ -95,7 +95,9 @@ def _counted(job: Job, bases: I64, records: U64) -> I64:
     return np.stack((rows[ones[true]], rows[others[true]], shared[true], union), axis=1)
 
 
-def _met_first(sets: Sets, banding: Banding, ones: I64, others: I64, keys: U64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _met_first(
+    sets: Sets, banding: Banding, ones: I64, others: I64, keys: U64
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Of each meeting whether it is in the first band in which both agree. Shape (P,)."""
     bands = signed_bands(*sets, banding)
     first = np.full(len(ones), -1, np.int64)

@@ -33,7 +33,8 @@ from phase0.stages.row_lines import Rows
 ROW = 600  # bytes of a row while its group is decided
 PAIR = 64  # and of a pair, where all are held
 
-_TOLD = ("size_R", "file_R", "begin_R", "end_R", "line_R", "length_R", "quality_R", "plain_R")
+_TOLD = ("size_R", "begin_R", "end_R", "line_R", "length_R", "quality_R", "plain_R")
+_DESCRIBED = 3 + len(_TOLD)  # numbers of a row in its group: itself, the first of its set, its file, and these
 
 
 class Dropping(NamedTuple):
@@ -56,7 +57,7 @@ class Settled(NamedTuple):
 def settle(site: Site, job: Path, found: Grouped, groups: int) -> Settled:
     """Decide every group."""
     units, folder = len(job_at(job).units), site.folder
-    rows = Dealt(folder / "rows", units, 2 + len(_TOLD))
+    rows = Dealt(folder / "rows", units, _DESCRIBED)
     site.do("describe rows", partial(_describe, job, found.members, rows.folder, groups), range(units), "units")
     site.progress.start("choose what stays", groups, "groups")
     left = site.each(partial(_settle, job, rows, found.pairs, folder), range(groups))
@@ -71,12 +72,13 @@ def settle(site: Site, job: Path, found: Grouped, groups: int) -> Settled:
 def _describe(job: Path, members: Dealt, folder: Path, groups: int, number: int) -> None:
     """Deal what is known of a unit's rows out to their groups."""
     unit = job_at(job).units[number]
-    with dealing(folder, number, 2 + len(_TOLD), groups) as out:
+    with dealing(folder, number, _DESCRIBED, groups) as out:
         for block in members.blocks(number):
             row, first, group = block.T
             known = [column[row - unit.base] for column in columns_of(unit, _TOLD)]
             words = [column.view(np.int64) if column.dtype == np.float64 else column for column in known]
-            out.add(columns(row, first, *words), group)
+            words[_TOLD.index("line_R")] = words[_TOLD.index("line_R")] + unit.before
+            out.add(columns(row, first, np.full(len(row), unit.file), *words), group)
 
 
 class _Left(NamedTuple):
@@ -96,7 +98,7 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
         texts=files,
         width=job.width,
         threshold=Fraction(*job.threshold),
-        sets=_sizes(table[2]),
+        sets=_sizes(table[3]),
         same=np.searchsorted(rows_R, table[1]).astype(np.int32),
         fixed=int(np.searchsorted(rows_R, job.fixed)),
         search=Listed(pairs, number, rows_R),
@@ -115,7 +117,7 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
 
 def _rows(table_CR: I64) -> Rows:  # noqa: N803
     """The rows of a group; nobody asks for their sources."""
-    _, _, _, file, begin, end, line, length, quality, plain = table_CR
+    _, _, file, _, begin, end, line, length, quality, plain = table_CR
     none = np.zeros(len(file), np.int64)
     return Rows(
         file.astype(np.int32), begin, end, line, length, quality.view(np.float64), none, plain.astype(np.bool_), [], []

@@ -13,18 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phase0.dedup.memory import BASE
+from phase0.dedup import Keep, On
+from phase0.dedup.near import Asked, how_found
+from phase0.partitioned.bounds import UNIT, bounds
 from phase0.partitioned.components import EDGE, VERTEX, components
 from phase0.partitioned.grouping import Given, by_vertex, grouped
+from phase0.partitioned.layout import Rule
+from phase0.partitioned.search import Found, search
 from phase0.partitioned.site import Site
 from phase0.stages.dedup_files import ALARM
-from phase0.stages.dedup_job import Job, job_at, unreadable
+from phase0.stages.dedup_job import Job, Part, job_at, unreadable
 from phase0.stages.dedup_settling import PAIR, ROW, Settled, settle
 from phase0.stages.dedup_units import Written, write_units
-from phase0.stages.output import StageOutput
+from phase0.stages.output import StageOutput, names
 from phase0.stages.shards import FolderOutput
+from phase0.stages.unit_rows import FileUnit, units_of
 
-_LEAST_ROOM = 64 << 20  # bytes for a slice, however little a worker may take
 _SMALL = 1 << 18  # rows or pairs to a slice of little work, so that all cores have some
 _MOST_SLICES = 4096
 
@@ -46,9 +50,65 @@ class Method(NamedTuple):
     missed_share: float
 
 
-def room(limit: int) -> int:
-    """What a worker that may take so much has for rows and pairs."""
-    return max(_LEAST_ROOM, limit - BASE)
+class InputRows(NamedTuple):
+    """What is de-duplicated, and which of its rows stay."""
+
+    paths: Sequence[Path]
+    others: Sequence[Path]
+    on: On
+    keep: Keep
+
+
+def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Asked) -> dict[str, Any]:
+    """Read the rows, choose, and send every one to where it belongs. What the manifest tells of it.
+
+    `how.memory.limit` is for all workers of a machine together, of which there are `how.workers`.
+    """
+    banding, name, missed = how_found(how, site.progress)
+    units = units_of([*rows.others, *rows.paths], rows.on, UNIT)
+    rule, sizes = Rule(how.threshold, how.width, banding), [unit.extent for unit in units]
+    limit = how.memory.limit // how.workers
+    cut = bounds(sum(sizes), max(sizes, default=0), rule, limit, how.workers)
+    site.progress.say(cut.told(how.workers))
+    of_others = sum(unit.file < len(rows.others) for unit in units)
+    found = search(site.engine, units, rule, site.folder / "joined", cut, site.progress, others=of_others)
+    layout, figures = found.job.layout, found.figures
+    pairing = Pairing(
+        [layout.pairs(unit) for unit in range(len(units))],
+        [layout.same(part) for part in range(found.job.partitions)],
+        figures.pairs,
+        figures.same,
+    )
+    job = _job(out, rows, how, units, found).saved(site.folder)
+    gone = settled(site, job, pairing)
+    return written(site, out, job, gone, Method(name, how.method == "exact", missed))
+
+
+def _job(out: StageOutput, rows: InputRows, how: Asked, units: Sequence[FileUnit], found: Found) -> Job:
+    layout, bases = found.job.layout, found.job.bases().tolist()
+    parts: list[Part] = []
+    before = file = 0
+    paths = [str(path) for path in (*rows.others, *rows.paths)]
+    for number, (unit, read) in enumerate(zip(units, found.read, strict=True)):
+        before, file = before if unit.file == file else 0, unit.file
+        place = layout.unit(number)
+        parts.append(Part(file, bases[number], read.rows, before if unit.is_plain else 0, str(place)))
+        paths[file] = str(unit.rows_at(place))
+        before += read.lines
+    return Job(
+        stage=out.stage,
+        paths=tuple(paths),
+        called=(*names(rows.others, out.path.parent), *out.names),
+        units=tuple(parts),
+        others=len(rows.others),
+        fixed=bases[found.job.others],
+        threshold=how.threshold.as_integer_ratio(),
+        width=how.width,
+        on=rows.on,
+        clusters=how.clusters,
+        keep=rows.keep,
+        room=found.job.room,
+    )
 
 
 def settled(site: Site, job_file: Path, found: Pairing) -> Settled:

@@ -18,7 +18,7 @@ import xxhash
 from phase0.dataset import whole
 from phase0.partitioned.site import Site
 from phase0.stages.dedup_evidence import Gone
-from phase0.stages.dedup_job import Unit, columns_of, job_at, rows_of
+from phase0.stages.dedup_job import Part, columns_of, job_at, rows_of
 from phase0.stages.dedup_settling import Dropping
 from phase0.stages.dedup_writing import Windows
 from phase0.stages.placed_rows import PlacedRows
@@ -40,7 +40,7 @@ class Written(NamedTuple):
     removed: Counter[str]  # of these the near-duplicates
 
 
-def write_units(site: Site, job: Path, gone: Dropping) -> Iterator[tuple[Unit, Written]]:
+def write_units(site: Site, job: Path, gone: Dropping) -> Iterator[tuple[Part, Written]]:
     """Write the parts of every unit of the input, in order."""
     known = job_at(job)
     units = [(number, unit) for number, unit in enumerate(known.units) if unit.file >= known.others]
@@ -76,7 +76,7 @@ def _write(job_file: Path, gone: Dropping, folder: Path, number: int) -> Written
     return Written(kept, lost, count, size, digest.hexdigest(), reasons, wordless, before, removed)
 
 
-def _gone(unit: Unit, rows: Rows, gone: Dropping, number: int) -> Gone:
+def _gone(unit: Part, rows: Rows, gone: Dropping, number: int) -> Gone:
     """What goes of a unit, out of what was decided in all groups."""
     table, text = gone.rows.table(number), gone.ids.table(number).reshape(-1).view(np.uint8)
     words = -(-table[6] // 8)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from phase0.dataset import BadRow, raw_rows
+from phase0.dataset import BadRow, raw_rows, whole
 from phase0.dataset.containers import Kind, is_compressed, kind_of, opened
 from phase0.dataset.rows import MAX_ROW
 from phase0.dedup import On
@@ -50,7 +50,7 @@ class RowFiles(PlacedRows):
 
     def lay_out(self, progress: Progress) -> None:
         """Lay files that are not plain JSONL out as such. To be asked first, once."""
-        packed = [file for file, path in enumerate(self._paths) if not _are_lines(path)]
+        packed = [file for file, path in enumerate(self._paths) if not are_lines(path)]
         if packed:
             progress.start("lay rows out", sum(self._paths[file].stat().st_size for file in packed), "bytes")
             for file in packed:
@@ -58,27 +58,30 @@ class RowFiles(PlacedRows):
                 progress.advance(self._paths[file].stat().st_size)
             progress.finish()
 
+    def spans(self) -> list[tuple[int, int]]:
+        """Of each file from which byte on it is read, and to which."""
+        return [(0, path.stat().st_size) for path in self._plain]
+
     def hint(self) -> int:
-        return sum(path.stat().st_size for path in self._plain)
+        return sum(end - begin for begin, end in self.spans())
 
     def extent(self) -> int | None:
         return self.hint()
 
     def sample(self) -> Part | None:
-        sizes = [path.stat().st_size for path in self._plain]
-        step = max(_SAMPLE, sum(sizes) // _SAMPLES)
+        size = self.hint()
+        step = max(_SAMPLE, size // _SAMPLES)
         drawn = [
             _Lines(file, path, begin, begin + _SAMPLE, self._on)
-            for file, (path, size) in enumerate(zip(self._plain, sizes, strict=True))
-            for begin in range(0, size, step)
+            for file, (path, span) in enumerate(zip(self._plain, self.spans(), strict=True))
+            for begin in range(*span, step)
         ]
-        return Part(drawn, sum(sizes) / (_SAMPLE * len(drawn))) if drawn else None
+        return Part(drawn, size / (_SAMPLE * len(drawn))) if drawn else None
 
     def chunks(self) -> Iterator[Chunk]:
-        for file, path in enumerate(self._plain):
-            size = path.stat().st_size
-            for begin in range(0, size, _BLOCK):
-                chunk = _Lines(file, path, begin, min(begin + _BLOCK, size), self._on)
+        for file, (path, (first, last)) in enumerate(zip(self._plain, self.spans(), strict=True)):
+            for begin in range(first, last, _BLOCK):
+                chunk = _Lines(file, path, begin, min(begin + _BLOCK, last), self._on)
                 self._chunks.append(chunk)
                 yield chunk
 
@@ -127,7 +130,7 @@ class RowFiles(PlacedRows):
         plain = self._folder / f"{file}.lines"  # what a killed run leaves is not to be taken for rows
         numbers = self._numbers[file] = array("q")
         try:
-            with plain.open("wb") as out:
+            with whole(plain) as out:
                 for item in raw_rows(path):
                     # An element of an array that could not be laid on one line is not JSON.
                     row = item if isinstance(item, BadRow) or b"\n" not in item[1] else strictly(*item)
@@ -141,7 +144,8 @@ class RowFiles(PlacedRows):
         return plain
 
 
-def _are_lines(path: Path) -> bool:
+def are_lines(path: Path) -> bool:
+    """Whether rows can be read where they lie."""
     return path.stat().st_size == 0 or (kind_of(path) is Kind.LINES and not is_compressed(path))
 
 
