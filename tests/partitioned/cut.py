@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from phase0.dedup import exact, minhash
 from phase0.dedup.bands import Banding
-from phase0.dedup.flat import Strings
+from phase0.dedup.flat import I64, Strings
 from phase0.dedup.search import NO_LIMIT, Looking, by_size
 from phase0.dedup.sets import read_sets
 from phase0.engine import Engine
@@ -21,14 +20,13 @@ from phase0.partitioned.layout import Rule
 from phase0.partitioned.search import Found, search
 from phase0.progress import SILENT
 
-Pairs = set[tuple[int, int, int, int]]
-
 
 class Told(Strings):
     """Texts in memory that tell their number."""
 
-    def facts(self) -> Mapping[str, NDArray[Any]]:
-        return {"lengths": np.array([len(text) for text in self._texts])}
+    def keep(self, folder: Path, sizes_D: I64) -> int:
+        np.save(folder / "sizes.npy", sizes_D)
+        return len(sizes_D)
 
 
 class Some(NamedTuple):
@@ -60,13 +58,13 @@ def found(
 def pairs_of(result: Found) -> list[tuple[int, int, int, int]]:
     """All pairs, in order, repeated ones too."""
     parts = [np.load(result.job.layout.pairs(unit)) for unit in range(result.job.units)]
-    return sorted(map(tuple, np.concatenate(parts).tolist()))
+    return sorted(map(tuple, np.concatenate(parts, axis=1).T.tolist()))
 
 
 def same_of(result: Found) -> dict[int, int]:
     """Of each row that has the set of an earlier one the first that has it."""
     parts = [np.load(result.job.layout.same(part)) for part in range(result.job.partitions)]
-    rows = np.concatenate(parts).tolist()
+    rows = np.concatenate(parts, axis=1).T.tolist()
     assert len({row for row, _ in rows}) == len(rows)
     return dict(map(tuple, rows))
 

@@ -21,8 +21,11 @@ def store(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 @contextmanager
-def growing(path: Path, kind: npt.DTypeLike, *columns: int) -> Iterator[Callable[[npt.NDArray[Any]], None]]:
-    """An array to be written row by row: what is answered appends some, of shape (rows, *columns)."""
+def growing(
+    path: Path, kind: npt.DTypeLike, *columns: int, turned: bool = False
+) -> Iterator[Callable[[npt.NDArray[Any]], None]]:
+    """An array to be written row by row: what is answered appends some, of shape (rows, *columns). With `turned` its
+    readers see the shape (*columns, rows)."""
     rows = 0
     with published(path) as file:
 
@@ -31,14 +34,15 @@ def growing(path: Path, kind: npt.DTypeLike, *columns: int) -> Iterator[Callable
             rows += len(some)
             file.write(np.ascontiguousarray(some, kind).data)
 
-        _head(file, kind, (0, *columns))  # numpy leaves room for the number of rows to grow
+        _head(file, kind, (0, *columns), turned=turned)  # numpy leaves room for the number of rows to grow
         yield append
         file.seek(0)
-        _head(file, kind, (rows, *columns))
+        _head(file, kind, (rows, *columns), turned=turned)
 
 
-def _head(file: Any, kind: npt.DTypeLike, shape: tuple[int, ...]) -> None:
-    described = {"descr": npy.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+def _head(file: Any, kind: npt.DTypeLike, shape: tuple[int, ...], *, turned: bool) -> None:
+    seen = shape[::-1] if turned else shape
+    described = {"descr": npy.dtype_to_descr(np.dtype(kind)), "fortran_order": turned, "shape": seen}
     npy.write_array_header_1_0(file, described)
 
 

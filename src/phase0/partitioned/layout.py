@@ -35,7 +35,7 @@ class Layout(NamedTuple):
 
     def unit(self, number: int) -> Path:
         """The folder of a unit. In it are keys.npy; starts.npy (row d has the keys starts[d] to starts[d + 1] - 1);
-        sketches.npy; and what the unit tells of its rows under names of its own."""
+        sketches.npy; and what the unit keeps there of its rows."""
         return self.folder / "units" / f"{number:06}"
 
     def box(self, exchange: str, sender: int) -> Path:
@@ -43,11 +43,11 @@ class Layout(NamedTuple):
         return self.folder / exchange / f"{sender:06}.sent"
 
     def same(self, partition: int) -> Path:
-        """Shape (R, 2): rows whose set an earlier row has too, and the first that has it."""
+        """Shape (2, R): rows whose set an earlier row has too, and the first that has it."""
         return self.folder / "same" / f"part-{partition:06}.npy"
 
     def pairs(self, unit: int) -> Path:
-        """Shape (P, 4): one row, the other, which is a later one, what they share, and what they have together. Neither
+        """Shape (4, P): one row, the other, which is a later one, what they share, and what they have together. Neither
         has the set of an earlier row."""
         return self.folder / "pairs" / f"part-{unit:06}.npy"
 

@@ -33,7 +33,7 @@ def find_same(job: Job, partition: int) -> Same:
     found = slices(job.sent_by_units("sets"), partition)
     firsts = np.empty((0, DIGEST), np.uint64)
     with (
-        growing(job.layout.same(partition), np.int64, 2) as write,
+        growing(job.layout.same(partition), np.int64, 2, turned=True) as write,
         sent(job.layout.box("later", partition), 1, job.units) as outbox,
     ):
         for group in together(found, max(1, job.room // _COST)):

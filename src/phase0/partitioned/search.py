@@ -22,7 +22,7 @@ from phase0.partitioned.entries import send_entries
 from phase0.partitioned.layout import Job, Layout, Rule
 from phase0.partitioned.meeting import find_meetings
 from phase0.partitioned.same import find_same
-from phase0.partitioned.units import SAMPLED, Unit, read_unit, sample_unit
+from phase0.partitioned.units import SAMPLED, Unit, UnitRead, read_unit, sample_unit
 from phase0.partitioned.verifying import find_pairs
 from phase0.progress import Progress, many
 
@@ -56,6 +56,7 @@ class Found(NamedTuple):
     """Where everything is, and what it came to."""
 
     job: Job
+    read: Sequence[UnitRead]  # by unit
     figures: Figures
 
 
@@ -117,7 +118,7 @@ def search(
         },
     )
     progress.say(figures.told())
-    return Found(job, figures)
+    return Found(job, read, figures)
 
 
 def _learn(engine: Engine, job: Job, units: Sequence[Unit], progress: Progress) -> None:

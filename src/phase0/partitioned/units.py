@@ -5,12 +5,10 @@ Shapes: D rows of a unit, S shingles, R records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from phase0.dedup.flat import I64, Texts
 from phase0.dedup.kernels.partitioning import chain
@@ -27,8 +25,9 @@ DIGEST = 3  # numbers of a record of the exchange "sets": the row in its unit, a
 class Told(Texts, Protocol):
     """The texts of a unit, and what is known of its rows when all were read."""
 
-    def facts(self) -> Mapping[str, npt.NDArray[Any]]:
-        """Arrays by name, kept in the unit's folder as NAME.npy."""
+    def keep(self, folder: Path, sizes_D: I64) -> int:  # noqa: N803
+        """Write what is known of them into a folder; `sizes_D` are those of their sets. Answers how many lines there
+        were, rows or not. To be asked once every chunk was read."""
         ...
 
 
@@ -50,6 +49,7 @@ class UnitRead(NamedTuple):
     """What a task found in a unit."""
 
     rows: int
+    lines: int
     wordless: int
     keys: int
     sent: int  # bytes
@@ -91,12 +91,11 @@ def read_unit(job: Job, item: tuple[int, Unit]) -> UnitRead:
             rows += len(made.sizes_D)
     sizes_D, records = np.concatenate(sizes), np.concatenate(digests)  # noqa: N806 - the suffix is the shape
     store(place / "starts.npy", np.concatenate(([0], np.cumsum(sizes_D))))
-    for name, column in told.facts().items():
-        store(place / f"{name}.npy", column)
+    lines = told.keep(place, sizes_D)
     records = records[sizes_D > 0]
     with sent(job.layout.box("sets", number), DIGEST, job.partitions) as outbox:
         outbox.add(records, (records[:, 2] & np.uint64(job.partitions - 1)).astype(np.int64))
-    return UnitRead(rows, int((sizes_D == 0).sum()), int(sizes_D.sum()), outbox.bytes)
+    return UnitRead(rows, lines, int((sizes_D == 0).sum()), int(sizes_D.sum()), outbox.bytes)
 
 
 def _digests(keys_S: U64, sizes_D: I64, prints_D: U64, before: int) -> U64:  # noqa: N803

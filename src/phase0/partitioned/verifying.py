@@ -47,7 +47,7 @@ def find_pairs(job: Job, unit: int) -> Verified:
     """Write which of the rows that met are near-duplicates, for those whose earlier row is in this unit."""
     bases, met, pairs = job.bases(), 0, 0
     found = slices(job.sent_by_partitions("met"), unit)
-    with growing(job.layout.pairs(unit), np.int64, 4) as write:
+    with growing(job.layout.pairs(unit), np.int64, 4, turned=True) as write:
         for group in together(found, max(1, min(_AT_ONCE, job.room // (4 * _COST)))):
             records = received(group, MET)
             met += len(records)
@@ -76,7 +76,7 @@ def _rows_of(records: U64) -> I64:
 
 
 def _counted(job: Job, bases: I64, records: U64) -> I64:
-    """Shape (P, 4): the pairs among these meetings, as `layout.Layout.pairs` says."""
+    """Shape (P, 4): the pairs among these meetings; columns as `layout.Layout.pairs` says."""
     rows = _rows_of(records)
     sets = _gathered(job.layout, bases, rows)
     ones, others = (np.searchsorted(rows, records[:, side].astype(np.int64)) for side in (0, 1))
@@ -95,7 +95,9 @@ def _counted(job: Job, bases: I64, records: U64) -> I64:
     return np.stack((rows[ones[true]], rows[others[true]], shared[true], union), axis=1)
 
 
-def _met_first(sets: Sets, banding: Banding, ones: I64, others: I64, keys: U64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _met_first(
+    sets: Sets, banding: Banding, ones: I64, others: I64, keys: U64
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Of each meeting whether it is in the first band in which both agree. Shape (P,)."""
     bands = signed_bands(*sets, banding)
     first = np.full(len(ones), -1, np.int64)
