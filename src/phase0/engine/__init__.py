@@ -22,6 +22,11 @@ class Engine(Protocol):
         """How many cores of this machine are for work that needs all rows together, as de-duplication does."""
         ...
 
+    @property
+    def spread(self) -> bool:
+        """Whether work that needs all rows together is cut into partitions, as where no one machine holds them all."""
+        ...
+
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Run `work` on every item and yield the results in the order of the items.
 

@@ -71,6 +71,10 @@ class Ray:
     def threads(self) -> int:
         return self._workers
 
+    @property
+    def spread(self) -> bool:
+        return True
+
     def __enter__(self) -> Self:
         self._ready()
         return self
