@@ -239,7 +239,6 @@ def meetings(
     return found
 
 
-
 def met_first(one: Sequence[int], other: Sequence[int], key: int, threshold: Fraction) -> int:
     """What two ascending sets share, or -1."""
     shared = set(one) & set(other)
