@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from phase0.engine import Engine
 from phase0.partitioned.bounds import Bounds
 from phase0.partitioned.layout import Rule
 from phase0.partitioned.search import Found, search
+from phase0.partitioned.site import Site
 from phase0.progress import SILENT
 
 
@@ -45,14 +47,14 @@ class Some(NamedTuple):
 def cut(texts: Sequence[str], units: int) -> list[Some]:
     """So many runs of texts, of which some may be empty."""
     bounds = np.linspace(0, len(texts), units + 1).astype(int).tolist()
-    return [Some(texts[first:last]) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return [Some(texts[first:last]) for first, last in pairwise(bounds)]
 
 
 def found(
     engine: Engine, units: Sequence[Some], rule: Rule, folder: Path, *, bits: int, room: int = 1 << 22, others: int = 0
 ) -> Found:
     """Search, with so many partitions and so much room."""
-    return search(engine, units, rule, folder, Bounds(bits, room, room), SILENT, others=others)
+    return search(Site(engine, folder, SILENT), units, rule, Bounds(bits, room, room), others)
 
 
 def pairs_of(result: Found) -> list[tuple[int, int, int, int]]:

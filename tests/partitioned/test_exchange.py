@@ -46,7 +46,7 @@ def test_every_record_arrives_once_in_its_partition_and_in_order(tmp_path_factor
             if to == partition
         ]
         groups = together(slices(paths, partition), most)
-        assert all(sum(piece.count for piece in group) <= most for group in groups)
+        assert all(sum(piece.records for piece in group) <= most for group in groups)
         arrived = [
             pair
             for group in groups

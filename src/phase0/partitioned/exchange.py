@@ -36,7 +36,7 @@ def published(path: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.replace(fresh, path)
+        Path(fresh).replace(path)
     except BaseException:
         Path(fresh).unlink(missing_ok=True)
         raise
@@ -93,7 +93,7 @@ class Slice(NamedTuple):
     path: Path
     source: int  # the number of the file among those that were asked for
     first: int
-    count: int
+    records: int
     width: int
 
 
@@ -119,33 +119,33 @@ def together(found: Sequence[Slice], most: int) -> list[list[Slice]]:
     groups: list[list[Slice]] = [[]]
     room = most
     for piece in found:
-        while piece.count:
+        first, end = piece.first, piece.first + piece.records
+        while first < end:
             if not room:
                 groups.append([])
                 room = most
-            taken = min(piece.count, room)
-            groups[-1].append(piece._replace(count=taken))
-            piece = piece._replace(first=piece.first + taken, count=piece.count - taken)
-            room -= taken
+            taken = min(end - first, room)
+            groups[-1].append(piece._replace(first=first, records=taken))
+            first, room = first + taken, room - taken
     return [group for group in groups if group]
 
 
 def received(found: Sequence[Slice], width: int) -> U64:
     """The records of some slices, one behind the other. Shape (R, W)."""
-    records = np.empty((sum(piece.count for piece in found), width), np.uint64)
+    records = np.empty((sum(piece.records for piece in found), width), np.uint64)
     at = 0
     for piece in found:
         if piece.width != width:
             raise DataError(f"{piece.path} holds records of {piece.width} numbers, not of {width}")
         with piece.path.open("rb", buffering=0) as file:
-            _fill(file, piece.path, piece.first * width * _NUMBER, records[at : at + piece.count])
-        at += piece.count
+            _fill(file, piece.path, piece.first * width * _NUMBER, records[at : at + piece.records])
+        at += piece.records
     return records
 
 
 def sources(found: Sequence[Slice]) -> I64:
     """From which file each record of these slices is. Shape (R,)."""
-    return np.repeat([piece.source for piece in found], [piece.count for piece in found]).astype(np.int64)
+    return np.repeat([piece.source for piece in found], [piece.records for piece in found]).astype(np.int64)
 
 
 def _numbers(file: IO[bytes], path: Path, begin: int, count: int) -> I64:
@@ -156,7 +156,7 @@ def _numbers(file: IO[bytes], path: Path, begin: int, count: int) -> I64:
 
 def _fill(file: IO[bytes], path: Path, begin: int, room: npt.NDArray[Any]) -> None:
     """Read from byte `begin` on until there is no more room."""
-    view, at = memoryview(room).cast("B"), 0
+    view, at = room.data.cast("B"), 0
     file.seek(begin)
     while at < len(view):
         read = file.readinto(view[at:])  # type: ignore[attr-defined]

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from phase0.dedup.bands import Banding
 from phase0.dedup.flat import I64
+
+Flags = npt.NDArray[np.bool_]
 
 
 class Rule(NamedTuple):

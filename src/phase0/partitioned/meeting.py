@@ -42,7 +42,7 @@ def find_meetings(job: Job, partition: int) -> Met:
     with sent(job.layout.box("met", partition), MET, job.units) as outbox:
         for records, apart in _blocks(found, max(1, job.room // _COST)):
             compared += _join(job, records, outbox, bases, apart=apart)
-    return Met(sum(piece.count for piece in found), compared, outbox.records, outbox.bytes)
+    return Met(sum(piece.records for piece in found), compared, outbox.records, outbox.bytes)
 
 
 def _blocks(found: list[Slice], most: int) -> Iterator[tuple[U64, bool]]:
@@ -54,7 +54,7 @@ def _blocks(found: list[Slice], most: int) -> Iterator[tuple[U64, bool]]:
         yield received(group, WIDTH), False
         for other in groups[at + 1 :]:
             records = received([*group, *other], WIDTH)
-            records[sum(piece.count for piece in group) :, 2] |= np.uint64(LATER)
+            records[sum(piece.records for piece in group) :, 2] |= np.uint64(LATER)
             yield records, True
 
 

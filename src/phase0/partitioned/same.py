@@ -13,7 +13,7 @@ from phase0.dedup.flat import I64
 from phase0.dedup.sets import U64
 from phase0.partitioned.arrays import growing
 from phase0.partitioned.exchange import received, sent, slices, sources, together
-from phase0.partitioned.layout import Job, unit_of
+from phase0.partitioned.layout import Flags, Job, unit_of
 from phase0.partitioned.units import DIGEST
 
 _COST = 10 * 8 * DIGEST  # bytes of a record while it is sorted
@@ -58,7 +58,7 @@ def _apart(records: U64) -> tuple[U64, I64]:
     return records[np.sort(order[leads])], later
 
 
-def later_rows(job: Job, unit: int, rows: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def later_rows(job: Job, unit: int, rows: int) -> Flags:
     """Which of the rows of a unit have the set of an earlier row. Shape (D,)."""
     later = np.zeros(rows, np.bool_)
     later[received(slices(job.sent_by_partitions("later"), unit), 1)[:, 0].astype(np.int64)] = True

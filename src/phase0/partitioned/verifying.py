@@ -21,10 +21,10 @@ from phase0.dedup.sets import U64
 from phase0.partitioned.arrays import growing, mapped
 from phase0.partitioned.entries import numbered_bands, signed_bands
 from phase0.partitioned.exchange import received, slices, together
-from phase0.partitioned.layout import Job, Layout, unit_of
+from phase0.partitioned.layout import Flags, Job, Layout, unit_of
 from phase0.partitioned.meeting import MET
 
-_COST = 200  # bytes of a pair while it is counted, beside the sets
+_PAIR = 800  # bytes of a pair while it is counted, beside the sets: most are signatures, where rows met in bands
 _AT_ONCE = 1 << 20  # pairs
 
 
@@ -48,7 +48,7 @@ def find_pairs(job: Job, unit: int) -> Verified:
     bases, met, pairs = job.bases(), 0, 0
     found = slices(job.sent_by_partitions("met"), unit)
     with growing(job.layout.pairs(unit), np.int64, 4, turned=True) as write:
-        for group in together(found, max(1, min(_AT_ONCE, job.room // (4 * _COST)))):
+        for group in together(found, max(1, min(_AT_ONCE, job.room // (2 * _PAIR)))):
             records = received(group, MET)
             met += len(records)
             for part in _that_fit(job, bases, records):
@@ -86,25 +86,23 @@ def _counted(job: Job, bases: I64, records: U64) -> I64:
         count_met(*sets, *ratio, ones, others, records[:, 2].copy(), shared)
     else:
         first = np.flatnonzero(_met_first(sets, job.rule.banding, ones, others, records[:, 2]))
-        narrow = [side[first].astype(np.int32) for side in (ones, others)]
         counted = np.empty(len(first), np.int32)
-        count_pairs(*sets, *ratio, *narrow, counted)
+        count_pairs(*sets, *ratio, ones[first].astype(np.int32), others[first].astype(np.int32), counted)
         shared[first] = counted
     true = np.flatnonzero(shared >= 0)
     union = sets.sizes_N[ones[true]] + sets.sizes_N[others[true]] - shared[true]
     return np.stack((rows[ones[true]], rows[others[true]], shared[true], union), axis=1)
 
 
-def _met_first(
-    sets: Sets, banding: Banding, ones: I64, others: I64, keys: U64
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _met_first(sets: Sets, banding: Banding, ones: I64, others: I64, keys: U64) -> Flags:
     """Of each meeting whether it is in the first band in which both agree. Shape (P,)."""
     bands = signed_bands(*sets, banding)
     first = np.full(len(ones), -1, np.int64)
     for band in range(banding.bands - 1, -1, -1):
         first[bands[band, ones] == bands[band, others]] = band
     mixed = numbered_bands(bands[first, ones], first)
-    return (first >= 0) & (mixed == keys)
+    is_first: Flags = (first >= 0) & (mixed == keys)
+    return is_first
 
 
 def _spans(layout: Layout, bases: I64, rows: I64) -> Sets:

@@ -71,7 +71,7 @@ def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Ask
     cut = bounds(sum(sizes), max(sizes, default=0), rule, limit, how.workers)
     site.progress.say(cut.told(how.workers))
     of_others = sum(unit.file < len(rows.others) for unit in units)
-    found = search(site.engine, units, rule, site.folder / "joined", cut, site.progress, others=of_others)
+    found = search(site.at("joined"), units, rule, cut, of_others)
     layout, figures = found.job.layout, found.figures
     pairing = Pairing(
         [layout.pairs(unit) for unit in range(len(units))],

@@ -1,9 +1,9 @@
 """The join in partitions that know nothing of each other: what they are sent says all that is compared there.
 
 Each key of a prefix, or of a band, becomes a record of WIDTH numbers: the key; the one before it in its set (the key
-itself where it is the first, and in bands); the row << ROW_SHIFT with its marks; the size of its set << 32 with how many
-keys of it there are from this one on (in bands, all); and its sketch, folded. Where two rows meet at a key is what
-`joining.join` says; they may meet in several partitions, and count at the first key that both have.
+itself where it is the first, and in bands); the row << ROW_SHIFT with its marks; the size of its set << 32, and added
+to it how many keys of it there are from this one on (in bands, all); and its sketch, folded. Where two rows meet at a
+key is what `joining.join` says; they may meet in several partitions, and count at the first key that both have.
 
 Shapes: D rows, S keys, N sets, E records of a partition, X partitions, P pairs, T slots of a table, W numbers of a
 record.
@@ -18,7 +18,7 @@ from phase0.dedup.kernels.compiling import I32, I64, SKETCHES, U64, Array, count
 from phase0.dedup.kernels.hashing import SEED, stir
 from phase0.dedup.kernels.joining import at_least, meet
 
-FOLDED = 4  # numbers of a sketch in a record: bits that fall together are added, so no pair is lost
+FOLDED = 4  # numbers of a sketch in a record; with 8 a quarter fewer rows meet, with 2 more than twice as many
 WIDTH = 4 + FOLDED
 FOUND_BY_LARGER, AGAINST, LATER, ROW_SHIFT = 1, 2, 4, 3
 _SEED, _ONE, _LOW = np.uint64(SEED), np.uint64(1), np.uint64(0xFFFFFFFF)
@@ -41,7 +41,8 @@ def chain(keys_S: Array, sizes_D: Array, chains_D: Array) -> None:
 
 @kernel(nothing, SKETCHES, count, SKETCHES, count)
 def fold(sketches_N8: Array, one: int, records_EW: Array, entry: int) -> None:
-    """Write a sketch into a record: number j is all of its numbers j, j + FOLDED, … added without carry."""
+    """Write a sketch into a record: number j is its numbers j and j + FOLDED (and so on), added
+    bit by bit. So two folded sketches differ in no more bits than the sketches do."""
     for j in range(FOLDED):
         records_EW[entry, 4 + j] = np.uint64(0)
     for i in range(8):
