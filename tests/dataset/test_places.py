@@ -134,7 +134,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_store_that_nobody_knows_is_one_line() -> None:
-    with pytest.raises(UsageError, match="^floppy://b/x: Protocol not known: floppy"):
+    with pytest.raises(UsageError, match=r"^floppy://b/x: Protocol not known: floppy"):
         listed("floppy://b/x")
 
 
@@ -151,9 +151,9 @@ def test_a_server_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("place", ["s3://b/run", Path("s3://b/run")])
 def test_what_must_be_on_a_disk_is_refused_by_its_url(place: str | Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="^s3://b/run: the folder of a run must be on a disk, not in a store"):
+    with pytest.raises(UsageError, match=r"^s3://b/run: the folder of a run must be on a disk, not in a store"):
         refuse(place, "the folder of a run")
-    with pytest.raises(UsageError, match="^s3://b/run: the folder of a run"):
+    with pytest.raises(UsageError, match=r"^s3://b/run: the folder of a run"):
         phase0.run(Path(phase0.__file__).parents[2] / "plans" / "quickstart.toml", place)
-    with pytest.raises(UsageError, match="^s3://b/run: what is acquired must"):
+    with pytest.raises(UsageError, match=r"^s3://b/run: what is acquired must"):
         phase0.acquire([tmp_path], place)
