@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from evaluations import PROBLEM
 from made import record, write_lines
+from neardup import made_rows, spelled
 from sames import contents
 
 import phase0
@@ -38,6 +39,11 @@ def clean(inputs: Path, output: Path, engine: Engine) -> None:
     phase0.decontaminate([inputs / "b.jsonl"], output / "clean.jsonl", against=against, engine=engine)
 
 
+def distinct(inputs: Path, output: Path, engine: Engine) -> None:
+    how = {"threshold": "0.7", "against": [inputs / "against.jsonl"]}
+    phase0.deduplicate([inputs / "alike.jsonl"], output / "distinct.jsonl", **how, engine=engine)
+
+
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
     """Three files of upstream rows, one of them damaged at its end; every fiftieth row holds a question."""
@@ -49,6 +55,9 @@ def inputs(tmp_path: Path) -> Path:
         for n in range(ROWS)
     ]
     write_lines(folder / "b.jsonl", [encode(row) for row in rows])
+    alike = spelled(made_rows(400, seed=5))
+    write_lines(folder / "alike.jsonl", alike[:380])
+    write_lines(folder / "against.jsonl", alike[380:])
     write(folder / "c.jsonl", [{"prompt": f"Why {n}?", "completion": f"As {n}."} for n in range(30)], b'{"prompt": "W')
     return folder
 
@@ -57,11 +66,11 @@ def write(path: Path, rows: list[dict[str, str]], *more: bytes) -> None:
     write_lines(path, [*(json.dumps(row).encode() for row in rows), *more])
 
 
-@pytest.mark.parametrize("stage", [acquired, scored, clean])
+@pytest.mark.parametrize("stage", [acquired, scored, clean, distinct])
 def test_a_stage_leaves_the_same_bytes_on_every_engine(
     stage: Stage, inputs: Path, tmp_path: Path, on_ray: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
+    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART", "dedup_spread.UNIT"):
         monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
     stage(inputs, tmp_path / "inline", Local(1))
     wanted = contents(tmp_path / "inline")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
@@ -25,6 +26,10 @@ class Engine(Protocol):
     @property
     def spread(self) -> bool:
         """Whether work that needs all rows together is cut into partitions, as where no one machine holds them all."""
+        ...
+
+    def kept(self) -> AbstractContextManager[Engine]:
+        """The same engine for several maps in a row, whose workers are started once."""
         ...
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

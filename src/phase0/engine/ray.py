@@ -87,6 +87,10 @@ class Ray:
             _ray().shutdown()
         self._nodes.clear()
 
+    @contextmanager
+    def kept(self) -> Iterator[Ray]:
+        yield self  # Ray keeps workers by itself
+
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         ray = self._ready()
         call = ray.remote(num_cpus=1, max_retries=_REPEATS, scheduling_strategy="SPREAD")(_call)
