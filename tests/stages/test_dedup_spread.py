@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from neardup import made_rows, spelled, written
 
+import phase0
+from phase0 import acquire
 from phase0.dataset import Manifest, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
+from phase0.dataset.writing import writer
 from phase0.engine.local import Local
 from phase0.partitioned.bounds import bounds
 from phase0.stages import dedup_spread
 from phase0.stages.deduplicate import deduplicate
+
+SAMPLE = Path(phase0.__file__).parent / "sample"
+COLUMNS = ("instruction", "response", "source", "quality_score", "id")
 
 
 def spread(inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, **how: Any) -> Manifest:
@@ -108,6 +116,46 @@ def test_bad_lines_are_dropped_with_the_line_of_their_file(lines, tmp_path):
     assert ("plain.jsonl", 1) in bad
     assert ("packed.jsonl.gz", 103) in bad
     assert [place for place in bad if place[0] == "bad.jsonl"] == [("bad.jsonl", 1), ("bad.jsonl", 3)]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl.gz", "json", "parquet"])
+def test_files_of_every_form_come_and_go(tmp_path, suffix):
+    lines = [
+        json.dumps(dict.fromkeys(COLUMNS) | row).encode() for row in made_rows(120, seed=8) if "unknown" not in row
+    ]
+    path = tmp_path / f"in.{suffix}"
+    with writer(path) as out:
+        for line in lines:
+            out.write(line)
+    for output in ("here", "there"):
+        (tmp_path / output).mkdir()
+    wanted = deduplicate([path], tmp_path / "here" / f"out.{suffix}")
+    found = spread([path], tmp_path / "there" / f"out.{suffix}")
+    assert (tmp_path / f"there/out.{suffix}").read_bytes() == (tmp_path / f"here/out.{suffix}").read_bytes()
+    assert said(found) == said(wanted)
+    assert found.counts.dropped > 10
+
+
+def test_the_bundled_sample_leaves_what_it_leaves_on_one_machine(tmp_path):
+    acquire([SAMPLE], tmp_path / "raw")
+    assert check_same([tmp_path / "raw" / "combined.jsonl"], tmp_path, units=4) > 0
+
+
+@pytest.mark.skipif("PHASE0_DEV_DATA" not in os.environ, reason="PHASE0_DEV_DATA is not set")
+def test_real_rows_leave_what_they_leave_on_one_machine(tmp_path):
+    """5,000 rows of each of four files, spread over three, of which one is compressed."""
+    files = sorted((Path(os.environ["PHASE0_DEV_DATA"]) / "corpus").glob("*.jsonl.gz"))[:6:2]
+    lines = [line for path in files for line in first(path, 5000)]
+    paths = [written(tmp_path / f"{number}.jsonl", lines[number::3]) for number in range(2)]
+    paths.append(tmp_path / "2.jsonl.gz")
+    paths[2].write_bytes(gzip.compress(b"\n".join(lines[2::3])))
+    for how in ({}, {"method": "minhash", "threshold": "0.5"}, {"clusters": "transitive"}):
+        assert check_same(paths, tmp_path, units=2, workers=1 if how else 2, **how) > 100
+
+
+def first(path: Path, rows: int) -> list[bytes]:
+    with gzip.open(path) as file:
+        return [line.rstrip(b"\n") for line in islice(file, rows)]
 
 
 def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypatch):
