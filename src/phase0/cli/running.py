@@ -110,6 +110,8 @@ def status(folder: Annotated[Path, Parameter(help="Folder of a run.")], /) -> in
         counts = stage.manifest.counts if stage.manifest else None
         sums = f"{counts.rows_in:>9,} in = {counts.kept:>9,} kept + {counts.dropped:>9,} dropped" if counts else ""
         print(f"{stage.stage:<9} {stage.output:<32} {stage.state:<8} {sums}".rstrip())
+        if stage.why:
+            print(f"          {stage.why}; `phase0 run PLAN --retry-failed` asks about them once more")
     return 0
 
 
