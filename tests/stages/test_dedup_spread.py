@@ -22,6 +22,7 @@ from phase0.dataset import Manifest, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.writing import writer
 from phase0.engine.local import Local
+from phase0.errors import DataError
 from phase0.partitioned.bounds import bounds
 from phase0.stages import dedup_spread
 from phase0.stages.deduplicate import deduplicate
@@ -162,7 +163,7 @@ def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypat
     """Components by stars, many groups, and pairs of a component that do not fit: it is decided block by block."""
     groups, said = [], []
     monkeypatch.setattr(dedup_spread, "_SMALL", 40)
-    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=2000))
+    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=60_000))
     monkeypatch.setattr("phase0.dedup.decide._LEAST_PAIRS", 4)
     monkeypatch.setattr("phase0.dedup.decide._PAIRS_A_ROW", 0)
     monkeypatch.setattr("phase0.partitioned.dealing.BLOCK", 64)
@@ -176,11 +177,23 @@ def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypat
     monkeypatch.setattr(dedup_spread, "settle", heard)
     words = [f"word{number}" for number in range(60)]
     alike = [{"instruction": "Say it", "response": " ".join([*words[:at], "x", *words[at:]])} for at in range(40)]
-    path = written(tmp_path / "in.jsonl", [*lines[:200], *spelled(alike)])
+    path = written(tmp_path / "in.jsonl", [*lines[:150], *spelled(alike)])
     for clusters in ("greedy", "transitive"):
         assert check_same([path], tmp_path, units=2, clusters=clusters) > 50
-    assert min(groups) > 10
+    assert min(groups) > 2
     assert any("decided in blocks" in one for one in said)
+
+
+def test_a_component_whose_rows_do_not_fit_into_a_worker_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=12_000))
+    path = written(
+        tmp_path / "in.jsonl", [b'{"instruction":"the same","response":"again","id":"%d"}' % n for n in range(21)]
+    )
+    with pytest.raises(DataError, match=r"^21 rows are connected .* takes 1 MiB; it has 1 MiB: allow more memory"):
+        spread([path], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+    path.write_bytes(path.read_bytes().partition(b"\n")[2])
+    assert spread([path], tmp_path / "out.jsonl").counts.kept == 1
 
 
 def test_two_processes_leave_the_same(lines, tmp_path):
