@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from phase0 import acquire
 from phase0.dataset import Manifest, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.writing import writer
+from phase0.dedup.kernels.hashing import shingles
 from phase0.engine.local import Local
 from phase0.errors import DataError
 from phase0.partitioned.bounds import bounds
@@ -194,6 +196,20 @@ def test_a_component_whose_rows_do_not_fit_into_a_worker_is_one_clear_line(tmp_p
     assert not (tmp_path / "out.jsonl").exists()
     path.write_bytes(path.read_bytes().partition(b"\n")[2])
     assert spread([path], tmp_path / "out.jsonl").counts.kept == 1
+
+
+@pytest.mark.parametrize("mask", [0xF, 0xFFF])
+def test_hashes_that_collide_remove_what_they_remove_on_one_machine(tmp_path, monkeypatch, mask):
+    """The words have the last word on every removal, in every group."""
+
+    def colliding(text, begins, ends, width, hashes, counts):
+        total = shingles(text, begins, ends, width, hashes, counts)
+        hashes[:total] &= np.uint64(mask << 2)
+        return total
+
+    monkeypatch.setattr("phase0.dedup.sets.shingles", colliding)
+    path = written(tmp_path / "in.jsonl", spelled(made_rows(120, seed=4)))
+    assert check_same([path], tmp_path, threshold="0.6") > 10
 
 
 def test_two_processes_leave_the_same(lines, tmp_path):
