@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
@@ -137,6 +138,28 @@ def recounted(row: Sequence[bytes], width: int) -> list[int]:
 
 def _spread(value: int) -> int:
     return (value ^ value >> 32) * recounting.SPREAD & _WORD
+
+
+def recounted_sums(keys: Iterable[int]) -> tuple[int, int]:
+    """The print and the check of a set."""
+    known = list(keys)
+    checks = (_spread((key * recounting.BASE + 1) & _WORD) for key in known)
+    return sum(map(_spread, known)) & _WORD, sum(checks) & _WORD
+
+
+def prefixes(sets: Sequence[Sequence[int]], lengths: Sequence[int], step: int, set_bits: int) -> list[int]:
+    """The entries of so many first keys of each set, where every `step`-th set tells which keys are common."""
+    seen = Counter(_counter(key) for one in sets[::step] for key in one)
+    entries = []
+    for number, (one, length) in enumerate(zip(sets, lengths, strict=True)):
+        levels = {key: sum(min(seen[_counter(key)], 255) >= level for level in recounting.LEVELS) for key in one}
+        for key in sorted(one, key=lambda key: (levels[key], key))[:length]:
+            entries.append(key >> (recounting.KEY_BITS + set_bits - 64) << set_bits | number)
+    return entries
+
+
+def _counter(key: int) -> int:
+    return key >> (recounting.KEY_BITS - recounting.COUNTER_BITS)
 
 
 def sign(keys: Iterable[int], order: Sequence[Sequence[int]]) -> list[int]:
