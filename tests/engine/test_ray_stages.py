@@ -40,8 +40,9 @@ def clean(inputs: Path, output: Path, engine: Engine) -> None:
 
 
 def distinct(inputs: Path, output: Path, engine: Engine) -> None:
-    how = {"threshold": "0.7", "against": [inputs / "against.jsonl"]}
-    phase0.deduplicate([inputs / "alike.jsonl"], output / "distinct.jsonl", **how, engine=engine)
+    alike = inputs.parent / "alike"
+    how = {"threshold": "0.7", "against": [alike / "against.jsonl"]}
+    phase0.deduplicate([alike / "alike.jsonl"], output / "distinct.jsonl", **how, engine=engine)
 
 
 @pytest.fixture
@@ -56,8 +57,8 @@ def inputs(tmp_path: Path) -> Path:
     ]
     write_lines(folder / "b.jsonl", [encode(row) for row in rows])
     alike = spelled(made_rows(400, seed=5))
-    write_lines(folder / "alike.jsonl", alike[:380])
-    write_lines(folder / "against.jsonl", alike[380:])
+    write_lines(tmp_path / "alike" / "alike.jsonl", alike[:380])
+    write_lines(tmp_path / "alike" / "against.jsonl", alike[380:])
     write(folder / "c.jsonl", [{"prompt": f"Why {n}?", "completion": f"As {n}."} for n in range(30)], b'{"prompt": "W')
     return folder
 

@@ -26,7 +26,7 @@ from phase0.dedup.kernels.hashing import shingles
 from phase0.engine.local import Local
 from phase0.errors import DataError
 from phase0.partitioned.bounds import bounds
-from phase0.stages import dedup_spread
+from phase0.stages import dedup_settling, dedup_spread
 from phase0.stages.deduplicate import deduplicate
 
 SAMPLE = Path(phase0.__file__).parent / "sample"
@@ -187,15 +187,15 @@ def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypat
 
 
 def test_a_component_whose_rows_do_not_fit_into_a_worker_is_one_clear_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=12_000))
-    path = written(
-        tmp_path / "in.jsonl", [b'{"instruction":"the same","response":"again","id":"%d"}' % n for n in range(21)]
-    )
-    with pytest.raises(DataError, match=r"^21 rows are connected .* takes 1 MiB; it has 1 MiB: allow more memory"):
-        spread([path], tmp_path / "out.jsonl")
+    monkeypatch.setattr(dedup_settling, "ROW", 30 << 20)
+    line = b'{"instruction":"the same","response":"again","id":"%d"}'
+    path = written(tmp_path / "in.jsonl", [line % number for number in range(21)])
+    how = {"max_memory": "800MiB"}
+    with pytest.raises(DataError, match=r"^21 rows are connected .* takes 630 MiB; it may take 600 MiB: allow more"):
+        spread([path], tmp_path / "out.jsonl", **how)
     assert not (tmp_path / "out.jsonl").exists()
     path.write_bytes(path.read_bytes().partition(b"\n")[2])
-    assert spread([path], tmp_path / "out.jsonl").counts.kept == 1
+    assert spread([path], tmp_path / "out.jsonl", **how).counts.kept == 1
 
 
 @pytest.mark.parametrize("mask", [0xF, 0xFFF])

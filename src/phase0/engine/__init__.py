@@ -24,6 +24,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def cores(self) -> int:
+        """How many items are worked on at once, wherever that is."""
+        ...
+
+    @property
     def spread(self) -> bool:
         """Whether work that needs all rows together is cut into partitions, as where no one machine holds them all."""
         ...

@@ -35,6 +35,10 @@ class Local:
         return self._workers
 
     @property
+    def cores(self) -> int:
+        return self._workers
+
+    @property
     def spread(self) -> bool:
         return self._spread
 

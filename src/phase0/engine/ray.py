@@ -70,6 +70,10 @@ class Ray:
         return self._workers
 
     @property
+    def cores(self) -> int:
+        return self._cores_of(self._ready())
+
+    @property
     def spread(self) -> bool:
         return True
 

@@ -119,11 +119,11 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
 
 
 def _check_room(job: Job, rows: int) -> None:
-    """Raise DataError where a group is larger than a worker, which only a component can make it."""
-    if rows * ROW > job.room:
+    """Raise DataError where a group does not fit into a worker: only a component can make it so large."""
+    if rows * ROW > job.most:
         raise DataError(
             f"{rows:,} rows are connected by near-duplicates, so that one worker must decide them, which takes "
-            f"{spelled(rows * ROW)}; it has {spelled(job.room)}: allow more memory (--max-memory), or use fewer workers"
+            f"{spelled(rows * ROW)}; it may take {spelled(job.most)}: allow more memory (--max-memory), or fewer workers"
         )
 
 
