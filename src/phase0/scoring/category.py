@@ -37,6 +37,7 @@ from phase0.scoring.seeing import (
     LATEX,
     LINE,
     NUMBER,
+    OF_CODE,
     REFUSAL,
     SELF,
     SPEAKER,
@@ -52,10 +53,6 @@ from phase0.scoring.seeing import (
     seen,
     weights,
 )
-
-PRIOR = 1400  # of general: what the evidence for anything else must outweigh
-MATTER = 35  # percent that a word counts in a text that is handed over with the request,
-MATTER_MOST = 1300  # and what all of them count together for a category: less than PRIOR, so never enough by themselves
 
 _NUMBER, _ASCII_NUMBER = re.compile(r"\d[\d,.]*"), re.compile(r"[0-9][0-9,.]*")
 _LATEX = re.compile(
@@ -102,18 +99,16 @@ def categorise(instruction: str, response: str | None = None, *, system: str | N
 def decided(parts: Parts, found: Seen, system: str | None = None) -> str:
     """The category of a row in whose parts that was found."""
     asked, words = parts.asked, frozenset(parts.asked)
-    scores = dict(zip(CATEGORIES, found.ask, strict=True))
-    scores["general"] += PRIOR
-    if parts.matter:
-        for category, weight in zip(CATEGORIES, found.matter, strict=True):
-            scores[category] += min(MATTER * weight // 100, MATTER_MOST)
+    scores = dict(zip(CATEGORIES, found.cues, strict=True))
     if parts.unspaced:
         _weigh_unspaced(parts.text, scores)
     _weigh_thing(asked, words, scores)
     _weigh_character(parts.ask, asked, (system or "")[:300].lower(), scores)
-    _weigh_code(parts, found, scores)
+    if (found.text | found.answer) & OF_CODE or found.text & LATEX:
+        _weigh_code(parts, found, scores)
     _weigh_sums(parts, found, words, scores)
-    _weigh_answer(parts, found, words, scores)
+    if found.opening or found.answer & (SPEAKER | VERSE) or parts.opening.startswith(_REFUSING):
+        _weigh_answer(parts, found, words, scores)
     if (found.text | found.answer) & TOOL:
         scores["other"] += 8000
     if not parts.matter and len(asked) <= 30:
@@ -161,8 +156,10 @@ def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, 
 
 def _weigh_code(parts: Parts, found: Seen, scores: dict[str, int]) -> None:
     latex = bool(found.text & LATEX and _LATEX.search(parts.text))
-    scores["code"] += _code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
-    scores["code"] += _code_evidence(parts.answer, found.answer)
+    if found.text & OF_CODE:
+        scores["code"] += _code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
+    if found.answer & OF_CODE:
+        scores["code"] += _code_evidence(parts.answer, found.answer)
     if latex:
         scores["reasoning"] += 2500
 

@@ -16,6 +16,10 @@ from phase0.scoring.cues import CODE_MARKS, CUES, KINDS, MARKS, SUM_MARKS
 
 HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS = 1000, 300, 450, 700
 
+PRIORS = (1400, 0, 0, 0, 0)  # of general: what the evidence for anything else must outweigh
+MATTER = 35  # percent that a word counts in a text that is handed over with the request,
+MATTER_MOST = 1300  # and what all of them count together for a category: less than the prior, so never enough alone
+
 # What is said of a part, as bits. The lowest are CODE_MARKS, one each; those of MAY tell only whether a pattern is
 # worth trying: where one of them is missing there is nothing for it to match.
 CODE = (1 << len(CODE_MARKS)) - 1
@@ -23,6 +27,7 @@ TOOL, SUM, REFUSAL, SELF, TALE, LINE, CALL, EQUATION, LATEX, TICK, NUMBER, SPEAK
     1 << bit for bit in range(len(CODE_MARKS), len(CODE_MARKS) + 13)
 )
 MAY = LINE | CALL | EQUATION | LATEX | TICK | NUMBER | SPEAKER | VERSE
+OF_CODE = CODE | LINE | CALL | TICK
 
 # A word is `\w+[+#]*` in lower case.
 _WORD = re.compile(r"\w+[+#]*")
@@ -44,11 +49,10 @@ class Parts(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What stands in the parts: weights of cues by category, in the order of CATEGORIES, and bits of marks."""
+    """What stands in the parts."""
 
-    ask: Sequence[int]
-    matter: Sequence[int]
-    text: int
+    cues: Sequence[int]  # the weight of each of CATEGORIES, PRIOR and what is handed over included
+    text: int  # bits of marks, and so on
     answer: int
     opening: int
 
@@ -64,7 +68,9 @@ def parts_of(instruction: str, response: str | None) -> Parts:
     unspaced = not text.isascii() and _UNSPACED.search(text) is not None
     if unspaced:
         asked += _LATIN_WORD.findall(ask.lower())
-    opening = answer[:200].lower().replace("’", "'").replace(",", "")
+    opening = answer[:200].lower().replace(",", "")
+    if not opening.isascii():
+        opening = opening.replace("’", "'")
     return Parts(text, ask, matter, answer, opening, asked, unspaced)
 
 
@@ -141,8 +147,10 @@ def seen(parts: Parts) -> Seen:
     """What stands in the parts."""
     exact = {bit: _any(_EXACT[bit], parts.opening) for bit in (REFUSAL, SELF, TALE)}
     return Seen(
-        ask=_cues(parts.asked),
-        matter=_cues(words_of(parts.matter)),
+        cues=[
+            own + min(MATTER * handed // 100, MATTER_MOST) + prior
+            for own, handed, prior in zip(_cues(parts.asked), _cues(words_of(parts.matter)), PRIORS, strict=True)
+        ],
         text=_marks(parts.text),
         answer=_marks(parts.answer),
         opening=sum(bit for bit, is_there in exact.items() if is_there),
@@ -189,20 +197,24 @@ _LINE_WORDS = (
     "\\documentclass",
 )
 """What a line of code begins with; it may also have " {" in it."""
-_WORD_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+_DIGITS = [b"%d" % digit for digit in range(10)]
+_LETTERS = [character.encode() for character in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"]
+_BEYOND = [bytes([byte]) for byte in range(0x80, 0xC0)]  # what a character that is not ASCII ends with: any may be \w
 
 
-def sought() -> Iterator[tuple[str, int]]:
-    """Every mark, and the bit that a part has which holds it, if the part is ASCII and a newline is put before it; in
-    others each of MAY may be there."""
-    yield from ((mark, 1 << bit) for bit, mark in enumerate(CODE_MARKS))
-    yield from ((mark, bit) for bit, marks in _EXACT.items() for mark in marks)
-    yield from ((f"{before}{word}", LINE) for before, word in product(("\n", "\n ", "  ", "\t", "\t "), _LINE_WORDS))
-    yield " {", LINE
-    yield from ((f"{character}{after}", CALL) for character, after in product(_WORD_CHARACTERS, "(]"))
-    yield from ((f"={space}{after}", CALL) for space, after in product(("", " "), "[{\"'"))
-    yield from ((sign, EQUATION) for sign in ("=", "+", "*", "^", "% of"))
-    yield from ((f"{digit}{sign}", EQUATION) for digit, sign in product("0123456789", "-/"))
-    yield from ((f"{digit} {sign} ", EQUATION) for digit, sign in product("0123456789", "-/<>"))
-    yield from ((digit, NUMBER) for digit in "0123456789")
-    yield from (("\\", LATEX), ("$", LATEX), ("`", TICK), (": ", SPEAKER), (",\n", VERSE))
+def sought() -> Iterator[tuple[bytes, int]]:
+    """Every mark, and the bit that a part has which holds it, if a newline is put before it. NUMBER may also be there
+    where a part is not ASCII: other scripts have digits of their own."""
+    yield from ((mark.encode(), 1 << bit) for bit, mark in enumerate(CODE_MARKS))
+    yield from ((mark.encode(), bit) for bit, marks in _EXACT.items() for mark in marks)
+    begins = (b"\n", b"\n ", b"  ", b"\t", b"\t ")
+    yield from ((before + word.encode(), LINE) for before, word in product(begins, _LINE_WORDS))
+    yield b" {", LINE
+    yield from ((before + after, CALL) for before, after in product([*_LETTERS, *_DIGITS, *_BEYOND], (b"(", b"]")))
+    yield from ((b"=" + space + after, CALL) for space, after in product((b"", b" "), (b"[", b"{", b'"', b"'")))
+    yield from ((sign.encode(), EQUATION) for sign in ("=", "+", "*", "^", "×", "÷", "√", "²", "% of"))
+    signs = [f" {sign} ".encode() for sign in "-/−–<>"]
+    yield from ((before + sign, EQUATION) for before, sign in product([*_DIGITS, *_BEYOND], signs))
+    yield from ((digit, NUMBER) for digit in _DIGITS)
+    yield from ((b"\\", LATEX), (b"$", LATEX), (b"`", TICK), (b",\n", VERSE))
+    yield from ((b"%c: " % letter, SPEAKER) for letter in range(ord("A"), ord("Z") + 1))

@@ -18,7 +18,18 @@ from phase0.dedup import load_kernels
 from phase0.records import CATEGORIES
 from phase0.scoring.category import decided
 from phase0.scoring.cues import CUES
-from phase0.scoring.seeing import MAY, Parts, Seen, parts_of, sought, weights, words_of
+from phase0.scoring.seeing import (
+    MATTER,
+    MATTER_MOST,
+    NUMBER,
+    PRIORS,
+    Parts,
+    Seen,
+    parts_of,
+    sought,
+    weights,
+    words_of,
+)
 
 KERNELS = ("scanning",)
 
@@ -108,7 +119,7 @@ def _cues() -> _Cues:
 def _marks() -> tuple[_Automaton, npt.NDArray[np.uint64]]:
     """The automaton of marks, and the bits of its states."""
     known = list(sought())
-    automaton = _automaton([mark.encode() for mark, _ in known])
+    automaton = _automaton([mark for mark, _ in known])
     states = [sum({known[number][1] for number in ended}) for ended in automaton.ends]  # the bits differ
     return automaton, np.array(states, np.uint64)
 
@@ -127,32 +138,28 @@ def _seen(parts: Sequence[Parts]) -> list[Seen]:
     from phase0.dedup.kernels.scanning import marked, weighed
 
     cues, (automaton, marks) = _cues(), _marks()
-    text, starts = _flat(_as_words(words) for part in parts for words in ((part.ask, part.asked), (part.matter, None)))
-    sums = np.zeros((len(starts) - 1) * len(CATEGORIES), np.int64)
+    both = [words for part in parts for words in (_as_words(part.ask, part.asked), _as_words(part.matter, None))]
+    text, starts = _flat(both)
+    sums = np.zeros(len(both) * len(CATEGORIES), np.int64)
     weighed(text, starts, _letters(), *cues.automaton[:3], *cues[1:], len(CATEGORIES), sums)
+    own, handed = sums.reshape(-1, 2, len(CATEGORIES)).swapaxes(0, 1)
+    weighing = own + np.minimum(MATTER * handed // 100, MATTER_MOST) + np.array(PRIORS)
     scanned = [one for part in parts for one in (f"\n{part.text}", f"\n{part.answer}", part.opening)]
-    text, starts = _flat(map(_encoded, scanned))
+    text, starts = _flat(scanned)
     bits = np.empty(len(scanned), np.int64)
     marked(text, starts, *automaton[:3], marks, bits)
-    bits |= np.array([0 if one.isascii() else MAY for one in scanned], np.int64)
-    found = zip(sums.reshape(-1, 2, len(CATEGORIES)).tolist(), bits.reshape(-1, 3).tolist(), strict=True)
-    return [Seen(*weighing, *marking) for weighing, marking in found]
+    bits |= np.array([0 if one.isascii() else NUMBER for one in scanned], np.int64)
+    return [Seen(weight, *three) for weight, three in zip(weighing.tolist(), bits.reshape(-1, 3).tolist(), strict=True)]
 
 
-def _as_words(part: tuple[str, list[str] | None]) -> bytes:
+def _as_words(text: str, words: list[str] | None) -> str:
     """A part, and its words where they are known, as `weighed` takes it: ASCII as it is, else the words."""
-    text, words = part
-    if text.isascii():
-        return text.encode()
-    return _encoded(" ".join(words_of(text) if words is None else words))
+    return text if text.isascii() else " ".join(words_of(text) if words is None else words)
 
 
-def _encoded(text: str) -> bytes:
-    """UTF-8; half a surrogate pair, which it cannot say, becomes a question mark, which is in no cue or mark."""
-    return text.encode("utf-8", "replace")
-
-
-def _flat(texts: Iterable[bytes]) -> tuple[_U8, _I64]:
-    """Texts laid behind one another, and where each begins."""
-    known = list(texts)
-    return np.frombuffer(b"".join(known), np.uint8), np.cumsum([0, *map(len, known)])
+def _flat(texts: list[str]) -> tuple[_U8, _I64]:
+    """Texts in UTF-8 laid behind one another, and where each begins. Half a surrogate pair, which UTF-8 cannot say,
+    becomes a question mark, which is in no cue and no mark."""
+    together = "".join(texts).encode("utf-8", "replace")
+    lengths = [len(one) if one.isascii() else len(one.encode("utf-8", "replace")) for one in texts]
+    return np.frombuffer(together, np.uint8), np.cumsum([0, *lengths])
