@@ -178,7 +178,6 @@ def _code_evidence(part: str, marks: int) -> int:
 def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
     """Equations, quantities, and facts that lead up to a question."""
     ask, answer, asked = parts.ask, parts.answer, parts.asked
-    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask)) if found.text & NUMBER else 0
     if scores["code"] < 3000:
         if found.answer & SUM and found.answer & EQUATION:
             scores["reasoning"] += 900 * min(len(_EQUATION.findall(answer)), 3)
@@ -189,7 +188,11 @@ def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[s
     asks = not parts.matter and ask.endswith("?")
     if asks and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
         scores["reasoning"] += 1500
-    if numbers >= 2 and len(answer) <= 40 and _NUMBER.search(answer):
+    is_short = len(answer) <= 40
+    if not is_short and scores["reasoning"] <= 1000:
+        return
+    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask)) if found.text & NUMBER else 0
+    if numbers >= 2 and is_short and _NUMBER.search(answer):
         scores["reasoning"] += 1200
     numbers += len(_NUMBERS & words)
     if numbers >= 2 and scores["reasoning"] > 1000:

@@ -19,6 +19,7 @@ from phase0.records import CATEGORIES
 from phase0.scoring.category import decided
 from phase0.scoring.cues import CUES
 from phase0.scoring.seeing import (
+    LETTERS,
     MATTER,
     MATTER_MOST,
     NUMBER,
@@ -32,6 +33,8 @@ from phase0.scoring.seeing import (
 )
 
 KERNELS = ("scanning",)
+
+SPACE, PLUS, HASH = b" +#"
 
 _I64, _U8 = npt.NDArray[np.int64], npt.NDArray[np.uint8]
 
@@ -58,7 +61,7 @@ class _Automaton(NamedTuple):
     """Finds any of some strings. See `phase0.dedup.kernels.scanning`."""
 
     classes: _U8
-    following: npt.NDArray[np.int32]  # with the shift
+    following: npt.NDArray[np.uint16]
     bits: int
     ends: list[list[int]]  # which strings end in each state
 
@@ -78,7 +81,7 @@ def _automaton(strings: Sequence[bytes]) -> _Automaton:
             state = children[state][step]
         ends[state].append(number)
     bits = len(used).bit_length()
-    following = np.zeros((len(children), 1 << bits), np.int32)
+    following = np.zeros((len(children), 1 << bits), np.uint16)
     falls = [0] * len(children)  # the state of the longest end of what was read that begins another string
     waiting = deque([0])
     while waiting:
@@ -89,7 +92,7 @@ def _automaton(strings: Sequence[bytes]) -> _Automaton:
             ends[child] += ends[falls[child]]
             following[state, step] = child
             waiting.append(child)
-    return _Automaton(classes, following.reshape(-1) << bits, bits, ends)
+    return _Automaton(classes, following.reshape(-1), bits, ends)
 
 
 class _Cues(NamedTuple):
@@ -126,10 +129,11 @@ def _marks() -> tuple[_Automaton, npt.NDArray[np.uint64]]:
 
 @cache
 def _letters() -> _U8:
-    """What each byte is in a word: itself in lower case, a plus or a hash; zero for what is between words. Text that is
-    not ASCII comes as words."""
-    of_words = [chr(byte).isalnum() or chr(byte) in "_+#" if byte < 128 else True for byte in range(256)]
-    return np.array([bytes([byte]).lower()[0] if of_words[byte] else 0 for byte in range(256)], np.uint8)
+    """What each byte is in a word: zero for what is between words. Text that is not ASCII comes as words."""
+    letters = np.frombuffer(LETTERS, np.uint8).copy()
+    letters[letters == SPACE] = 0
+    letters[[PLUS, HASH]] = PLUS, HASH
+    return letters
 
 
 def _seen(parts: Sequence[Parts]) -> list[Seen]:
@@ -138,28 +142,37 @@ def _seen(parts: Sequence[Parts]) -> list[Seen]:
     from phase0.dedup.kernels.scanning import marked, weighed
 
     cues, (automaton, marks) = _cues(), _marks()
-    both = [words for part in parts for words in (_as_words(part.ask, part.asked), _as_words(part.matter, None))]
-    text, starts = _flat(both)
+    both = [
+        one if one.isascii() else " ".join(words_of(one) if words is None else words)
+        for part in parts
+        for one, words in ((part.ask, part.asked), (part.matter, None))
+    ]
+    text, starts, _ = _flat(both)
     sums = np.zeros(len(both) * len(CATEGORIES), np.int64)
     weighed(text, starts, _letters(), *cues.automaton[:3], *cues[1:], len(CATEGORIES), sums)
     own, handed = sums.reshape(-1, 2, len(CATEGORIES)).swapaxes(0, 1)
     weighing = own + np.minimum(MATTER * handed // 100, MATTER_MOST) + np.array(PRIORS)
     scanned = [one for part in parts for one in (f"\n{part.text}", f"\n{part.answer}", part.opening)]
-    text, starts = _flat(scanned)
+    text, starts, is_ascii = _flat(scanned)
     bits = np.empty(len(scanned), np.int64)
     marked(text, starts, *automaton[:3], marks, bits)
-    bits |= np.array([0 if one.isascii() else NUMBER for one in scanned], np.int64)
+    bits[~is_ascii] |= NUMBER
     return [Seen(weight, *three) for weight, three in zip(weighing.tolist(), bits.reshape(-1, 3).tolist(), strict=True)]
 
 
-def _as_words(text: str, words: list[str] | None) -> str:
-    """A part, and its words where they are known, as `weighed` takes it: ASCII as it is, else the words."""
-    return text if text.isascii() else " ".join(words_of(text) if words is None else words)
+class _Flat(NamedTuple):
+    """Texts in UTF-8, laid behind one another."""
+
+    text_B: _U8  # noqa: N815
+    starts_D1: _I64  # noqa: N815
+    is_ascii_D: npt.NDArray[np.bool_]  # noqa: N815
 
 
-def _flat(texts: list[str]) -> tuple[_U8, _I64]:
-    """Texts in UTF-8 laid behind one another, and where each begins. Half a surrogate pair, which UTF-8 cannot say,
-    becomes a question mark, which is in no cue and no mark."""
-    together = "".join(texts).encode("utf-8", "replace")
-    lengths = [len(one) if one.isascii() else len(one.encode("utf-8", "replace")) for one in texts]
-    return np.frombuffer(together, np.uint8), np.cumsum([0, *lengths])
+def _flat(texts: list[str]) -> _Flat:
+    """Half a surrogate pair, which UTF-8 cannot say, becomes a question mark, which is in no cue and no mark."""
+    is_ascii = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
+    starts = np.zeros(len(texts) + 1, np.int64)
+    starts[1:] = np.fromiter(map(len, texts), np.int64, len(texts))
+    for at in np.flatnonzero(~is_ascii).tolist():
+        starts[at + 1] = len(texts[at].encode("utf-8", "replace"))
+    return _Flat(np.frombuffer("".join(texts).encode("utf-8", "replace"), np.uint8), starts.cumsum(), is_ascii)

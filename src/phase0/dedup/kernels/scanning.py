@@ -1,7 +1,7 @@
 """Many strings looked for at once: an automaton of Aho and Corasick (1975), which takes one step for every byte.
 
-From state s and a byte of class c it goes to following_A[(s << bits) + c]; states are written with that shift. It knows
-neither what the strings are nor what finding them means.
+From state s and a byte of class c it goes to following_A[(s << bits) + c]. It knows neither what the strings are nor
+what finding them means.
 
 Shapes: B bytes, D texts, A states, C categories, K strings, X strings by the states in which they end.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.compiling import BYTES, I32, I64, TEXT, U64, Array, count, kernel, nothing
+from phase0.dedup.kernels.compiling import BYTES, I64, TEXT, U16, U64, Array, count, kernel, nothing
 
 SPACE, PLUS, HASH = 32, 43, 35
 _GAP, _WORD, _SIGN = 0, 1, 2
 
 
-@kernel(nothing, TEXT, I64, TEXT, I32, count, U64, I64)
+@kernel(nothing, TEXT, I64, TEXT, U16, count, U64, I64)
 def marked(
     text_B: Array, starts_D1: Array, classes: Array, following_A: Array, bits: int, marks_A: Array, found_D: Array
 ) -> None:
@@ -24,8 +24,8 @@ def marked(
     for row in range(len(found_D)):
         state, found = 0, np.uint64(0)
         for i in range(starts_D1[row], starts_D1[row + 1]):
-            state = np.int64(following_A[state + classes[text_B[i]]])
-            found |= marks_A[state >> bits]
+            state = np.int64(following_A[(state << bits) + classes[text_B[i]]])
+            found |= marks_A[state]
         found_D[row] = np.int64(found)
 
 
@@ -59,7 +59,7 @@ def spaced(text_B: Array, begin: int, end: int, letters: Array, out_B: Array) ->
     return to
 
 
-@kernel(nothing, TEXT, I64, TEXT, TEXT, I32, count, I64, I64, I64, I64, count, I64, allocates=True)
+@kernel(nothing, TEXT, I64, TEXT, TEXT, U16, count, I64, I64, I64, I64, count, I64, allocates=True)
 def weighed(
     text_B: Array,
     starts_D1: Array,
@@ -85,9 +85,8 @@ def weighed(
     for row in range(texts):
         length, state = spaced(text_B, starts_D1[row], starts_D1[row + 1], letters, out_B), 0
         for i in range(length):
-            state = np.int64(following_A[state + classes[out_B[i]]])
-            at = state >> bits
-            for k in range(ends_A1[at], ends_A1[at + 1]):
+            state = np.int64(following_A[(state << bits) + classes[out_B[i]]])
+            for k in range(ends_A1[state], ends_A1[state + 1]):
                 found = ending_X[k]
                 if last_K[found] != row:
                     last_K[found] = row
