@@ -11,7 +11,19 @@ from phase0.cli import settings
 from phase0.cli.asking import NOTHING_SAID, Agreement, AskedOptions, AuditShare, JudgeShare, RetryFailed, means
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Against, Compared, Inputs, MaxMemory, Output, Shingle, Threads, Workers, Workspace
+from phase0.cli.settings import (
+    HERE,
+    Against,
+    Compared,
+    Inputs,
+    MaxMemory,
+    Output,
+    Shingle,
+    Threads,
+    WhereOptions,
+    Workers,
+    Workspace,
+)
 from phase0.dataset import meta_folder
 from phase0.dedup import Clusters, Keep, Method
 from phase0.errors import UsageError
@@ -26,7 +38,8 @@ def download(
         Path | None, Parameter(help="Folder to write to: a file per dataset, and combined.jsonl.")
     ] = None,
     from_: Annotated[
-        Path | None, Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file.")
+        str | None,
+        Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file, or a URL."),
     ] = None,
     layout: Annotated[str, Parameter(help="Layout of files that are no dataset of the catalogue.")] = "auto",
     limit: Annotated[int | None, Parameter(help="Keep the first so many rows of each dataset.")] = None,
@@ -38,6 +51,7 @@ def download(
         Parameter(name="--list", help="List the datasets of the catalogue and do nothing else.", show_default=False),
     ] = False,
     workers: Workers = None,
+    where: WhereOptions = HERE,
     workspace: Workspace = None,
 ) -> int:
     """Acquire public datasets as standard rows.
@@ -53,8 +67,7 @@ def download(
     if output is None:
         raise UsageError("--output is missing: the folder to write to, such as data/raw/")
     _check_combination(datasets, from_, layout, revision)
-    engine = settings.engine(workers)
-    with screen() as progress:
+    with screen() as progress, settings.engine(where, workers, [output, from_, workspace], progress) as engine:
         if datasets:
             made = phase0.download(
                 datasets,
@@ -68,14 +81,22 @@ def download(
                 progress=progress,
             )
         else:
-            made = phase0.acquire([str(from_)], output, layout=layout, limit=limit, engine=engine, progress=progress)
+            made = phase0.acquire(
+                [str(from_)],
+                output,
+                layout=layout,
+                limit=limit,
+                workspace=settings.workspace(workspace),
+                engine=engine,
+                progress=progress,
+            )
     for manifest in made.datasets:
         print(summary(manifest, output / manifest.output.path))
     print(summary(made.combined, output / made.combined.output.path))
     return print_rejected([item.reason for item in made.rejected])
 
 
-def _check_combination(datasets: list[str], from_: Path | None, layout: str, revision: str | None) -> None:
+def _check_combination(datasets: list[str], from_: str | None, layout: str, revision: str | None) -> None:
     if datasets and layout != "auto":
         raise UsageError(f"--layout {layout} is for files that are no dataset of the catalogue; leave --datasets out")
     if not datasets and revision is not None:
@@ -154,6 +175,7 @@ def score(
     asked: AskedOptions = NOTHING_SAID,
     workspace: Workspace = None,
     workers: Workers = None,
+    where: WhereOptions = HERE,
 ) -> int:
     """Score rows from 1 to 10 and keep those above the threshold.
 
@@ -164,7 +186,7 @@ def score(
     import phase0
     from phase0.stages.verdicts import student_terms
 
-    with screen() as progress:
+    with screen() as progress, settings.engine(where, workers, [output, *input], progress) as engine:
         manifest = phase0.score(
             input,
             output,
@@ -178,7 +200,7 @@ def score(
             student=student_terms(scorer, judge_share, audit_share, agreement),
             workspace=settings.workspace(workspace),
             means=means(asked, progress, retry_failed=retry_failed),
-            engine=settings.engine(workers),
+            engine=engine,
             progress=progress,
         )
     return done(manifest, output)

@@ -77,19 +77,23 @@ class Part(NamedTuple):
     times: float
 
 
-class Texts(Protocol):
-    """Rows of text that can be had again."""
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Every text once, in order, some together."""
-        ...
+class Readable(Protocol):
+    """Texts that were read, to be read again."""
 
     def take(self, rows: I64) -> Flat:
-        """These texts again. To be asked once `chunks` has ended."""
+        """These texts."""
         ...
 
     def again(self, rows: I64) -> Sequence[Piece]:
-        """These texts, in ascending order, cut into pieces of work. To be asked once `chunks` has ended."""
+        """These texts, in ascending order, cut into pieces of work."""
+        ...
+
+
+class Texts(Readable, Protocol):
+    """Rows of text that can be had again once `chunks` has ended."""
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Every text once, in order, some together."""
         ...
 
     def hint(self) -> int:

@@ -20,16 +20,21 @@ _AHEAD = 3  # items to a process that are done or under way while the oldest is 
 
 
 class Local:
-    """One process for `workers` = 1, else a pool of that many; None takes one for every core."""
+    """One process for `workers` = 1, else a pool of that many; None takes one for every core. `spread`: what needs all
+    rows together is done in partitions, as on a cluster, in less memory and more time."""
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, *, spread: bool = False) -> None:
         if workers is not None and workers < 1:
             raise UsageError(f"--workers is {workers}; at least one process must do the work")
-        self._workers = workers or os.cpu_count() or 1
+        self._workers, self._spread = workers or os.cpu_count() or 1, spread
 
     @property
     def threads(self) -> int:
         return self._workers
+
+    @property
+    def spread(self) -> bool:
+        return self._spread
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         return _ordered(work, items, self._workers)
