@@ -68,7 +68,7 @@ _DEDUCTION = re.compile(
     r" (?:convert \d|(?:all|every|no|some|nobody) \w+ (?:are|is|has|have|who) |log base |what (?:is|s) \d"
     r"|how many \w+ (?:are|is) (?:there )?in an? )"
 )
-_DEDUCING = frozenset(("convert", "all", "every", "no", "some", "nobody", "log", "what", "how"))  # with which it begins
+_EACH, _BEING = frozenset(["all", "every", "no", "some", "nobody"]), frozenset(["are", "is", "has", "have", "who"])
 _CODE_LINE = re.compile(
     r"\n[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
     r"|(?:const|let|var) \w+ ?=|function ?\w*\(|for ?\(|for \w+ in |if ?\(|while ?\(|return [\w(]|print\(|console\."
@@ -183,7 +183,7 @@ def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[s
             scores["reasoning"] += 900 * min(len(_EQUATION.findall(answer)), 3)
         if found.text & EQUATION:
             scores["reasoning"] += 1200 * min(len(_EQUATION.findall(ask)), 2)
-        if not _DEDUCING.isdisjoint(words):
+        if _may_deduce(words, found):
             scores["reasoning"] += 1200 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
     asks = not parts.matter and ask.endswith("?")
     if asks and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
@@ -197,6 +197,15 @@ def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[s
     numbers += len(_NUMBERS & words)
     if numbers >= 2 and scores["reasoning"] > 1000:
         scores["reasoning"] += 500 * min(numbers, 5)
+
+
+def _may_deduce(words: frozenset[str], found: Seen) -> bool:
+    """Whether these words can be in _DEDUCTION's order: most requests have an "all" or a "what"."""
+    if found.text & NUMBER and ("what" in words or "convert" in words):
+        return True
+    if "many" in words or "base" in words:
+        return True
+    return not (_EACH.isdisjoint(words) or _BEING.isdisjoint(words))
 
 
 def _weigh_answer(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
