@@ -15,6 +15,7 @@ from phase0.report.shapes import (
     BLUE,
     MOST_BARS,
     ORANGE,
+    against_limit,
     against_wanted,
     columns,
     dimensions,
@@ -207,10 +208,22 @@ def _costs(numbers: Numbers) -> Iterator[Chart]:
         if stage.usd is not None and Decimal(stage.usd):
             name = f"{stage.stage} {stage.who or ''}".strip()
             cost[name] = cost.get(name, 0.0) + float(stage.usd)
-    if cost:
-        budget = "" if numbers.budget_usd is None else f" of a budget of {numbers.budget_usd:,.2f}"
-        told = _told(f"Dollars{budget} by stage", cost, ",.2f")
-        yield Chart("cost", told, ranked(cost, f"dollars{budget}", BLUE, ",.2f"))
+    if not cost:
+        return
+    total, budget = sum(cost.values()), numbers.budget_usd
+    form = ",.2f" if total >= 1 else ",.4f"
+    if budget is None:
+        yield Chart("cost", _told("Dollars by stage", cost, form), ranked(cost, "dollars", BLUE, form))
+        return
+    shown = most_first(cost)[:MOST_BARS]
+    together = "all stages" if numbers.cost.usd is not None else "all that is known"
+    labels = distinct([*(name for name, _ in shown), together])
+    amounts = (*(amount for _, amount in shown), total)
+    values = [{"name": label, "rows": amount} for label, amount in zip(labels, amounts, strict=True)]
+    more = f" ({len(cost) - len(shown):,} more stages)" if len(cost) > len(shown) else ""
+    unit = f"dollars; the mark is the budget of {budget:,.2f}{more}"
+    spec = against_limit(values, float(budget), unit, form)
+    yield Chart("cost", _told(f"Dollars by stage, {total:{form}} of a budget of {budget:,.2f}", cost, form), spec)
 
 
 def _time(numbers: Numbers) -> Iterator[Chart]:
