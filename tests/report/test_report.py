@@ -272,6 +272,17 @@ def test_name_and_budget_of_a_run_come_from_its_plan(tmp_path: Path) -> None:
     assert "The budget is $150.00." in text
 
 
+def test_a_stage_that_comes_twice_is_drawn_twice(tmp_path: Path) -> None:
+    root = a_run(tmp_path / "run")
+    write_report(root)
+    found = numbers_of(root)
+    told = next(chart.alt for chart in charts(found) if chart.name == "flow")
+    dedup = next(stage for stage in found.stages if stage.stage == "dedup")
+    again = msgspec.structs.replace(found, stages=(*found.stages, dedup, dedup))
+    twice = f"dedup (2) {2 * dedup.kept:,} and {2 * dedup.dropped:,}."
+    assert next(chart.alt for chart in charts(again) if chart.name == "flow") == f"{told.removesuffix('.')}, {twice}"
+
+
 def test_cost_is_drawn_against_the_budget(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     write_report(root)

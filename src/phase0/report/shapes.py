@@ -94,7 +94,7 @@ def stacked(
     shown = shown or parts
     colors = dict(zip(parts, RAMP if len(parts) > 2 else (BLUE, ORANGE), strict=True))
     chart = alt.Chart(_data([item for item in values if item["part"] in shown]))
-    axis = _axis(5, share=share)
+    axis = _axis(2 if share else 5, share=share)
     return _finished(
         chart.mark_bar(height={"band": 0.72}).encode(
             y=_names(order),
@@ -169,7 +169,7 @@ def dimensions(scores: ScoreNumbers) -> dict[str, Any]:
         labelColor=INK,
         labelFontSize=13,
     )
-    row = alt.Row("name:N", sort=order, title=None, header=header, spacing=6)
+    row = alt.Row("name:N", sort=order, title=None, header=header, spacing=14)
     return _finished(chart.encode(x=x, x2="high:Q", y=y, row=row), fixed=False)
 
 
