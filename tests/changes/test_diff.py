@@ -191,6 +191,20 @@ def test_rows_of_another_run_are_dropped_not_taken_or_never_there(tmp_path: Path
     assert sum(where.values()) == found.rows.went
 
 
+def test_equal_rows_have_each_an_end_of_its_own(tmp_path: Path) -> None:
+    """Of three equal rows two are dropped as duplicates, and the third for its score."""
+    given = [row(1, response="No."), row(2, response="The sum of two and two is four, as counting shows.")]
+    source = rows_file(tmp_path / "in.jsonl", [given[0], given[0], given[0], given[1]])
+    phase0.deduplicate([source], tmp_path / "run/deduped.jsonl")
+    phase0.score([tmp_path / "run/deduped.jsonl"], tmp_path / "run/scored.jsonl", threshold=9.9)
+    phase0.publish([tmp_path / "run/scored.jsonl"], tmp_path / "run/public.jsonl")
+    found = diff(source, tmp_path / "run/public.jsonl").rows
+    assert {(each.stage, each.reason): each.rows for each in found.went_to} == {
+        ("dedup", "near_duplicate"): 2,
+        ("score", "low_score"): 2,
+    }
+
+
 def test_rows_of_any_shape_are_compared_by_their_bytes(tmp_path: Path) -> None:
     old = write_lines(tmp_path / "a.jsonl", [b'{"x":1}', b"[2]", b"not json", b'{"instruction":3}'])
     new = write_lines(tmp_path / "b.jsonl", [b'{"x":1}', b"[2]", b"other", b'{"instruction":3}'])
