@@ -16,6 +16,7 @@ from phase0.changes import Changes, diff
 from phase0.changes.found import NOT_TAKEN, NOT_THERE, NOT_TOLD
 from phase0.changes.text import render
 from phase0.cli import status_of
+from phase0.dataset import lineage
 from phase0.records import encode
 from phase0.report.escape import visible
 
@@ -74,6 +75,18 @@ def test_sums_of_rows_close_and_every_row_that_went_is_accounted_for(changes: Ch
     told = {(each.stage, each.reason) for each in rows.went_to}
     assert ("score", "low_score") in told
     assert told <= {("score", "low_score"), ("dedup", "near_duplicate")}
+
+
+def test_what_went_on_the_way_of_a_run_is_what_its_stages_dropped(runs: Runs) -> None:
+    found = diff(runs.old / "raw/combined.jsonl", runs.old / "dataset.jsonl").rows
+    dropped = {
+        (made.manifest.stage, reason): rows
+        for made in lineage(runs.old / "dataset.jsonl")
+        for reason, rows in made.manifest.counts.reasons.items()
+        if made.manifest.stage != "download"
+    }
+    assert {(each.stage, each.reason): each.rows for each in found.went_to} == dropped
+    assert found.came == found.answered == 0
 
 
 def test_rows_that_came_are_told_where_the_older_run_lost_them(runs: Runs) -> None:
