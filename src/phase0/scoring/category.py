@@ -15,9 +15,13 @@ other      nothing is asked that would teach a skill: greetings and chit-chat, q
            unsafe wishes and refusals of them, records of a tool-call protocol, gibberish.
 
 Each cue that is found adds its weight to its category once; the heaviest category wins. Words of the request itself
-count in full, words of what is handed over with it at about a third. No pattern repeats within a repetition, so the
-time is linear, and only the first 1000 and the last 300 characters of an instruction are read, and the first 700 of a
-response: what stands beyond them is not seen.
+count in full, words of what is handed over with it at about a third. Weights are whole thousandths, so that their sum
+does not depend on the order in which cues are met. No pattern repeats within a repetition, so the time is linear, and
+only the first 1000 and the last 300 characters of an instruction are read, and the first 700 of a response: what stands
+beyond them is not seen.
+
+Most patterns begin with a character, or one of few, for which `re` looks quickly: `^` would be tried at every place, so
+a line begins with its "\n" here, and the text that is searched begins with one.
 """
 
 from __future__ import annotations
@@ -29,15 +33,14 @@ from phase0.scoring.cues import CODE_MARKS, CUES, KINDS, MARKS, SUM_MARKS, THING
 
 HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS = 1000, 300, 450, 700
 
-PRIOR = 1.4  # of general: what the evidence for anything else must outweigh
-MATTER = 0.35  # what a word counts in a text that is handed over with the request,
-MATTER_MOST = 1.3  # and what all of them count together for a category: less than PRIOR, so never enough by themselves
+PRIOR = 1400  # of general: what the evidence for anything else must outweigh
+MATTER = 35  # percent that a word counts in a text that is handed over with the request,
+MATTER_MOST = 1300  # and what all of them count together for a category: less than PRIOR, so never enough by themselves
 
-# What is looked for in the words of an instruction: [category weight], then words and phrases. A word is `\w+[+#]*` in
-
+# A word is `\w+[+#]*` in lower case.
 _WORD = re.compile(r"\w+[+#]*")
 _LATIN_WORD = re.compile(r"[a-z]+[+#]*")
-_NUMBER = re.compile(r"\d[\d,.]*")
+_NUMBER, _ASCII_NUMBER = re.compile(r"\d[\d,.]*"), re.compile(r"[0-9][0-9,.]*")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _LATEX = re.compile(
     r"\\(?:d?frac|sqrt|int|sum|boxed|cdot|times|pi|le|ge|text|left|angle|sin|cos|log|overline|begin\{[abcp])"
@@ -52,19 +55,20 @@ _DEDUCTION = re.compile(
     r" (?:convert \d|(?:all|every|no|some|nobody) \w+ (?:are|is|has|have|who) |log base |what (?:is|s) \d"
     r"|how many \w+ (?:are|is) (?:there )?in an? )"
 )
+_DEDUCING = frozenset(("convert", "all", "every", "no", "some", "nobody", "log", "what", "how"))  # with which it begins
 _CODE_LINE = re.compile(
-    r"^[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
+    r"\n[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
     r"|(?:const|let|var) \w+ ?=|function ?\w*\(|for ?\(|for \w+ in |if ?\(|while ?\(|return [\w(]|print\(|console\."
     r"|SELECT |INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|FROM \w+|<!DOCTYPE|</?(?:html|div|body|head|style)\b"
     r"|(?:git|npm|pip|docker|sudo|curl|chmod|export|package|struct|enum|interface|impl) [\w.-]+|[.#@]?[\w:-]+ \{|@\w+\("
-    r"|<(?:script|form|p|ul|table)\b|\}|using \w+;|\\begin\{(?:tab|doc|fig|item)|\\documentclass)",
-    re.MULTILINE,
+    r"|<(?:script|form|p|ul|table)\b|\}|using \w+;|\\begin\{(?:tab|doc|fig|item)|\\documentclass)"
 )
 _CODE_CALL = re.compile(
-    r"[._]\w{1,40}\(|\[\w{1,12}\](?<!\d\])|\((?<=\w.)\w{1,30}, ?\w{1,30}[,)]|^\w{1,30} ?= ?[\[{\"']", re.MULTILINE
+    r"[._\[(\n](?:(?<=[._])\w{1,40}\(|(?<=\[)\w{1,12}\](?<!\d\])|(?<=\w\()\w{1,30}, ?\w{1,30}[,)]"
+    r"|(?<=\n)\w{1,30} ?= ?[\[{\"'])"
 )
-_VERSE = re.compile(r"^[\w\"'][^\n.:;{}()=]{16,60},\n(?=[\w\"'])", re.MULTILINE)
-_SPEAKER = re.compile(r"^[A-Z]{2,20}: ", re.MULTILINE)
+_VERSE = re.compile(r"\n[\w\"'][^\n.:;{}()=]{16,60},(?=\n[\w\"'])")
+_SPEAKER = re.compile(r"\n[A-Z]{2,20}: ")
 _MUDDLE = re.compile(r"(.)\1\1\1|[bcdfghjklmnpqrstvwxz]{5}")
 _CHARACTER = re.compile(r"[Yy]ou(?: are|['’]re) (?:now )?(?:an? |the |my |[A-Z])|[Aa]ct as |[Ss]uppose you are ")
 _AS_A = re.compile(r"[Aa]s (?:an? (?!result|beginner|whole|student|group)|[A-Z])")
@@ -81,22 +85,23 @@ def categorise(instruction: str, response: str | None = None, *, system: str | N
     answer = (response or "")[:RESPONSE_CHARS]
     ask, matter = _split(text)
     asked = _WORD.findall(ask.lower())
-    scores = {"general": PRIOR, "code": 0.0, "reasoning": 0.0, "creative": 0.0, "other": 0.0}
+    scores = {"general": PRIOR, "code": 0, "reasoning": 0, "creative": 0, "other": 0}
     if not text.isascii() and _UNSPACED.search(text):
         asked += _LATIN_WORD.findall(ask.lower())
         _weigh_unspaced(text, scores)
-    _weigh_words(asked, scores)
+    words = frozenset(asked)
+    _weigh_words(asked, words, scores)
     if matter:
         _weigh_matter(_WORD.findall(matter.lower()), scores)
-    _weigh_thing(asked, scores)
+    _weigh_thing(asked, words, scores)
     _weigh_character(ask, asked, (system or "")[:300].lower(), scores)
     _weigh_code(text, answer, scores)
-    _weigh_sums(ask, asked, answer, bool(matter), scores)
-    _weigh_answer(answer, asked, text, scores)
+    _weigh_sums(ask, asked, words, answer, bool(matter), scores)
+    _weigh_answer(answer, asked, words, text, scores)
     if _any(_TOOL_MARKS, text) or _any(_TOOL_MARKS, answer):
-        scores["other"] += 8.0
+        scores["other"] += 8000
     if not matter and len(asked) <= 30:
-        _weigh_chat(text, asked, scores)
+        _weigh_chat(text, asked, words, scores)
     return max(scores, key=scores.__getitem__)
 
 
@@ -125,23 +130,32 @@ def _blocks(table: str) -> Iterator[tuple[str, list[str]]]:
         yield head, " ".join(entries.split()).split(", ")
 
 
-def _weights(table: str) -> Iterator[tuple[str, str, float]]:
+def _weights(table: str) -> Iterator[tuple[str, str, int]]:
     """(entry, category, weight) for each entry of a table."""
     for head, entries in _blocks(table):
         category, weight = head.split()
         for entry in entries:
-            yield entry, category, float(weight)
+            yield entry, category, round(1000 * float(weight))
 
 
-def _by_first_word() -> dict[str, list[tuple[str, str, float]]]:
-    found: dict[str, list[tuple[str, str, float]]] = {}
-    for phrase, category, weight in _weights(CUES):
-        found.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", category, weight))
-    return found
+_Cue = tuple[str, str, str, int]  # its second word, all of it between spaces, the category, the weight
 
 
-_PHRASES = _by_first_word()
-_FIRSTS = frozenset(_PHRASES)
+def _by_first_word() -> tuple[dict[str, list[tuple[str, int]]], dict[str, list[_Cue]]]:
+    """Cues of one word, and those of several by their first."""
+    words: dict[str, list[tuple[str, int]]] = {}
+    phrases: dict[str, list[_Cue]] = {}
+    for cue, category, weight in _weights(CUES):
+        first, *rest = cue.split(" ")
+        if rest:
+            phrases.setdefault(first, []).append((rest[0], f" {cue} ", category, weight))
+        else:
+            words.setdefault(first, []).append((category, weight))
+    return words, phrases
+
+
+_WORDS, _PHRASES = _by_first_word()
+_SINGLE, _FIRSTS = frozenset(_WORDS), frozenset(_PHRASES)
 _THINGS = {noun: (category, weight) for noun, category, weight in _weights(THINGS)}
 _UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in _weights(UNSPACED_CUES))
 _KINDS = {kind: frozenset(words[0].split()) for kind, words in _blocks(KINDS)}
@@ -161,30 +175,35 @@ def _any(marks: tuple[str, ...], text: str) -> bool:
     return False
 
 
-def _weigh_words(words: list[str], scores: dict[str, float]) -> None:
-    spaced = f" {' '.join(words)} "
-    for first in _FIRSTS.intersection(words):
-        for phrase, category, weight in _PHRASES[first]:
-            if phrase in spaced:
-                scores[category] += weight
+def _weigh_words(words: list[str], distinct: frozenset[str], scores: dict[str, int]) -> None:
+    for word in _SINGLE & distinct:
+        for category, weight in _WORDS[word]:
+            scores[category] += weight
+    spaced = ""
+    for first in _FIRSTS & distinct:
+        for second, phrase, category, weight in _PHRASES[first]:
+            if second in distinct:
+                spaced = spaced or f" {' '.join(words)} "
+                if phrase in spaced:
+                    scores[category] += weight
 
 
-def _weigh_matter(words: list[str], scores: dict[str, float]) -> None:
-    handed = dict.fromkeys(scores, 0.0)
-    _weigh_words(words, handed)
+def _weigh_matter(words: list[str], scores: dict[str, int]) -> None:
+    handed = dict.fromkeys(scores, 0)
+    _weigh_words(words, frozenset(words), handed)
     for category, weight in handed.items():
-        scores[category] += min(MATTER * weight, MATTER_MOST)
+        scores[category] += min(MATTER * weight // 100, MATTER_MOST)
 
 
-def _weigh_unspaced(text: str, scores: dict[str, float]) -> None:
+def _weigh_unspaced(text: str, scores: dict[str, int]) -> None:
     for pattern, category, weight in _UNSPACED_CUES:
         if pattern.search(text):
             scores[category] += weight
 
 
-def _weigh_thing(asked: list[str], scores: dict[str, float]) -> None:
+def _weigh_thing(asked: list[str], words: frozenset[str], scores: dict[str, int]) -> None:
     """What is to be made: the first such noun among the first words, or after a verb of making."""
-    for at, word in enumerate(asked[:60]):
+    for at, word in enumerate(asked[:1] if _MAKE.isdisjoint(words) else asked[:60]):
         if at and word not in _MAKE:
             continue
         for noun in asked[at : at + 9] if word in _MAKE else asked[:3]:
@@ -196,79 +215,83 @@ def _weigh_thing(asked: list[str], scores: dict[str, float]) -> None:
                 break
 
 
-def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, float]) -> None:
+def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, int]) -> None:
     """Who is to speak: "You are a grumpy dragon", "As a pirate, ..."."""
     if _CHARACTER.match(ask) or (_AS_A.match(ask) and _I.isdisjoint(asked[:20])):
-        scores["creative"] += 0.5 if _PROFESSIONS.intersection(asked[2:12]) else 2.2
+        scores["creative"] += 500 if _PROFESSIONS.intersection(asked[2:12]) else 2200
     if "roleplay" in system or "role-play" in system or "in character" in system:
-        scores["creative"] += 2.5
+        scores["creative"] += 2500
 
 
-def _weigh_code(text: str, answer: str, scores: dict[str, float]) -> None:
+def _weigh_code(text: str, answer: str, scores: dict[str, int]) -> None:
     latex = ("\\" in text or "$" in text) and bool(_LATEX.search(text))
-    for part, trust in ((text, 0.3 if latex else 1.0), (answer, 1.0)):
+    for part, percent in ((text, 30 if latex else 100), (answer, 100)):
         marks = 0
         for mark in CODE_MARKS:
             if mark in part:
                 marks += 1
-        evidence = 0.5 * min(marks, 4) + 1.6 * min(len(_CODE_LINE.findall(part)), 3)
+        lines = f"\n{part}"
+        evidence = 500 * min(marks, 4) + 1600 * min(len(_CODE_LINE.findall(lines)), 3)
         if "`" in part:
-            evidence += 0.5 * min(part.count("`"), 2) + (3.0 if "```" in part else 0.0)
+            evidence += 500 * min(part.count("`"), 2) + (3000 if "```" in part else 0)
         if "(" in part or "[" in part:
-            evidence += 0.5 * min(len(_CODE_CALL.findall(part)), 3)
-        scores["code"] += min(evidence, 6.0) * trust
+            evidence += 500 * min(len(_CODE_CALL.findall(lines)), 3)
+        scores["code"] += min(evidence, 6000) * percent // 100
     if latex:
-        scores["reasoning"] += 2.5
+        scores["reasoning"] += 2500
 
 
-def _weigh_sums(ask: str, asked: list[str], answer: str, more: bool, scores: dict[str, float]) -> None:
+def _weigh_sums(
+    ask: str, asked: list[str], words: frozenset[str], answer: str, more: bool, scores: dict[str, int]
+) -> None:
     """Equations, quantities, and facts that lead up to a question."""
-    numbers = len(_NUMBER.findall(ask))
-    if scores["code"] < 3.0:
+    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask))
+    if scores["code"] < 3000:
         if _any(SUM_MARKS, answer):
-            scores["reasoning"] += 0.9 * min(len(_EQUATION.findall(answer)), 3)
-        scores["reasoning"] += 1.2 * min(len(_EQUATION.findall(ask)), 2)
-        scores["reasoning"] += 1.2 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
-    if not more and ask.endswith("?") and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(asked):
-        scores["reasoning"] += 1.5
+            scores["reasoning"] += 900 * min(len(_EQUATION.findall(answer)), 3)
+        scores["reasoning"] += 1200 * min(len(_EQUATION.findall(ask)), 2)
+        if not _DEDUCING.isdisjoint(words):
+            scores["reasoning"] += 1200 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
+    if not more and ask.endswith("?") and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
+        scores["reasoning"] += 1500
     if numbers >= 2 and len(answer) <= 40 and _NUMBER.search(answer):
-        scores["reasoning"] += 1.2
-    numbers += len(_NUMBERS.intersection(asked))
-    if numbers >= 2 and scores["reasoning"] > 1.0:
-        scores["reasoning"] += 0.5 * min(numbers, 5)
+        scores["reasoning"] += 1200
+    numbers += len(_NUMBERS & words)
+    if numbers >= 2 and scores["reasoning"] > 1000:
+        scores["reasoning"] += 500 * min(numbers, 5)
 
 
-def _weigh_answer(answer: str, asked: list[str], text: str, scores: dict[str, float]) -> None:
+def _weigh_answer(answer: str, asked: list[str], words: frozenset[str], text: str, scores: dict[str, int]) -> None:
     opening = answer[:200].lower().replace("’", "'").replace(",", "")
     if opening.startswith(_REFUSING) or _any(_REFUSALS, opening):
-        scores["other"] += 2.0
+        scores["other"] += 2000
     if _any(_SELF, opening):
-        of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(asked) or "你" in text or "您" in text)
-        scores["other"] += 2.5 if of_itself else 0.8
+        of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(words) or "你" in text or "您" in text)
+        scores["other"] += 2500 if of_itself else 800
     if _any(_TALES, opening):
-        scores["creative"] += 2.5
-    if len(_SPEAKER.findall(answer)) >= 2:
-        scores["creative"] += 1.0
-    if answer.count(",\n") >= 2 and len(_VERSE.findall(answer)) >= 2:
-        scores["creative"] += 1.5
+        scores["creative"] += 2500
+    if answer.count(": ") >= 2 and len(_SPEAKER.findall(f"\n{answer}")) >= 2:
+        scores["creative"] += 1000
+    if answer.count(",\n") >= 2 and len(_VERSE.findall(f"\n{answer}")) >= 2:
+        scores["creative"] += 1500
 
 
-def _weigh_chat(text: str, asked: list[str], scores: dict[str, float]) -> None:
+def _weigh_chat(text: str, asked: list[str], words: frozenset[str], scores: dict[str, int]) -> None:
     """Small talk, talk about the assistant, harm, and text without a request."""
     if not asked:
-        scores["other"] += 3.0
+        scores["other"] += 3000
         return
-    greeting = asked[0] in _GREETINGS and _ASKING.isdisjoint(asked) and "?" not in text
-    if len(asked) <= 9 and (greeting or _SMALL_TALK.issuperset(asked)):
-        scores["other"] += 5.0
-    if len(asked) <= 14 and ("you" in asked or "your" in asked) and not _ASSISTANT.isdisjoint(asked):
-        scores["other"] += 2.0
+    greeting = asked[0] in _GREETINGS and _ASKING.isdisjoint(words) and "?" not in text
+    if len(asked) <= 9 and (greeting or _SMALL_TALK.issuperset(words)):
+        scores["other"] += 5000
+    if len(asked) <= 14 and ("you" in words or "your" in words) and not _ASSISTANT.isdisjoint(words):
+        scores["other"] += 2000
     to_it = asked[:2] in (["are", "you"], ["do", "you"]) and asked[2:3] not in (["know"], ["have"], ["think"])
     if to_it and len(asked) <= 12:
-        scores["other"] += 2.5
-    if not _HARMS.isdisjoint(asked):
-        scores["other"] += 0.8 if _I.isdisjoint(asked) and "to" not in asked else 1.6
-    if "?" not in text and asked[0] in _STATEMENT and _ASKING.isdisjoint(asked):
-        scores["other"] += 2.0
+        scores["other"] += 2500
+    if not _HARMS.isdisjoint(words):
+        scores["other"] += 800 if _I.isdisjoint(words) and "to" not in words else 1600
+    if "?" not in text and asked[0] in _STATEMENT and _ASKING.isdisjoint(words):
+        scores["other"] += 2000
     if len(asked) <= 12 and 2 * sum(bool(_MUDDLE.search(word)) for word in asked) >= len(asked):
-        scores["other"] += 3.0
+        scores["other"] += 3000

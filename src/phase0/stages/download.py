@@ -16,11 +16,13 @@ import msgspec
 from phase0.catalog.datasets import Dataset, find
 from phase0.dataset import Manifest, Rejected, expand, manifest_of, meta_folder
 from phase0.dataset.containers import stem, suffix
+from phase0.dataset.places import refuse
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, UsageError
 from phase0.progress import SILENT, Progress
 from phase0.stages.acquire import COMBINED, Upstream, acquire_dataset, combine
+from phase0.stages.fetched import fetched
 from phase0.workspace import MARK, hold, workspace_of
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -84,6 +86,8 @@ def download(
     """
     if source is not None and revision is not None:
         raise UsageError(f"--revision {revision} names a version on the hub, but --from {source} reads files on disk")
+    if source is not None:
+        refuse(source, "a folder with files of datasets that are named")
     folder = _folder(output)
     cache = workspace_of(folder / COMBINED, workspace) / MARK / "hub"
 
@@ -102,15 +106,20 @@ def acquire(
     *,
     layout: str = "auto",
     limit: int | None = None,
+    workspace: Path | None = None,
     engine: Engine | None = None,
     progress: Progress = SILENT,
 ) -> Acquired:
     """Acquire files of any known layout into the folder `output`, each file a dataset of its own.
 
-    A file that cannot be read is named in `rejected` and the others go on; DataError only when none could be read.
+    An input may be the URL of a file, a pattern or a folder in a store that fsspec knows (`s3://bucket/dir/*.jsonl`);
+    such files are kept in the workspace. A file that cannot be read is named in `rejected` and the others go on;
+    DataError only when none could be read, or when a store cannot be.
     """
-    found = {source.name: partial(on_disk, source) for source in own_files(inputs, layout)}
-    return _acquire(found, _folder(output), limit, engine or Local(1), progress)
+    folder, engine = _folder(output), engine or Local(1)
+    given = fetched(inputs, workspace_of(folder / COMBINED, workspace) / MARK / "fetched", engine, progress)
+    found = {source.name: partial(on_disk, source) for source in own_files(given, layout)}
+    return _acquire(found, folder, limit, engine, progress)
 
 
 def on_disk(source: Source) -> Source:
@@ -119,6 +128,7 @@ def on_disk(source: Source) -> Source:
 
 
 def _folder(output: str | Path) -> Path:
+    refuse(output, "what is acquired")
     if Path(output).suffix in DATA_SUFFIXES or Path(output).is_file():
         raise UsageError(f"{output} is a file; acquiring writes several files, so --output names a folder")
     return Path(output)
