@@ -72,6 +72,10 @@ class Ray:
         return self._workers
 
     @property
+    def cores(self) -> int:
+        return self._cores_of(self._ready())
+
+    @property
     def spread(self) -> bool:
         return True
 
@@ -90,6 +94,10 @@ class Ray:
             ray.shutdown()
             _let_print(ray, allowed=True)
         self._nodes.clear()
+
+    @contextmanager
+    def kept(self) -> Iterator[Ray]:
+        yield self  # Ray keeps workers by itself
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         ray = self._ready()

@@ -9,8 +9,9 @@ from phase0.errors import UsageError
 from phase0.partitioned.layout import Rule
 
 UNIT = 64 << 20  # bytes of input to a unit
-_READ = 1 << 27  # a block of text while its sets are made: its words, hashes and keys
-_FACTS = 1  # bytes that are known of its rows for each byte of a unit, where rows are as short as they get
+_BLOCKS = 64 << 20  # blocks of text while their sets are made: words, hashes, keys
+_TOLD = 6  # bytes that are known of its rows for each byte of a unit, where rows are as short as they get (40 bytes)
+_PLACES = 2  # bytes of these that are still needed when rows are sent and counted
 _LEAST_ROOM = 32 << 20
 _RECORD = 160  # bytes of a record where it is joined
 _SHINGLE = 5  # bytes of text to a shingle, of English
@@ -32,23 +33,27 @@ class Bounds(NamedTuple):
 
 
 def worker_memory(unit_bytes: int, room: int) -> int:
-    """What a worker takes at most: what every process does, a block of text, what is known of the rows of a unit, and
-    the room for what it sorts and compares. How many partitions there are does not matter: a partition that does not
-    fit into the room is joined in blocks, in more time."""
-    return BASE + _READ + _FACTS * unit_bytes + room
+    """What a worker takes at most: what every process does, and what takes most of all that it is given to do. Reading
+    a unit takes blocks of text and what is known of its rows; all else takes a part of that, and the room for what is
+    sorted and compared.
+
+    How many partitions there are does not matter: one that does not fit into the room is joined in blocks, in more
+    time. Nor does it matter how many rows there are, or how many have a key in common.
+    """
+    return BASE + max(_BLOCKS + _TOLD * unit_bytes, _PLACES * unit_bytes + room)
 
 
 def bounds(total_bytes: int, unit_bytes: int, rule: Rule, limit: int, workers: int) -> Bounds:
     """As much room as the limit for a worker allows, and so many partitions that each fits into it at once and every
     worker has some. Raises UsageError where there is no room."""
-    room = limit - worker_memory(unit_bytes, 0)
-    if room < _LEAST_ROOM:
+    least = worker_memory(unit_bytes, _LEAST_ROOM)
+    if limit < least:
         raise UsageError(
-            f"{spelled(limit)} of memory for a worker are too little; with inputs cut into {spelled(unit_bytes)} it "
-            f"needs {spelled(worker_memory(unit_bytes, _LEAST_ROOM))}. Use fewer workers a machine, or allow more."
+            f"{spelled(limit)} of memory are too little for a worker; with inputs cut into {spelled(unit_bytes)} it "
+            f"needs {spelled(least)}. Use fewer workers, or allow more."
         )
     needed = joined_bytes(total_bytes, rule)
-    room = min(room, max(_LEAST_ROOM, needed))
+    room = max(_LEAST_ROOM, min(limit - BASE - _PLACES * unit_bytes, needed))
     bits = max(needed // room, 4 * workers - 1).bit_length()
     return Bounds(min(bits, _MOST_BITS), room, worker_memory(unit_bytes, room))
 

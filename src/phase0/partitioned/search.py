@@ -25,7 +25,7 @@ from phase0.partitioned.units import SAMPLED, Unit, UnitRead, read_unit, sample_
 from phase0.partitioned.verifying import find_pairs
 from phase0.progress import many
 
-_ENOUGH = 16 << 20  # bytes of input from which it is worth knowing which shingles are common
+_ENOUGH = 4 << 20  # bytes of input from which it is worth knowing which shingles are common
 _KERNELS = (*REMOVER, "minhashing", "partitioning", "arranging")
 
 

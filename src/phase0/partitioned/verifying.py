@@ -24,7 +24,7 @@ from phase0.partitioned.exchange import received, slices, together
 from phase0.partitioned.layout import Flags, Job, Layout, unit_of
 from phase0.partitioned.meeting import MET
 
-_PAIR = 800  # bytes of a pair while it is counted, beside the sets: most are signatures, where rows met in bands
+_PAIR, _BAND = 200, 16  # bytes of a pair while it is counted, beside the sets, and of each band in which it may agree
 _AT_ONCE = 1 << 20  # pairs
 
 
@@ -46,9 +46,10 @@ class Verified(NamedTuple):
 def find_pairs(job: Job, unit: int) -> Verified:
     """Write which of the rows that met are near-duplicates, for those whose earlier row is in this unit."""
     bases, met, pairs = job.bases(), 0, 0
+    cost = _PAIR + _BAND * (job.rule.banding.bands if job.rule.banding else 0)
     found = slices(job.sent_by_partitions("met"), unit)
     with growing(job.layout.pairs(unit), np.int64, 4, turned=True) as write:
-        for group in together(found, max(1, min(_AT_ONCE, job.room // (2 * _PAIR)))):
+        for group in together(found, max(1, min(_AT_ONCE, job.room // (2 * cost)))):
             records = received(group, MET)
             met += len(records)
             for part in _that_fit(job, bases, records):
