@@ -19,15 +19,17 @@ from neardup import made_rows, spelled, written
 
 import phase0
 from phase0 import acquire
-from phase0.dataset import Manifest, manifest_of, meta_folder
+from phase0.dataset import Manifest, lineage, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.writing import writer
 from phase0.dedup.kernels.hashing import shingles
 from phase0.engine.local import Local
-from phase0.errors import DataError
+from phase0.errors import DataError, UsageError
 from phase0.partitioned.bounds import bounds
+from phase0.report.numbers import balance
 from phase0.stages import dedup_settling, dedup_spread
 from phase0.stages.deduplicate import deduplicate
+from phase0.stages.provenance import chain
 
 SAMPLE = Path(phase0.__file__).parent / "sample"
 COLUMNS = ("instruction", "response", "source", "quality_score", "id")
@@ -258,3 +260,43 @@ def test_shards_in_the_order_of_their_names_are_the_file(lines, tmp_path):
     assert not is_whole(tmp_path / "out", found)
     shards[0].unlink()
     assert not is_whole(tmp_path / "out", found)
+
+
+def test_what_is_made_of_shards_knows_where_they_came_from(lines, tmp_path):
+    path = written(tmp_path / "in.jsonl", lines)
+    first = deduplicate([path], tmp_path / "first.jsonl", threshold="0.95")
+    spread([tmp_path / "first.jsonl"], f"{tmp_path}/out/", units=3)
+    last = deduplicate([tmp_path / "out"], tmp_path / "last.jsonl", threshold="0.5")
+    assert [step.path.name for step in lineage(tmp_path / "last.jsonl")] == ["first.jsonl", "out", "last.jsonl"]
+    known = chain([tmp_path / "last.jsonl"])
+    assert known.gaps == (
+        "in.jsonl, from which first.jsonl was made, has no manifest: what came before is not known",
+    )
+    sums = balance(known)
+    assert sums.closes, sums.faults
+    assert (sums.entered, sums.published) == (first.counts.rows_in, last.counts.kept)
+    shards = sorted((tmp_path / "out").iterdir())
+    assert len(chain(shards).made) == 2
+    shards[1].write_bytes(b"")
+    assert any("part-000001.jsonl was changed after its manifest" in gap for gap in chain(shards).gaps)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "part-000000.jsonl", "part-000000.jsonl.gz"])
+def test_a_folder_with_files_of_others_is_refused(lines, tmp_path, name):
+    path, folder = written(tmp_path / "in.jsonl", lines[:20]), tmp_path / "out"
+    written(folder / name, lines[:1])
+    with pytest.raises(UsageError, match=f"{name}, which is not phase0's"):
+        spread([path], folder)
+    assert (folder / name).read_bytes() == lines[0] + b"\n"
+
+
+def test_a_folder_is_no_output_for_its_own_shards_nor_for_a_file_of_its_name(lines, tmp_path):
+    path = written(tmp_path / "in.jsonl", lines[:20])
+    spread([path], f"{tmp_path}/out/")
+    shards = sorted((tmp_path / "out").iterdir())
+    with pytest.raises(UsageError, match=r"part-000000\.jsonl is an input in the folder of the output"):
+        spread(shards, tmp_path / "out")
+    with pytest.raises(UsageError, match="is a file, and the output is a folder"):
+        spread([path], f"{path}/")
+    with pytest.raises(UsageError, match="holds the manifest and the dropped rows of out"):
+        deduplicate([path], tmp_path / "out.jsonl")
