@@ -28,13 +28,13 @@ def flat(rows):
 def by_size(rows):
     """The different sets of rows, smallest first, and the arrays that kernels take."""
     sets = sorted({tuple(sorted(set(row))) for row in rows if row}, key=len)
-    keys_S, sizes = flat(sets)  # noqa: N806
+    keys_S, sizes = flat(sets)
     return sets, keys_S, np.cumsum(sizes) - sizes, sizes
 
 
 @given(rows_of_keys)
 def test_rows_become_ascending_sets_with_sums_that_tell_them_apart(rows):
-    keys_S, sizes = flat(rows)  # noqa: N806
+    keys_S, sizes = flat(rows)
     prints, checks = np.empty((2, len(rows)), np.uint64)
     total = recounting.row_sets(keys_S, sizes, prints, checks)
     expected = [sorted(set(row)) for row in rows]
@@ -45,14 +45,14 @@ def test_rows_become_ascending_sets_with_sums_that_tell_them_apart(rows):
 
 @given(st.lists(st.integers(0, 9).map(lambda number: number << 1), max_size=300))
 def test_keys_that_all_fall_on_one_place_are_sorted_all_the_same(row):
-    keys_S, sizes = flat([row])  # noqa: N806
+    keys_S, sizes = flat([row])
     total = recounting.row_sets(keys_S, sizes, *np.empty((2, 1), np.uint64))
     assert keys_S[:total].tolist() == sorted(set(row))
 
 
 @given(rows_of_keys, thresholds, st.integers(1, 3))
 def test_a_prefix_holds_the_rarest_keys_of_a_set_in_one_order_of_all_keys(rows, threshold, step):
-    sets, keys_S, starts, sizes = by_size(rows)  # noqa: N806
+    sets, keys_S, starts, sizes = by_size(rows)
     tally = np.zeros(1 << recounting.COUNTER_BITS, np.uint8)
     recounting.sample(keys_S, starts, sizes, step, tally)
     lengths = [len(one) - -(-len(one) * threshold.numerator // threshold.denominator) + 1 for one in sets]
@@ -64,7 +64,7 @@ def test_a_prefix_holds_the_rarest_keys_of_a_set_in_one_order_of_all_keys(rows, 
 
 @given(rows_of_keys, thresholds)
 def test_sets_that_reach_the_threshold_are_found_once_each_with_what_they_share(rows, threshold):
-    sets, keys_S, starts, sizes = by_size(rows)  # noqa: N806
+    sets, keys_S, starts, sizes = by_size(rows)
     distinct = recount._Distinct(keys_S, starts, sizes, *np.ones((3, len(sets)), np.int64), 0)
     index = recount._index(distinct, threshold)
     found = [
@@ -78,7 +78,7 @@ def test_sets_that_reach_the_threshold_are_found_once_each_with_what_they_share(
 
 @given(st.sets(keys, max_size=60), st.sets(keys, max_size=60), st.integers(0, 60))
 def test_what_two_sets_share_is_counted_or_known_to_be_too_little(one, other, least):
-    keys_S, sizes = flat([sorted(one), sorted(other)])  # noqa: N806
+    keys_S, sizes = flat([sorted(one), sorted(other)])
     shared = recounting.common(keys_S, 0, int(sizes[0]), int(sizes[0]), int(sizes[1]), least)
     true = len(one & other)
     assert shared == true if true >= least else shared < least

@@ -38,6 +38,10 @@ class Watched:
     def threads(self) -> int:
         return self.engine.threads
 
+    @property
+    def spread(self) -> bool:
+        return True
+
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         name = named(work)
         for result in self.engine.map(work, items):

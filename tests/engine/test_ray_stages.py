@@ -15,34 +15,40 @@ import phase0
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.engine.ray import Ray
+from phase0.progress import SILENT
 from phase0.records import encode
+from phase0.stages.survey import survey
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(300)]
 
 ROWS, SMALL = 600, 4096  # bytes to a part, so that there are many
 
-Stage = Callable[[Path, Path, Engine], None]
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
+        monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
 
 
-def acquired(inputs: Path, output: Path, engine: Engine) -> None:
-    phase0.acquire([inputs], output, engine=engine)
+def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
+    """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, a student's survey."""
+    rows = inputs / "b.jsonl"
+    phase0.acquire([inputs], output / "raw", engine=engine)
+    phase0.score([rows], output / "scored.jsonl", threshold=5.0, engine=engine)
+    phase0.decontaminate([rows], output / "clean.jsonl", against=[inputs.parent / "eval"], engine=engine)
+    (output / "features").mkdir()
+    seen = survey([rows], output / "features", engine, SILENT)
+    surveyed = b"".join(array.tobytes() for array in (seen.rows_N, seen.questions_L, *seen.frame))
+    return contents(output) | {"survey": surveyed}
 
 
-def scored(inputs: Path, output: Path, engine: Engine) -> None:
-    phase0.score([inputs / "b.jsonl"], output / "scored.jsonl", threshold=5.0, engine=engine)
-
-
-def clean(inputs: Path, output: Path, engine: Engine) -> None:
-    against = [inputs.parent / "eval" / "maths.jsonl"]
-    phase0.decontaminate([inputs / "b.jsonl"], output / "clean.jsonl", against=against, engine=engine)
-
-
-@pytest.fixture
-def inputs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three files of upstream rows, one of them damaged at its end; every fiftieth row holds a question."""
-    write(tmp_path / "eval" / "maths.jsonl", [{"question": PROBLEM, "answer": "324"}])
-    folder = tmp_path / "in"
+    above = tmp_path_factory.mktemp("upstream")
+    write(above / "eval" / "maths.jsonl", [{"question": PROBLEM, "answer": "324"}])
+    folder = above / "in"
     write(folder / "a.jsonl", [{"instruction": f"Name {n} rivers.", "output": f"{n} rivers are …"} for n in range(90)])
     rows = [
         record(n, instruction=f"{PROBLEM if n % 50 == 7 else 'Tell me'} of {n} things.", response=f"So: {n}. " * 20)
@@ -57,29 +63,23 @@ def write(path: Path, rows: list[dict[str, str]], *more: bytes) -> None:
     write_lines(path, [*(json.dumps(row).encode() for row in rows), *more])
 
 
-@pytest.mark.parametrize("stage", [acquired, scored, clean])
-def test_a_stage_leaves_the_same_bytes_on_every_engine(
-    stage: Stage, inputs: Path, tmp_path: Path, on_ray: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+def test_stages_leave_the_same_bytes_in_this_process_in_a_pool_and_on_1_2_and_4_nodes(
+    inputs: Path, tmp_path: Path, on_ray: Callable[[int], Ray]
 ) -> None:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
-        monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
-    stage(inputs, tmp_path / "inline", Local(1))
-    wanted = contents(tmp_path / "inline")
-    assert sum(len(text) for name, text in wanted.items() if name.endswith(".jsonl")) > 2 * SMALL
-    engines: dict[str, Engine | int] = {"pool": Local(2), "ray-1": 1, "ray-2": 2, "ray-4": 4}
-    for name, engine in engines.items():
-        stage(inputs, tmp_path / name, on_ray(engine) if isinstance(engine, int) else engine)
-        assert contents(tmp_path / name) == wanted, name
+    wanted = stages(inputs, tmp_path / "inline", Local(1))
+    assert len(wanted["scored.jsonl"]) + len(wanted["scored.meta/dropped.jsonl"]) > 20 * SMALL
+    assert wanted["clean.meta/dropped.jsonl"].count(b"\n") == ROWS // 50
+    assert stages(inputs, tmp_path / "pool", Local(2)) == wanted
+    for count in (1, 2, 4):
+        assert stages(inputs, tmp_path / f"nodes-{count}", on_ray(count)) == wanted, count
 
 
 def test_a_run_of_the_quickstart_leaves_the_same_bytes_on_a_cluster(
-    tmp_path: Path, on_ray: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, on_ray: Callable[[int], Ray]
 ) -> None:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN"):
-        monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
     plan = Path(phase0.__file__).parents[2] / "plans" / "quickstart.toml"
     here = phase0.run(plan, tmp_path / "here" / "run")
-    there = phase0.run(plan, tmp_path / "there" / "run", engine=on_ray(2))
+    there = phase0.run(plan, tmp_path / "there" / "run", engine=on_ray(4))
     assert contents(there.folder) == contents(here.folder)
     assert there.verification.passed
     again = phase0.run(plan, tmp_path / "there" / "run")  # what a cluster made is done, wherever one looks

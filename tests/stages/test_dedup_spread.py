@@ -117,7 +117,7 @@ def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypat
     monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=2000))
     monkeypatch.setattr("phase0.dedup.decide._LEAST_PAIRS", 4)
     monkeypatch.setattr("phase0.dedup.decide._PAIRS_A_ROW", 0)
-    monkeypatch.setattr("phase0.partitioned.dealing.BLOCK", 16)
+    monkeypatch.setattr("phase0.partitioned.dealing.BLOCK", 64)
     settle = dedup_spread.settle
 
     def heard(site, job, found, number):
@@ -126,9 +126,11 @@ def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypat
         return settle(site._replace(progress=progress), job, found, number)
 
     monkeypatch.setattr(dedup_spread, "settle", heard)
-    path = written(tmp_path / "in.jsonl", lines)
+    words = [f"word{number}" for number in range(60)]
+    alike = [{"instruction": "Say it", "response": " ".join([*words[:at], "x", *words[at:]])} for at in range(40)]
+    path = written(tmp_path / "in.jsonl", [*lines[:200], *spelled(alike)])
     for clusters in ("greedy", "transitive"):
-        assert check_same([path], tmp_path, clusters=clusters) > 50
+        assert check_same([path], tmp_path, units=2, clusters=clusters) > 50
     assert min(groups) > 10
     assert any("decided in blocks" in one for one in said)
 

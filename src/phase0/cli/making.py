@@ -18,6 +18,7 @@ from phase0.cli.settings import (
     Inputs,
     MaxMemory,
     Output,
+    OutputOrFolder,
     Shingle,
     Threads,
     WhereOptions,
@@ -225,7 +226,7 @@ def _weights(given: str) -> dict[str, float]:
 def dedup(
     *,
     input: Inputs,  # noqa: A002
-    output: Output,
+    output: OutputOrFolder,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are one.")] = "0.8",
     on: Compared = "both",
     shingle: Shingle = 5,
@@ -248,6 +249,7 @@ def dedup(
     ] = True,
     max_memory: MaxMemory = None,
     workers: Threads = None,
+    where: WhereOptions = HERE,
     publish: Annotated[
         bool,
         Parameter(
@@ -274,14 +276,15 @@ def dedup(
         "against": against,
         "per_source_alarm": per_source_alarm,
         "max_memory": max_memory,
-        "workers": settings.workers_of(workers),
     }
-    with screen() as progress:
+    path, places = Path(output), [output, *input, *against]
+    with screen() as progress, settings.engine(where, workers, places, progress) as engine:
+        how["engine"] = engine
         if not publish:
-            return done(phase0.deduplicate(input, output, **how, progress=progress), output)
-        made = publish_distinct(input, output, **how, progress=progress)
-    done(made.deduplicated, meta_folder(output) / "deduped.jsonl")
-    return done(made.published, output)
+            return done(phase0.deduplicate(input, output, **how, progress=progress), path)
+        made = publish_distinct(input, path, **how, progress=progress)
+    done(made.deduplicated, meta_folder(path) / "deduped.jsonl")
+    return done(made.published, path)
 
 
 def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002

@@ -23,6 +23,13 @@ Inputs = Annotated[list[str], Parameter(help="Files, glob patterns or folders of
 Output = Annotated[
     Path, Parameter(help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv).")
 ]
+OutputOrFolder = Annotated[
+    str,
+    Parameter(
+        help="File to write; its suffix decides the format (.jsonl .gz .zst .parquet .csv). "
+        "With a slash at its end a folder, of shards."
+    ),
+]
 HUB_KEY_ENV = "HF_TOKEN"
 _PER_CORE = "Default: one for every core."
 Workers = Annotated[

@@ -115,16 +115,16 @@ def _opened(url: str) -> Iterator[tuple[AbstractFileSystem, str]]:
         raise DataError(f"{url}: there is no such file") from None
     except PermissionError as error:
         raise DataError(f"{url}: no permission ({error})") from error
-    except (OSError, *_unusual()) as error:
+    except _failures() as error:
         raise DataError(f"{url}: {' '.join(str(error).split()) or type(error).__name__}") from error
     except ValueError as error:
         raise UsageError(f"{url}: {error}") from error
 
 
-def _unusual() -> tuple[type[Exception], ...]:
-    """What stores raise that is no OSError: S3's library where no key is found or no server answers."""
+def _failures() -> tuple[type[Exception], ...]:
+    """What stores raise: OSError, and S3's library an error of its own where no key is found or no server answers."""
     library = sys.modules.get("botocore.exceptions")
-    return (library.BotoCoreError,) if library else ()
+    return (OSError, library.BotoCoreError) if library else (OSError,)
 
 
 def _is_shown(name: str) -> bool:

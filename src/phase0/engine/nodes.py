@@ -113,7 +113,7 @@ def question() -> Callable[[Tokens], Told]:
             import phase0
 
             version = phase0.__version__
-        except ImportError as error:
+        except (ImportError, AttributeError) as error:  # an empty folder of that name can be imported too
             why = str(error)
         unseen = []
         for name, word, size in tokens:

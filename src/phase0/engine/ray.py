@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import threading
 import time
 import warnings
@@ -31,6 +32,7 @@ _REPEATS = 8  # how often the same work may be lost with its node; work that kil
 _COUNTED = 1.0  # seconds for which the cores of the cluster are taken to be as many as they were
 _STORE = 128 << 20  # bytes for objects on a cluster of our own: sums and names pass through it, rows stay in files
 _ANSWERED = 120  # seconds for a node to start a worker and to answer; one takes a second or two
+_HEARD = 10  # seconds for the head of a cluster to take a call
 _ENDED = 10  # seconds that work is given to end when nobody wants it any more
 
 
@@ -154,6 +156,8 @@ def _call(folder: str, work: Callable[[Item], Result], item: Item) -> Result:
 
 def _join(ray: Any, address: str | None, cores: int) -> None:
     """Join the cluster at `address`, or start one with so many cores, without a word."""
+    if address is not None and address != "auto":
+        _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray takes no argument for it
     own = {"num_cpus": cores, "object_store_memory": _STORE, "include_dashboard": False}
     with _as_before(), warnings.catch_warnings():
@@ -169,6 +173,17 @@ def _join(ray: Any, address: str | None, cores: int) -> None:
             told = " ".join(str(error).split())
             where = f"no Ray cluster can be joined at {address}" if address else "no Ray cluster can be started here"
             raise UsageError(f"{where}: {told}") from error
+
+
+def _knock(address: str) -> None:
+    """Raise UsageError where nobody listens: Ray would try for five minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_HEARD):
+            pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"no Ray cluster can be joined at {address}: {why}. It takes host:port, or auto") from None
 
 
 @contextmanager

@@ -14,9 +14,11 @@ from phase0.engine.local import Local
 from phase0.errors import UsageError
 from phase0.partitioned.site import Site
 from phase0.progress import SILENT, Progress
+from phase0.stages.fetched import fetched
 from phase0.stages.output import StageOutput, relative, stage_output
 from phase0.stages.parts import finished, parts_folder
 from phase0.stages.shards import FolderOutput, names_a_folder
+from phase0.workspace import MARK, workspace_of
 
 _NAMED = 5
 
@@ -76,7 +78,8 @@ def deduplicate(
     """
     if keep not in get_args(Keep):
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
-    paths = expand(inputs)
+    engine = engine or Local(workers or 1)
+    paths = expand(fetched(inputs, workspace_of(Path(output)) / MARK / "fetched", engine, progress))
     kind = FolderOutput if names_a_folder(output) else StageOutput
     kind.check(Path(output), paths)  # before kernels are compiled for a call that cannot go on
     others = _others(against, paths, Path(output), kind)
@@ -87,7 +90,6 @@ def deduplicate(
     from phase0.stages.dedup_spread import InputRows, keep_distinct_spread
     from phase0.stages.row_files import RowFiles
 
-    engine = engine or Local(workers or 1)
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=engine.threads, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
     settings = dedup_settings(
