@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,16 @@ class Watched:
         return self.engine.threads
 
     @property
+    def cores(self) -> int:
+        return 3  # what work is cut for, on every engine: else they would be asked for different work
+
+    @property
     def spread(self) -> bool:
         return True
+
+    @contextmanager
+    def kept(self) -> Iterator[Engine]:
+        yield self
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         name = named(work)
@@ -115,7 +124,7 @@ def test_twenty_nodes_may_die_in_a_run(
 def killed_in_a_run(
     nodes: Nodes, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rows: int, span: int, kills: int, seed: int
 ) -> str:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN"):
+    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "dedup_spread.UNIT"):
         monkeypatch.setattr(f"phase0.stages.{name}", span)
     plan, chance = upstream(folder, rows), random.Random(seed)
     calm = Watched(Local(1))

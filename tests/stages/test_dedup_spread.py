@@ -269,9 +269,7 @@ def test_what_is_made_of_shards_knows_where_they_came_from(lines, tmp_path):
     last = deduplicate([tmp_path / "out"], tmp_path / "last.jsonl", threshold="0.5")
     assert [step.path.name for step in lineage(tmp_path / "last.jsonl")] == ["first.jsonl", "out", "last.jsonl"]
     known = chain([tmp_path / "last.jsonl"])
-    assert known.gaps == (
-        "in.jsonl, from which first.jsonl was made, has no manifest: what came before is not known",
-    )
+    assert known.gaps == ("in.jsonl, from which first.jsonl was made, has no manifest: what came before is not known",)
     sums = balance(known)
     assert sums.closes, sums.faults
     assert (sums.entered, sums.published) == (first.counts.rows_in, last.counts.kept)

@@ -282,7 +282,7 @@ def dedup(
         how["engine"] = engine
         if not publish:
             return done(phase0.deduplicate(input, output, **how, progress=progress), path)
-        made = publish_distinct(input, path, **how, progress=progress)
+        made = publish_distinct(input, output, **how, progress=progress)
     done(made.deduplicated, meta_folder(path) / "deduped.jsonl")
     return done(made.published, path)
 
