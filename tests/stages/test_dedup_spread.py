@@ -35,9 +35,11 @@ SAMPLE = Path(phase0.__file__).parent / "sample"
 COLUMNS = ("instruction", "response", "source", "quality_score", "id")
 
 
-def spread(inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, **how: Any) -> Manifest:
-    """De-duplicate in partitions, with the largest file cut into about so many units."""
-    unit = -(-max(path.stat().st_size for path in inputs) // units) or 1
+def spread(
+    inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, unit: int = 0, **how: Any
+) -> Manifest:
+    """De-duplicate in partitions, with the largest file cut into about so many units, or in units of so many bytes."""
+    unit = unit or -(-max(path.stat().st_size for path in inputs) // units) or 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dedup_spread, "UNIT", unit)
         return deduplicate(inputs, output, engine=Local(workers, spread=True), **how)
@@ -51,11 +53,11 @@ def said(manifest: Any) -> Any:
     return told
 
 
-def check_same(inputs: list[Path], place: Path, *, workers: int = 1, units: int = 3, **how: Any) -> int:
+def check_same(inputs: list[Path], place: Path, *, workers: int = 1, units: int = 3, unit: int = 0, **how: Any) -> int:
     """The local engine and the partitioned one leave the same bytes; answers what was removed."""
     local, other = place / "local.jsonl", place / "other.jsonl"
     wanted = deduplicate(inputs, local, **how)
-    found = spread(inputs, other, workers=workers, units=units, **how)
+    found = spread(inputs, other, workers=workers, units=units, unit=unit, **how)
     assert other.read_bytes() == local.read_bytes()
     assert dropped(other) == dropped(local)
     assert said(found) == said(wanted)
@@ -237,6 +239,40 @@ def test_any_rows_under_any_rule_leave_what_one_machine_leaves(
     against = [written(place / "against.jsonl", lines[own:])] if seed % 2 else []
     how = {"threshold": threshold, "shingle": 2, "clusters": clusters, "keep": keep, "against": against}
     check_same(paths, place, units=units, **how)
+
+
+MESSY = [
+    b"",
+    b" \t",
+    b"{",
+    b"[1]",
+    b'\xef\xbb\xbf{"instruction":"one two three","response":"four"}',
+    b' {"response":"FOUR!","instruction":"One, two. Three","id":"\xc3\xa9\\/"} \r',
+    b'{"instruction":"one two three","response":"four","quality_score":9,"source":"a"}',
+    b'{"instruct\\u0069on":"one two three","response":"four","id":7}',
+    b'{"instruction":"a","response":"\xff"}',
+    b'{"instruction":"?!","response":null}',
+    b'{"instruction":"' + b"a b c " * 40 + b'"}',
+    b'{"instruction":"' + b"a b c " * 40 + b'","response":"d"}',
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    files=st.lists(st.lists(st.sampled_from(MESSY), max_size=8), min_size=1, max_size=3),
+    against=st.lists(st.sampled_from(MESSY), max_size=3),
+    ends=st.booleans(),
+    unit=st.integers(20, 400),
+)
+def test_lines_of_every_kind_are_the_same_wherever_a_file_is_cut(files, against, ends, unit, tmp_path_factory):
+    place, paths = tmp_path_factory.mktemp("cut"), []
+    for number, lines in enumerate([against, *files]):
+        paths.append(place / f"{number}.jsonl")
+        paths[-1].write_bytes(b"\n".join(lines) + (b"\n" if ends and lines else b""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phase0.stages.row_files.MAX_ROW", 250)
+        patch.setattr("phase0.stages.row_lines.MAX_ROW", 250)
+        check_same(paths[1:], place, unit=unit, against=paths[:1], shingle=2, threshold="0.5")
 
 
 # ---- a folder of shards ---------------------------------------------------------------------------------------------
