@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from clusters import Nodes
 from evaluations import PROBLEM
 from made import record, write_lines
+from neardup import made_rows, spelled
 from sames import contents
 
 import phase0
@@ -39,8 +41,16 @@ class Watched:
         return self.engine.threads
 
     @property
+    def cores(self) -> int:
+        return 3  # what work is cut for, on every engine: else they would be asked for different work
+
+    @property
     def spread(self) -> bool:
         return True
+
+    @contextmanager
+    def kept(self) -> Iterator[Engine]:
+        yield self
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         name = named(work)
@@ -115,7 +125,7 @@ def test_twenty_nodes_may_die_in_a_run(
 def killed_in_a_run(
     nodes: Nodes, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rows: int, span: int, kills: int, seed: int
 ) -> str:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN"):
+    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "dedup_spread.UNIT"):
         monkeypatch.setattr(f"phase0.stages.{name}", span)
     plan, chance = upstream(folder, rows), random.Random(seed)
     calm = Watched(Local(1))
@@ -131,6 +141,25 @@ def killed_in_a_run(
         assert step.manifest.counts.rows_in == step.manifest.counts.kept + step.manifest.counts.dropped
     assert found.steps[0].manifest.counts.read == rows // 4 + 1
     return f"{rows:,} rows, {len(calm.results)} pieces of work, nodes killed in {dict(engine.killed)}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "kills"), [(400, 3), pytest.param(6000, 20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+def test_nodes_may_die_in_de_duplication(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kills: int
+) -> None:
+    monkeypatch.setattr("phase0.stages.dedup_spread.UNIT", 20_000)
+    path, chance = write_lines(tmp_path / "in.jsonl", spelled(made_rows(rows, seed=6))), random.Random(kills)
+    calm = Watched(Local(1))
+    wanted = phase0.deduplicate([path], tmp_path / "calm" / "out.jsonl", engine=calm)
+    with Ray(nodes.resize(3)) as ray:
+        engine = Killing(ray, nodes, drawn(calm.results, kills, chance), chance)
+        phase0.deduplicate([path], tmp_path / "killed" / "out.jsonl", engine=engine)
+    assert engine.killed.total() == kills
+    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
+    assert wanted.counts.dropped > rows // 10
+    print(f"\n{rows:,} rows, {len(calm.results)} pieces of work, nodes killed in {dict(engine.killed)}")
 
 
 def drawn(results: list[str], kills: int, chance: random.Random) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,6 +62,12 @@ def test_a_file_appears_when_it_is_complete_and_leaves_nothing_when_its_task_fai
         outbox.add(np.zeros((3, 1), np.uint64), np.zeros(3, np.int64))
         assert not (tmp_path / "a").exists()
         raise RuntimeError("the task fails")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
+    with pytest.raises(DataError, match="no room for what workers tell each other"), sent(tmp_path / "a", 1, 2):
+        raise OSError(errno.ENOSPC, "No space left on device")
     assert not list(tmp_path.iterdir())
 
 

@@ -25,7 +25,7 @@ thresholds = st.sampled_from([Fraction(1, 2), Fraction(3, 5), Fraction(4, 5), Fr
 
 
 @given(st.integers(0, 10**6), thresholds, st.sampled_from([1, 2, 5]), st.sampled_from([1, 3, 7]), st.integers(0, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_pairs_are_those_of_the_local_engine_each_once(tmp_path_factory, seed, threshold, width, units, bits):
     texts = texts_of(120, seed)
     result = found(ONE, cut(texts, units), Rule(threshold, width), tmp_path_factory.mktemp("found"), bits=bits)
@@ -33,7 +33,7 @@ def test_pairs_are_those_of_the_local_engine_each_once(tmp_path_factory, seed, t
 
 
 @given(st.integers(0, 10**6), thresholds, st.sampled_from([1, 3, 7]), st.integers(0, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_bands_find_the_pairs_that_the_local_bands_find(tmp_path_factory, seed, threshold, units, bits):
     texts, banding = texts_of(120, seed), choose(threshold)
     rule = Rule(threshold, 5, banding)
@@ -43,7 +43,7 @@ def test_bands_find_the_pairs_that_the_local_bands_find(tmp_path_factory, seed, 
 
 
 @given(st.integers(0, 10**6), thresholds, st.sampled_from([None, "bands"]), st.integers(0, 120))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_rows_of_another_dataset_are_not_compared_with_each_other(tmp_path_factory, seed, threshold, method, fixed):
     texts, banding = texts_of(120, seed), choose(threshold) if method else None
     units = [*cut(texts[:fixed], 2), *cut(texts[fixed:], 3)]

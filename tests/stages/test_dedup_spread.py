@@ -19,23 +19,27 @@ from neardup import made_rows, spelled, written
 
 import phase0
 from phase0 import acquire
-from phase0.dataset import Manifest, manifest_of, meta_folder
+from phase0.dataset import Manifest, lineage, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
 from phase0.dataset.writing import writer
 from phase0.dedup.kernels.hashing import shingles
 from phase0.engine.local import Local
-from phase0.errors import DataError
+from phase0.errors import DataError, UsageError
 from phase0.partitioned.bounds import bounds
+from phase0.report.numbers import balance
 from phase0.stages import dedup_settling, dedup_spread
 from phase0.stages.deduplicate import deduplicate
+from phase0.stages.provenance import chain
 
 SAMPLE = Path(phase0.__file__).parent / "sample"
 COLUMNS = ("instruction", "response", "source", "quality_score", "id")
 
 
-def spread(inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, **how: Any) -> Manifest:
-    """De-duplicate in partitions, with the largest file cut into about so many units."""
-    unit = -(-max(path.stat().st_size for path in inputs) // units) or 1
+def spread(
+    inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, unit: int = 0, **how: Any
+) -> Manifest:
+    """De-duplicate in partitions, with the largest file cut into about so many units, or in units of so many bytes."""
+    unit = unit or -(-max(path.stat().st_size for path in inputs) // units) or 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dedup_spread, "UNIT", unit)
         return deduplicate(inputs, output, engine=Local(workers, spread=True), **how)
@@ -49,11 +53,11 @@ def said(manifest: Any) -> Any:
     return told
 
 
-def check_same(inputs: list[Path], place: Path, *, workers: int = 1, units: int = 3, **how: Any) -> int:
+def check_same(inputs: list[Path], place: Path, *, workers: int = 1, units: int = 3, unit: int = 0, **how: Any) -> int:
     """The local engine and the partitioned one leave the same bytes; answers what was removed."""
     local, other = place / "local.jsonl", place / "other.jsonl"
     wanted = deduplicate(inputs, local, **how)
-    found = spread(inputs, other, workers=workers, units=units, **how)
+    found = spread(inputs, other, workers=workers, units=units, unit=unit, **how)
     assert other.read_bytes() == local.read_bytes()
     assert dropped(other) == dropped(local)
     assert said(found) == said(wanted)
@@ -237,6 +241,40 @@ def test_any_rows_under_any_rule_leave_what_one_machine_leaves(
     check_same(paths, place, units=units, **how)
 
 
+MESSY = [
+    b"",
+    b" \t",
+    b"{",
+    b"[1]",
+    b'\xef\xbb\xbf{"instruction":"one two three","response":"four"}',
+    b' {"response":"FOUR!","instruction":"One, two. Three","id":"\xc3\xa9\\/"} \r',
+    b'{"instruction":"one two three","response":"four","quality_score":9,"source":"a"}',
+    b'{"instruct\\u0069on":"one two three","response":"four","id":7}',
+    b'{"instruction":"a","response":"\xff"}',
+    b'{"instruction":"?!","response":null}',
+    b'{"instruction":"' + b"a b c " * 40 + b'"}',
+    b'{"instruction":"' + b"a b c " * 40 + b'","response":"d"}',
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    files=st.lists(st.lists(st.sampled_from(MESSY), max_size=8), min_size=1, max_size=3),
+    against=st.lists(st.sampled_from(MESSY), max_size=3),
+    ends=st.booleans(),
+    unit=st.integers(20, 400),
+)
+def test_lines_of_every_kind_are_the_same_wherever_a_file_is_cut(files, against, ends, unit, tmp_path_factory):
+    place, paths = tmp_path_factory.mktemp("cut"), []
+    for number, lines in enumerate([against, *files]):
+        paths.append(place / f"{number}.jsonl")
+        paths[-1].write_bytes(b"\n".join(lines) + (b"\n" if ends and lines else b""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phase0.stages.row_files.MAX_ROW", 250)
+        patch.setattr("phase0.stages.row_lines.MAX_ROW", 250)
+        check_same(paths[1:], place, unit=unit, against=paths[:1], shingle=2, threshold="0.5")
+
+
 # ---- a folder of shards ---------------------------------------------------------------------------------------------
 
 
@@ -258,3 +296,41 @@ def test_shards_in_the_order_of_their_names_are_the_file(lines, tmp_path):
     assert not is_whole(tmp_path / "out", found)
     shards[0].unlink()
     assert not is_whole(tmp_path / "out", found)
+
+
+def test_what_is_made_of_shards_knows_where_they_came_from(lines, tmp_path):
+    path = written(tmp_path / "in.jsonl", lines)
+    first = deduplicate([path], tmp_path / "first.jsonl", threshold="0.95")
+    spread([tmp_path / "first.jsonl"], f"{tmp_path}/out/", units=3)
+    last = deduplicate([tmp_path / "out"], tmp_path / "last.jsonl", threshold="0.5")
+    assert [step.path.name for step in lineage(tmp_path / "last.jsonl")] == ["first.jsonl", "out", "last.jsonl"]
+    known = chain([tmp_path / "last.jsonl"])
+    assert known.gaps == ("in.jsonl, from which first.jsonl was made, has no manifest: what came before is not known",)
+    sums = balance(known)
+    assert sums.closes, sums.faults
+    assert (sums.entered, sums.published) == (first.counts.rows_in, last.counts.kept)
+    shards = sorted((tmp_path / "out").iterdir())
+    assert len(chain(shards).made) == 2
+    shards[1].write_bytes(b"")
+    assert any("part-000001.jsonl was changed after its manifest" in gap for gap in chain(shards).gaps)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "part-000000.jsonl", "part-000000.jsonl.gz"])
+def test_a_folder_with_files_of_others_is_refused(lines, tmp_path, name):
+    path, folder = written(tmp_path / "in.jsonl", lines[:20]), tmp_path / "out"
+    written(folder / name, lines[:1])
+    with pytest.raises(UsageError, match=f"{name}, which is not phase0's"):
+        spread([path], folder)
+    assert (folder / name).read_bytes() == lines[0] + b"\n"
+
+
+def test_a_folder_is_no_output_for_its_own_shards_nor_for_a_file_of_its_name(lines, tmp_path):
+    path = written(tmp_path / "in.jsonl", lines[:20])
+    spread([path], f"{tmp_path}/out/")
+    shards = sorted((tmp_path / "out").iterdir())
+    with pytest.raises(UsageError, match=r"part-000000\.jsonl is an input in the folder of the output"):
+        spread(shards, tmp_path / "out")
+    with pytest.raises(UsageError, match="is a file, and the output is a folder"):
+        spread([path], f"{path}/")
+    with pytest.raises(UsageError, match="holds the manifest and the dropped rows of out"):
+        deduplicate([path], tmp_path / "out.jsonl")

@@ -144,3 +144,8 @@ def test_deduplicating_a_file_over_itself_is_refused_and_leaves_it_alone(tmp_pat
         publish_distinct([path], path)
     assert path.read_bytes() == before
     assert not (meta_folder(path) / "deduped.jsonl").exists()
+
+
+def test_a_finished_dataset_is_one_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is a folder, and a finished dataset is one file, such as .*public\.jsonl"):
+        publish_distinct([scored(tmp_path)], f"{tmp_path}/public/")

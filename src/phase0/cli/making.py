@@ -285,7 +285,7 @@ def dedup(
     ):
         how |= {"engine": engine, "against": files.against}
         if publish:
-            both = publish_distinct(files.inputs, Path(files.output), **how, progress=progress)
+            both = publish_distinct(files.inputs, files.output, **how, progress=progress)
             made = {meta_folder(path) / "deduped.jsonl": both.deduplicated, path: both.published}
         else:
             made = {path: phase0.deduplicate(files.inputs, files.output, **how, progress=progress)}

@@ -5,14 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from phase0.dataset.manifest import Manifest, manifest_of
+from phase0.dataset.manifest import Manifest, OutputFile, manifest_of
 
 
 class Made(NamedTuple):
-    """A file that phase0 wrote, with its manifest."""
+    """A file that phase0 wrote, or a folder of shards, with its manifest."""
 
     path: Path
     manifest: Manifest
+
+    def told_of(self, path: Path) -> OutputFile | None:
+        """What the manifest says of this path: of the output, or of one of its shards."""
+        if path == self.path:
+            return self.manifest.output
+        name = f"{self.path.name}/{path.name}"
+        shards = self.manifest.others if path.parent == self.path else ()
+        return next((shard for shard in shards if shard.path == name), None)
 
 
 def lineage(path: Path) -> list[Made]:
@@ -23,12 +31,22 @@ def lineage(path: Path) -> list[Made]:
 
 
 def _follow(path: Path, found: dict[Path, Made], on_the_way: set[Path]) -> None:
-    if path in found or path in on_the_way:
+    if not {path, path.parent}.isdisjoint(found.keys() | on_the_way):
         return
-    manifest = manifest_of(path)
-    if manifest is None:
+    made = _made_by(path)
+    if made is None:
         return
-    on_the_way.add(path)
-    for source in manifest.inputs:
-        _follow((path.parent / source.path).resolve(), found, on_the_way)
-    found[path] = Made(path, manifest)
+    on_the_way.add(made.path)
+    for source in made.manifest.inputs:
+        _follow((made.path.parent / source.path).resolve(), found, on_the_way)
+    found[made.path] = made
+
+
+def _made_by(path: Path) -> Made | None:
+    """The step that wrote a file, or the folder of shards that it is in; None where phase0 wrote neither."""
+    for place in (path, path.parent):
+        manifest = manifest_of(place)
+        if manifest is not None:
+            made = Made(place, manifest)
+            return made if made.told_of(path) else None
+    return None

@@ -139,13 +139,14 @@ def _manifest_beside(path: Path) -> Manifest | None:
 def is_whole(path: Path, manifest: Manifest) -> bool:
     """Whether a file, or a folder of shards, still holds the very bytes that its manifest was written for."""
     if not path.is_dir():
-        return _holds(path, manifest.output)
+        return holds(path, manifest.output)
     names = {f"{path.name}/{child.name}" for child in path.iterdir() if not child.name.startswith(".")}
     shards = {other.path: other for other in manifest.others}
-    return names == shards.keys() and all(_holds(path.parent / name, shard) for name, shard in shards.items())
+    return names == shards.keys() and all(holds(path.parent / name, shard) for name, shard in shards.items())
 
 
-def _holds(path: Path, wanted: OutputFile) -> bool:
+def holds(path: Path, wanted: OutputFile) -> bool:
+    """Whether a file still holds the bytes that a manifest says it was written with."""
     try:
         return path.stat().st_size == wanted.bytes and file_digest(path) == wanted.digest
     except FileNotFoundError:

@@ -13,9 +13,11 @@ _BLOCKS = 64 << 20  # blocks of text while their sets are made: words, hashes, k
 _TOLD = 6  # bytes that are known of its rows for each byte of a unit, where rows are as short as they get (40 bytes)
 _PLACES = 2  # bytes of these that are still needed when rows are sent and counted
 _LEAST_ROOM = 32 << 20
+_SORTED = 128 << 20  # bytes of a partition that are sorted and joined in less time than more of them
 _RECORD = 160  # bytes of a record where it is joined
 _SHINGLE = 5  # bytes of text to a shingle, of English
-_ROW = 500  # bytes of a row, where it has a record for each band
+_ROW = 500  # bytes of a row, as rows are
+_SHORTEST, _DIGEST = 40, 240  # bytes of a row at least, and of what says its set while equal ones are found
 _MOST_BITS = 14
 
 
@@ -44,17 +46,17 @@ def worker_memory(unit_bytes: int, room: int) -> int:
 
 
 def bounds(total_bytes: int, unit_bytes: int, rule: Rule, limit: int, workers: int) -> Bounds:
-    """As much room as the limit for a worker allows, and so many partitions that each fits into it at once and every
-    worker has some. Raises UsageError where there is no room."""
+    """As much room as the limit for a worker allows, and so many partitions that each fits into it at once, is joined
+    fast, and every worker has some. Raises UsageError where there is no room."""
     least = worker_memory(unit_bytes, _LEAST_ROOM)
     if limit < least:
         raise UsageError(
             f"{spelled(limit)} of memory are too little for a worker; with inputs cut into {spelled(unit_bytes)} it "
             f"needs {spelled(least)}. Use fewer workers, or allow more."
         )
-    needed = joined_bytes(total_bytes, rule)
+    needed = max(joined_bytes(total_bytes, rule), total_bytes // _SHORTEST * _DIGEST)
     room = max(_LEAST_ROOM, min(limit - BASE - _PLACES * unit_bytes, needed))
-    bits = max(needed // room, 4 * workers - 1).bit_length()
+    bits = max(needed // min(room, _SORTED), 4 * workers - 1).bit_length()
     return Bounds(min(bits, _MOST_BITS), room, worker_memory(unit_bytes, room))
 
 

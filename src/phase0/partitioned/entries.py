@@ -41,8 +41,15 @@ class _Sets(NamedTuple):
     marks: int
 
 
-def send_entries(job: Job, unit: int) -> int:
-    """Send the records of the first rows of all sets in a unit, a block of rows at a time. Answers how many bytes."""
+class Entries(NamedTuple):
+    """What a task sent of a unit."""
+
+    records: int
+    sent: int  # bytes
+
+
+def send_entries(job: Job, unit: int) -> Entries:
+    """Send the records of the first rows of all sets in a unit, a block of rows at a time."""
     place = job.layout.unit(unit)
     starts, sketches, base = np.load(place / "starts.npy"), mapped(place / "sketches.npy"), int(job.bases()[unit])
     sizes = np.diff(starts)
@@ -58,7 +65,7 @@ def send_entries(job: Job, unit: int) -> int:
                 _Sets(keys, starts[local] - starts[first], sizes[local], local + base, sketches[local], marks),
                 outbox,
             )
-    return outbox.bytes
+    return Entries(outbox.records, outbox.bytes)
 
 
 def records_of(sizes_D: I64, rule: Rule) -> I64:  # noqa: N803

@@ -10,6 +10,7 @@ Shapes: R records, W numbers of a record, X partitions.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,16 +28,23 @@ from phase0.errors import DataError
 MAGIC = 0x31656776_68637865
 _NUMBER = 8  # bytes
 _TRAILER = 4  # numbers
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def published(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that takes the place of `path` when it is complete, and leaves nothing where it is not."""
+    """A file to write that takes the place of `path` when it is complete, and leaves nothing where it is not. Raises
+    DataError where the disk is full."""
     handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
         Path(fresh).replace(path)
+    except OSError as error:
+        Path(fresh).unlink(missing_ok=True)
+        if error.errno not in _FULL:
+            raise
+        raise DataError(f"{path}: there is no room for what workers tell each other ({error.strerror})") from error
     except BaseException:
         Path(fresh).unlink(missing_ok=True)
         raise

@@ -8,11 +8,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from phase0.dedup import REMOVER, load_kernels
+from phase0.dedup.memory import spelled
 from phase0.dedup.sets import alike_rare, rarity
 from phase0.partitioned.arrays import store
 from phase0.partitioned.bounds import Bounds
@@ -71,13 +72,13 @@ def search(site: Site, units: Sequence[Unit], rule: Rule, bounds: Bounds, others
         (site.folder / name).mkdir(parents=True, exist_ok=True)
     _learn(site, job, units)
     every, parts = range(len(units)), range(job.partitions)
-    read = site.do("read the words", partial(read_unit, job), enumerate(units), "shards")
+    read = site.do("read the words", partial(read_unit, job), enumerate(units), "shards", _sent)
     store(job.layout.bases(), np.cumsum([0, *(unit.rows for unit in read)]))
-    same = site.do("find equal rows", partial(find_same, job), parts, "partitions")
+    same = site.do("find equal rows", partial(find_same, job), parts, "partitions", _sent)
     _forget(job, "sets")
-    sent = site.do("send what rows can meet at", partial(send_entries, job), every, "shards")
+    entries = site.do("send what rows can meet at", partial(send_entries, job), every, "shards", _sent)
     _forget(job, "later")
-    met = site.do("join", partial(find_meetings, job), parts, "partitions")
+    met = site.do("join", partial(find_meetings, job), parts, "partitions", _sent)
     _forget(job, "entries")
     verified = site.do("count pairs", partial(find_pairs, job), every, "shards")
     _forget(job, "met")
@@ -93,7 +94,7 @@ def search(site: Site, units: Sequence[Unit], rule: Rule, bounds: Bounds, others
         shuffled={
             "sets": sum(unit.sent for unit in read),
             "later": sum(part.sent for part in same),
-            "entries": sum(sent),
+            "entries": sum(unit.sent for unit in entries),
             "met": sum(part.sent for part in met),
         },
     )
@@ -111,6 +112,16 @@ def _learn(site: Site, job: Job, units: Sequence[Unit]) -> None:
         for path in paths:
             path.unlink()
     store(job.layout.levels(), levels)
+
+
+class _Sent(Protocol):
+    @property
+    def sent(self) -> int: ...
+
+
+def _sent(tasks: Sequence[_Sent]) -> str:
+    """What tasks sent to others, for a person."""
+    return f"{spelled(sum(task.sent for task in tasks))} sent"
 
 
 def _forget(job: Job, exchange: str) -> None:

@@ -21,12 +21,20 @@ class Site(NamedTuple):
         """A folder in this one."""
         return self._replace(folder=self.folder / name)
 
-    def do(self, step: str, work: Callable[[Item], Result], items: Iterable[Item], unit: str = "parts") -> list[Result]:
-        """Do a step: `work` on every item, of which one is as much as another."""
+    def do(
+        self,
+        step: str,
+        work: Callable[[Item], Result],
+        items: Iterable[Item],
+        unit: str = "parts",
+        note: Callable[[list[Result]], str] = lambda _: "",
+    ) -> list[Result]:
+        """Do a step: `work` on every item, of which one is as much as another. `note` makes of what was done the line
+        that stays on the screen."""
         given = list(items)
         self.progress.start(step, len(given), unit)
         done = self.each(work, given)
-        self.progress.finish()
+        self.progress.finish(note(done))
         return done
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

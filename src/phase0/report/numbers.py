@@ -23,7 +23,7 @@ from phase0.report.rows import RowNumbers, row_numbers
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.certificate import Contamination, certificates
 from phase0.stages.output import relative
-from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, rehearsed, who
+from phase0.stages.provenance import Chain, chain, cost, dedup_impacts, read_from, rehearsed, who
 from phase0.stages.rounds import in_round, round_of
 from phase0.stages.verification import Cost, DedupImpact, Verification
 
@@ -303,8 +303,9 @@ def balance(known: Chain) -> Balance:
                 entered += source.rows_in
                 continue
             taken[maker.path] += source.rows_in
-            if source.read != maker.manifest.output.rows:
-                held = maker.manifest.output.rows
+            told = maker.told_of(read_from(made, source))
+            if told is None or source.read != told.rows:
+                held = told.rows if told else 0
                 faults.append(f"{made.path.name} read {source.read} rows of {maker.path.name}, which holds {held}")
     again = _asked_again(known)
     taken -= again

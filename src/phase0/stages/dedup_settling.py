@@ -122,8 +122,8 @@ def _check_room(job: Job, rows: int) -> None:
     """Raise DataError where a group does not fit into a worker: only a component can make it so large."""
     if rows * ROW > job.most:
         raise DataError(
-            f"{rows:,} rows are connected by near-duplicates, so that one worker must decide them, which takes "
-            f"{spelled(rows * ROW)}; it may take {spelled(job.most)}: allow more memory (--max-memory), or fewer workers"
+            f"{rows:,} rows are connected by near-duplicates, so that one worker decides them, which takes "
+            f"{spelled(rows * ROW)}; it may take {spelled(job.most)}: allow more memory (--max-memory) or fewer workers"
         )
 
 

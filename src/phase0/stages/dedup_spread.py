@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from phase0.dedup import Keep, On
 from phase0.dedup.memory import BASE
 from phase0.dedup.near import Asked, how_found
@@ -34,6 +32,7 @@ from phase0.stages.unit_rows import FileUnit, units_of
 
 _SMALL = 1 << 18  # rows or pairs to a slice of little work, so that all cores have some
 _MOST_SLICES = 4096
+_TOGETHER = 1 << 20  # bytes that are copied together
 
 
 class Pairing(NamedTuple):
@@ -82,13 +81,13 @@ def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Ask
         figures.pairs,
         figures.same,
     )
-    job = _job(out, rows, how, units, found)
-    job_file = msgspec.structs.replace(job, most=max(job.room, limit - BASE)).saved(site.folder)
-    gone = settled(site, job_file, pairing)
-    return written(site, out, job_file, gone, Method(name, how.method == "exact", missed))
+    job = _job(out, rows, how, units, found).saved(site.folder)
+    gone = settled(site, job, pairing)
+    return written(site, out, job, gone, Method(name, how.method == "exact", missed))
 
 
 def _job(out: StageOutput, rows: InputRows, how: Asked, units: Sequence[FileUnit], found: Found) -> Job:
+    """What the tasks behind the search are told."""
     layout, bases = found.job.layout, found.job.bases().tolist()
     parts: list[Part] = []
     before = file = 0
@@ -112,7 +111,7 @@ def _job(out: StageOutput, rows: InputRows, how: Asked, units: Sequence[FileUnit
         clusters=how.clusters,
         keep=rows.keep,
         room=found.job.room,
-        most=found.job.room,
+        most=max(found.job.room, how.memory.limit // how.workers - BASE),
     )
 
 
@@ -188,6 +187,3 @@ def _take(out: StageOutput, part: Written, file: int) -> None:
             out.drop_lines(block, Counter(), file)
     out.sums[file].reasons.update(part.reasons)
     part.lost.unlink()
-
-
-_TOGETHER = 1 << 20  # bytes that are copied together

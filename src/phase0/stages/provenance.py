@@ -6,13 +6,13 @@ the next one read. Where a link is broken, what lies behind it is left out and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple
 
 from phase0.dataset import InputFile, Made, Manifest, lineage
-from phase0.dataset.manifest import is_whole
+from phase0.dataset.manifest import holds
 from phase0.errors import DataError
 from phase0.stages.verification import Cost, DedupImpact, StageCost
 
@@ -28,8 +28,18 @@ class Chain(NamedTuple):
 
     def maker(self, of: Made, source: InputFile) -> Made | None:
         """The step that wrote what `of` read, where it is known."""
-        path = (of.path.parent / source.path).resolve()
-        return next((made for made in self.made if made.path == path), None)
+        return _maker({made.path: made for made in self.made}, read_from(of, source))
+
+
+def read_from(made: Made, source: InputFile) -> Path:
+    """Where a step read an input."""
+    return (made.path.parent / source.path).resolve()
+
+
+def _maker(known: Mapping[Path, Made], path: Path) -> Made | None:
+    """The step that wrote a file, or the folder of shards that it is in."""
+    made = known.get(path) or known.get(path.parent)
+    return made if made and made.told_of(path) else None
 
 
 def chain(paths: Iterable[Path]) -> Chain:
@@ -44,15 +54,16 @@ def chain(paths: Iterable[Path]) -> Chain:
             gaps.append(str(error))
             continue
         known.update({made.path: made for made in steps if made.path not in known})
-        gap = _unlike_its_manifest(path, known.get(path.resolve()))
+        made = _maker(known, path.resolve())
+        gap = _unlike_its_manifest(path, made)
         if gap:
             gaps.append(gap)
-        else:
-            trusted.add(path.resolve())
+        elif made is not None:
+            trusted.add(made.path)
     for made in reversed(known.values()):  # downstream first
         if made.path in trusted:
             for source in made.manifest.inputs:
-                upstream = known.get((made.path.parent / source.path).resolve())
+                upstream = _maker(known, read_from(made, source))
                 gap = _broken(made, source, upstream)
                 if gap:
                     gaps.append(gap)
@@ -64,7 +75,8 @@ def chain(paths: Iterable[Path]) -> Chain:
 def _unlike_its_manifest(path: Path, made: Made | None) -> str | None:
     if made is None:
         return f"{path.name} has no manifest: how it was made and what it cost is not known"
-    if not is_whole(path, made.manifest):
+    told = made.told_of(path.resolve())
+    if told is None or not holds(path, told):
         return f"{path.name} was changed after its manifest was written: how it was made and what it cost is not known"
     return None
 
@@ -75,7 +87,8 @@ def _broken(made: Made, source: InputFile, upstream: Made | None) -> str | None:
         if made.manifest.stage == _UPSTREAM:
             return None
         return f"{source.path}, from which {name} was made, has no manifest: what came before is not known"
-    if upstream.manifest.output.digest != source.digest:
+    told = upstream.told_of(read_from(made, source))
+    if told is None or told.digest != source.digest:
         return f"{source.path} is no longer what {name} was made from: what came before is not known"
     return None
 

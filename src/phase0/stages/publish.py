@@ -10,11 +10,12 @@ import msgspec
 
 from phase0.dataset import BadRow, Manifest, Row, expand, meta_folder, read
 from phase0.dataset.rows import STANDARD, standard_record
-from phase0.errors import RowError
+from phase0.errors import RowError, UsageError
 from phase0.progress import SILENT, Progress
 from phase0.stages.deduplicate import Work, deduplicate
 from phase0.stages.output import check_output, stage_output
 from phase0.stages.parts import finished
+from phase0.stages.shards import names_a_folder
 
 FULL = "full.jsonl"
 
@@ -70,6 +71,8 @@ def publish_distinct(
 
     The rows between the two steps stay in `X.meta/deduped.jsonl`.
     """
+    if names_a_folder(output):
+        raise UsageError(f"{output} is a folder, and a finished dataset is one file, such as {Path(output)}.jsonl")
     paths, output = expand(inputs), Path(output)
     check_output(output, paths)
     between = meta_folder(output) / "deduped.jsonl"
