@@ -63,7 +63,7 @@ async def _looked_at(report: Path, profile: Path, pictures: Path | None) -> Seen
 
 
 def _selector(name: str) -> str:
-    return {"top": "header.top", "nav": "nav"}.get(name, f"#{name}")
+    return {"top": "header.top", "nav": "nav ol"}.get(name, f"#{name}")
 
 
 async def _faults(page: Page, width: int, sections: list[dict[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from phase0.changes import Changes, diff
 from phase0.changes.found import NOT_TAKEN, NOT_THERE, NOT_TOLD
 from phase0.changes.text import render
 from phase0.cli import status_of
+from phase0.dataset import lineage
 from phase0.records import encode
 from phase0.report.escape import visible
 
@@ -74,6 +75,18 @@ def test_sums_of_rows_close_and_every_row_that_went_is_accounted_for(changes: Ch
     told = {(each.stage, each.reason) for each in rows.went_to}
     assert ("score", "low_score") in told
     assert told <= {("score", "low_score"), ("dedup", "near_duplicate")}
+
+
+def test_what_went_on_the_way_of_a_run_is_what_its_stages_dropped(runs: Runs) -> None:
+    found = diff(runs.old / "raw/combined.jsonl", runs.old / "dataset.jsonl").rows
+    dropped = {
+        (made.manifest.stage, reason): rows
+        for made in lineage(runs.old / "dataset.jsonl")
+        for reason, rows in made.manifest.counts.reasons.items()
+        if made.manifest.stage != "download"
+    }
+    assert {(each.stage, each.reason): each.rows for each in found.went_to} == dropped
+    assert found.came == found.answered == 0
 
 
 def test_rows_that_came_are_told_where_the_older_run_lost_them(runs: Runs) -> None:
@@ -189,6 +202,20 @@ def test_rows_of_another_run_are_dropped_not_taken_or_never_there(tmp_path: Path
     assert where[None, NOT_THERE] == 1
     assert where[None, NOT_TAKEN] == 40 - found.new.rows > 0
     assert sum(where.values()) == found.rows.went
+
+
+def test_equal_rows_have_each_an_end_of_its_own(tmp_path: Path) -> None:
+    """Of three equal rows two are dropped as duplicates, and the third for its score."""
+    given = [row(1, response="No."), row(2, response="The sum of two and two is four, as counting shows.")]
+    source = rows_file(tmp_path / "in.jsonl", [given[0], given[0], given[0], given[1]])
+    phase0.deduplicate([source], tmp_path / "run/deduped.jsonl")
+    phase0.score([tmp_path / "run/deduped.jsonl"], tmp_path / "run/scored.jsonl", threshold=9.9)
+    phase0.publish([tmp_path / "run/scored.jsonl"], tmp_path / "run/public.jsonl")
+    found = diff(source, tmp_path / "run/public.jsonl").rows
+    assert {(each.stage, each.reason): each.rows for each in found.went_to} == {
+        ("dedup", "near_duplicate"): 2,
+        ("score", "low_score"): 2,
+    }
 
 
 def test_rows_of_any_shape_are_compared_by_their_bytes(tmp_path: Path) -> None:

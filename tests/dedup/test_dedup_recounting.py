@@ -1,4 +1,4 @@
-"""The kernels of the second count, each beside its slow twin: sets, prefixes, whom they bring together, what is shared."""
+"""The kernels of the second count, each beside its slow twin: sets, prefixes, who meets on them, what is shared."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,9 @@ class Told(Silent):
         self.said: list[str] = []
 
     def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def warn(self, message: str) -> None:
         self.said.append(message)
 
 
@@ -138,8 +142,19 @@ def test_work_that_always_kills_its_worker_comes_to_an_end(on_ray: OnRay, monkey
     assert "\n" not in str(caught.value)
 
 
-def test_work_of_a_lost_node_is_done_again(on_ray: OnRay, nodes: Nodes, tmp_path: Path) -> None:
-    engine = on_ray(3)
+def test_work_of_a_lost_node_is_done_again_and_nothing_but_our_own_line_tells_of_it(
+    nodes: Nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = Told()
+    with Ray(nodes.resize(3), progress=told) as engine:
+        lose_a_node(engine, nodes, tmp_path)
+        assert until(lambda: list(engine.map(square, range(2))) and len(told.said) == 2, 20)
+        time.sleep(2)  # Ray tells of it when it has read the logs of the node
+    assert re.fullmatch(r"node \S+.* is gone: what it was at is done again", told.said[1])
+    assert capfd.readouterr() == ("", "")
+
+
+def lose_a_node(engine: Ray, nodes: Nodes, tmp_path: Path) -> None:
     found: list[int] = []
     running = threading.Thread(target=lambda: found.extend(engine.map(MarkAndWait(tmp_path), range(9))))
     running.start()
@@ -204,17 +219,14 @@ def test_a_cluster_that_was_there_is_left_as_it_was(nodes: Nodes) -> None:
 def test_who_had_joined_before_stays_joined(on_ray: OnRay) -> None:
     import ray
 
-    on_ray(2)
+    assert list(on_ray(2).map(square, range(2))) == [0, 1]
     with Ray() as second:
         assert list(second.map(square, range(3))) == [0, 1, 4]
     assert ray.is_initialized()
 
 
 _OWN = """
-import sys
-from pathlib import Path
 from phase0.engine.ray import Ray
-sys.path.insert(0, sys.argv[1])
 from workloads import process, square
 with Ray(workers=2) as engine:
     assert list(engine.map(square, range(5))) == [0, 1, 4, 9, 16]
@@ -226,13 +238,9 @@ print(*pids)
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-def test_a_cluster_of_our_own_ends_with_the_engine_and_says_nothing() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", _OWN, str(Path(__file__).parent)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_cluster_of_our_own_ends_with_the_engine_and_says_nothing(nodes: Nodes) -> None:
+    command = [sys.executable, "-W", "error", "-c", _OWN]
+    done = subprocess.run(command, env=nodes.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in done.stdout.split()))
 

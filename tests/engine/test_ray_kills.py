@@ -125,7 +125,7 @@ def killed_in_a_run(
         engine = Killing(ray, nodes, moments, chance)
         found = phase0.run(plan, folder / "killed" / "run", engine=engine)
     assert engine.killed.total() == kills
-    assert Counter(engine.results) == Counter(calm.results)
+    assert set(engine.results) >= set(calm.results)  # with more partitions, as they are of what a machine has
     assert contents(found.folder) == contents(wanted.folder)
     for step in found.steps:
         assert step.manifest.counts.rows_in == step.manifest.counts.kept + step.manifest.counts.dropped

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from evaluations import PROBLEM
 from made import record, write_lines
+from neardup import made_rows, spelled
 from sames import contents
 
 import phase0
@@ -27,16 +28,20 @@ ROWS, SMALL = 600, 4096  # bytes to a part, so that there are many
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
+    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART", "dedup_spread.UNIT"):
         monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
 
 
 def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
-    """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, a student's survey."""
+    """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, de-duplication, a
+    student's survey."""
     rows = inputs / "b.jsonl"
     phase0.acquire([inputs], output / "raw", engine=engine)
     phase0.score([rows], output / "scored.jsonl", threshold=5.0, engine=engine)
     phase0.decontaminate([rows], output / "clean.jsonl", against=[inputs.parent / "eval"], engine=engine)
+    alike = inputs.parent / "alike"
+    how = {"threshold": "0.7", "against": [alike / "against.jsonl"]}
+    phase0.deduplicate([alike / "alike.jsonl"], output / "distinct.jsonl", **how, engine=engine)
     (output / "features").mkdir()
     seen = survey([rows], output / "features", engine, SILENT)
     surveyed = b"".join(array.tobytes() for array in (seen.rows_N, seen.questions_L, *seen.frame))
@@ -48,6 +53,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three files of upstream rows, one of them damaged at its end; every fiftieth row holds a question."""
     above = tmp_path_factory.mktemp("upstream")
     write(above / "eval" / "maths.jsonl", [{"question": PROBLEM, "answer": "324"}])
+    alike = spelled(made_rows(400, seed=5))
+    write_lines(above / "alike" / "alike.jsonl", alike[:380])
+    write_lines(above / "alike" / "against.jsonl", alike[380:])
     folder = above / "in"
     write(folder / "a.jsonl", [{"instruction": f"Name {n} rivers.", "output": f"{n} rivers are …"} for n in range(90)])
     rows = [

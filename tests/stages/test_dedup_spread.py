@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from neardup import made_rows, spelled, written
 
+import phase0
+from phase0 import acquire
 from phase0.dataset import Manifest, manifest_of, meta_folder
 from phase0.dataset.manifest import is_whole
+from phase0.dataset.writing import writer
+from phase0.dedup.kernels.hashing import shingles
 from phase0.engine.local import Local
+from phase0.errors import DataError
 from phase0.partitioned.bounds import bounds
-from phase0.stages import dedup_spread
+from phase0.stages import dedup_settling, dedup_spread
 from phase0.stages.deduplicate import deduplicate
+
+SAMPLE = Path(phase0.__file__).parent / "sample"
+COLUMNS = ("instruction", "response", "source", "quality_score", "id")
 
 
 def spread(inputs: list[Path], output: Path | str, *, workers: int = 1, units: int = 3, **how: Any) -> Manifest:
@@ -110,11 +121,51 @@ def test_bad_lines_are_dropped_with_the_line_of_their_file(lines, tmp_path):
     assert [place for place in bad if place[0] == "bad.jsonl"] == [("bad.jsonl", 1), ("bad.jsonl", 3)]
 
 
+@pytest.mark.parametrize("suffix", ["jsonl.gz", "json", "parquet"])
+def test_files_of_every_form_come_and_go(tmp_path, suffix):
+    lines = [
+        json.dumps(dict.fromkeys(COLUMNS) | row).encode() for row in made_rows(120, seed=8) if "unknown" not in row
+    ]
+    path = tmp_path / f"in.{suffix}"
+    with writer(path) as out:
+        for line in lines:
+            out.write(line)
+    for output in ("here", "there"):
+        (tmp_path / output).mkdir()
+    wanted = deduplicate([path], tmp_path / "here" / f"out.{suffix}")
+    found = spread([path], tmp_path / "there" / f"out.{suffix}")
+    assert (tmp_path / f"there/out.{suffix}").read_bytes() == (tmp_path / f"here/out.{suffix}").read_bytes()
+    assert said(found) == said(wanted)
+    assert found.counts.dropped > 10
+
+
+def test_the_bundled_sample_leaves_what_it_leaves_on_one_machine(tmp_path):
+    acquire([SAMPLE], tmp_path / "raw")
+    assert check_same([tmp_path / "raw" / "combined.jsonl"], tmp_path, units=4) > 0
+
+
+@pytest.mark.skipif("PHASE0_DEV_DATA" not in os.environ, reason="PHASE0_DEV_DATA is not set")
+def test_real_rows_leave_what_they_leave_on_one_machine(tmp_path):
+    """5,000 rows of each of four files, spread over three, of which one is compressed."""
+    files = sorted((Path(os.environ["PHASE0_DEV_DATA"]) / "corpus").glob("*.jsonl.gz"))[:6:2]
+    lines = [line for path in files for line in first(path, 5000)]
+    paths = [written(tmp_path / f"{number}.jsonl", lines[number::3]) for number in range(2)]
+    paths.append(tmp_path / "2.jsonl.gz")
+    paths[2].write_bytes(gzip.compress(b"\n".join(lines[2::3])))
+    for how in ({}, {"method": "minhash", "threshold": "0.5"}, {"clusters": "transitive"}):
+        assert check_same(paths, tmp_path, units=2, workers=1 if how else 2, **how) > 100
+
+
+def first(path: Path, rows: int) -> list[bytes]:
+    with gzip.open(path) as file:
+        return [line.rstrip(b"\n") for line in islice(file, rows)]
+
+
 def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypatch):
     """Components by stars, many groups, and pairs of a component that do not fit: it is decided block by block."""
     groups, said = [], []
     monkeypatch.setattr(dedup_spread, "_SMALL", 40)
-    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=2000))
+    monkeypatch.setattr(dedup_spread, "bounds", lambda *given: bounds(*given)._replace(room=60_000))
     monkeypatch.setattr("phase0.dedup.decide._LEAST_PAIRS", 4)
     monkeypatch.setattr("phase0.dedup.decide._PAIRS_A_ROW", 0)
     monkeypatch.setattr("phase0.partitioned.dealing.BLOCK", 64)
@@ -128,11 +179,37 @@ def test_slices_groups_and_small_rooms_change_nothing(lines, tmp_path, monkeypat
     monkeypatch.setattr(dedup_spread, "settle", heard)
     words = [f"word{number}" for number in range(60)]
     alike = [{"instruction": "Say it", "response": " ".join([*words[:at], "x", *words[at:]])} for at in range(40)]
-    path = written(tmp_path / "in.jsonl", [*lines[:200], *spelled(alike)])
+    path = written(tmp_path / "in.jsonl", [*lines[:150], *spelled(alike)])
     for clusters in ("greedy", "transitive"):
         assert check_same([path], tmp_path, units=2, clusters=clusters) > 50
-    assert min(groups) > 10
+    assert min(groups) > 2
     assert any("decided in blocks" in one for one in said)
+
+
+def test_a_component_whose_rows_do_not_fit_into_a_worker_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(dedup_settling, "ROW", 30 << 20)
+    line = b'{"instruction":"the same","response":"again","id":"%d"}'
+    path = written(tmp_path / "in.jsonl", [line % number for number in range(21)])
+    how = {"max_memory": "800MiB"}
+    with pytest.raises(DataError, match=r"^21 rows are connected .* takes 630 MiB; it may take 600 MiB: allow more"):
+        spread([path], tmp_path / "out.jsonl", **how)
+    assert not (tmp_path / "out.jsonl").exists()
+    path.write_bytes(path.read_bytes().partition(b"\n")[2])
+    assert spread([path], tmp_path / "out.jsonl", **how).counts.kept == 1
+
+
+@pytest.mark.parametrize("mask", [0xF, 0xFFF])
+def test_hashes_that_collide_remove_what_they_remove_on_one_machine(tmp_path, monkeypatch, mask):
+    """The words have the last word on every removal, in every group."""
+
+    def colliding(text, begins, ends, width, hashes, counts):
+        total = shingles(text, begins, ends, width, hashes, counts)
+        hashes[:total] &= np.uint64(mask << 2)
+        return total
+
+    monkeypatch.setattr("phase0.dedup.sets.shingles", colliding)
+    path = written(tmp_path / "in.jsonl", spelled(made_rows(120, seed=4)))
+    assert check_same([path], tmp_path, threshold="0.6") > 10
 
 
 def test_two_processes_leave_the_same(lines, tmp_path):

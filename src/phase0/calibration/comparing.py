@@ -17,7 +17,7 @@ import numpy as np
 from phase0.calibration.agreement import Whole
 from phase0.calibration.labels import Answer, Group, Labels, Pair, Point
 from phase0.calibration.layouts import load
-from phase0.calibration.lessons import Lessons, lessons_in, lessons_of
+from phase0.calibration.lessons import lessons_in, lessons_of
 from phase0.calibration.measuring import Resampling, Rows, figures
 from phase0.calibration.pupils import Pupils
 from phase0.calibration.results import Calibration
@@ -56,9 +56,9 @@ def calibrate(
         raise UsageError(f"{lessons[0]} is for a student to learn from, and none is measured: `--model student` is one")
     settings = _Settings(threshold, Resampling(bootstrap, seed))
     if model == STUDENT and not carrying:
-        taught = lessons_in(lessons, threshold) if lessons else None
-        of = " ".join(Path(path).name for path in lessons)
-        return [_of_student(path, taught, of or path.name, settings, progress) for path in expand(labels)]
+        names = " ".join(Path(path).name for path in lessons)
+        pupils = Pupils(lessons_in(lessons, threshold), names, threshold, progress) if lessons else None
+        return [_of_student(path, pupils, settings, progress) for path in expand(labels)]
     scorer = carried(carrying) if carrying else registered(model)
     name = " ".join(carrying) or model
     return [
@@ -74,11 +74,11 @@ class _Settings(NamedTuple):
     draws: Resampling
 
 
-def _of_student(path: Path, taught: Lessons | None, name: str, settings: _Settings, progress: Progress) -> Calibration:
-    """One file, measured by a student of lessons, or of the file itself."""
+def _of_student(path: Path, pupils: Pupils | None, settings: _Settings, progress: Progress) -> Calibration:
+    """One file, measured by students of other labels, or of its own."""
     labels = load(path)
-    lessons = lessons_of(labels, settings.threshold) if taught is None else taught
-    pupils = Pupils(lessons, name, settings.threshold, progress)
+    threshold = settings.threshold
+    pupils = pupils or Pupils(lessons_of(labels, threshold), path.name, threshold, progress)
     labels = _paired(labels)
     found = _compared(path, labels, pupils, model=pupils.name, settings=settings, progress=progress)
     return msgspec.structs.replace(found, taught=pupils.taught(_answers(labels)))

@@ -1,7 +1,7 @@
 """Why rows of one side are not among the other's: which of its stages dropped them, as far as its manifests lead.
 
 The same row (question, response and author) counts before another answer to its question, and of several stages that
-dropped one the last: it came furthest there.
+dropped one the last: it came furthest there. Of equal rows each has an end of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phase0.changes.found import NOT_TAKEN, NOT_THERE, NOT_TOLD, Whereabouts
-from phase0.changes.matching import I64, Digests, found_in
-from phase0.changes.reading import read_dropped, read_questions
+from phase0.changes.matching import I64, U64, Digests, found_in, matched
+from phase0.changes.reading import DroppedRows, read_dropped, read_questions
 from phase0.dataset import Made
 from phase0.progress import Progress
 from phase0.stages.rounds import in_round, round_of
@@ -51,25 +52,29 @@ def fates(rows: Digests, made: Sequence[Made], progress: Progress, *, whole: boo
     found_R = np.zeros(len(rows.line_R), np.int64)  # noqa: N806 - the suffix is the shape
     if not made or not len(found_R):
         return Fates(tuple(known), found_R)
-    is_same = np.zeros(len(found_R), bool)
+    dropped: list[tuple[int, DroppedRows]] = []
     for step in made:
         if step.manifest.counts.dropped:
             lost = read_dropped(step.path, whole=whole)
-            first, stage = len(known), in_round(step.manifest.stage, round_of(step.path))
+            dropped.append((len(known), lost))
+            stage = in_round(step.manifest.stage, round_of(step.path))
             known += [Fate(stage, reason) for reason in lost.reasons]
-            same = found_in(rows.said(), lost.digests.said())
-            asked = found_in(rows.question_R, lost.digests.question_R)
-            for at, better in ((asked, ~is_same & (asked >= 0)), (same, same >= 0)):
-                found_R[better] = first + lost.reason_R[at[better]]
-            is_same |= same >= 0
             progress.advance(step.manifest.counts.dropped)
-    left = found_R == 0
-    if left.any():
+    for first, lost in reversed(dropped):  # each of them is one row of several that are equal
+        left = np.flatnonzero(found_R == 0)
+        at, by = matched(rows.said()[left], lost.digests.said())
+        found_R[left[at]] = first + lost.reason_R[by]
+    for first, lost in reversed(dropped):  # a question that was dropped may have had several answers
+        left = np.flatnonzero(found_R == 0)
+        by = found_in(rows.question_R[left], lost.digests.question_R)
+        found_R[left[by >= 0]] = first + lost.reason_R[by[by >= 0]]
+    left = np.flatnonzero(found_R == 0)
+    if len(left):
         found_R[left] = np.where(_entered(rows.question_R[left], made, whole=whole), 2, 1)
     return Fates(tuple(known), found_R)
 
 
-def _entered(questions: I64, made: Sequence[Made], *, whole: bool) -> I64:
+def _entered(questions: U64, made: Sequence[Made], *, whole: bool) -> NDArray[np.bool_]:
     """Which questions are among the rows that entered."""
     inside = np.zeros(len(questions), bool)
     for step in made:

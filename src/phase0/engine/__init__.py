@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
@@ -23,8 +24,17 @@ class Engine(Protocol):
         ...
 
     @property
+    def cores(self) -> int:
+        """How many items are worked on at once, wherever that is."""
+        ...
+
+    @property
     def spread(self) -> bool:
         """Whether work that needs all rows together is cut into partitions, as where no one machine holds them all."""
+        ...
+
+    def kept(self) -> AbstractContextManager[Engine]:
+        """The same engine for several maps in a row, whose workers are started once."""
         ...
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

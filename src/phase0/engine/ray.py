@@ -72,6 +72,10 @@ class Ray:
         return self._workers
 
     @property
+    def cores(self) -> int:
+        return self._cores_of(self._ready())
+
+    @property
     def spread(self) -> bool:
         return True
 
@@ -86,8 +90,14 @@ class Ray:
         """Leave the cluster; our own ends with that."""
         if self._joined:
             self._joined = False
-            _ray().shutdown()
+            ray = _ray()
+            ray.shutdown()
+            _let_print(ray, allowed=True)
         self._nodes.clear()
+
+    @contextmanager
+    def kept(self) -> Iterator[Ray]:
+        yield self  # Ray keeps workers by itself
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         ray = self._ready()
@@ -131,7 +141,10 @@ class Ray:
         """The cores of the cluster, which may grow and shrink. One at least: a cluster may wake up when work comes."""
         now = time.monotonic()
         if now - self._counted >= _COUNTED:
-            self._cores, self._counted = max(1, int(ray.cluster_resources().get("CPU", 0))), now
+            alive = nodes_of(ray.nodes())
+            for gone in [one for one in self._nodes if one not in alive]:
+                self._progress.warn(f"node {self._nodes.pop(gone).name} is gone: what it was at is done again")
+            self._cores, self._counted = max(1, sum(node.cores for node in alive.values())), now
         return self._cores
 
 
@@ -159,6 +172,7 @@ def _join(ray: Any, address: str | None, cores: int) -> None:
     if address is not None and address != "auto":
         _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray takes no argument for it
+    _let_print(ray, allowed=False)
     own = {"num_cpus": cores, "object_store_memory": _STORE, "include_dashboard": False}
     with _as_before(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -173,6 +187,12 @@ def _join(ray: Any, address: str | None, cores: int) -> None:
             told = " ".join(str(error).split())
             where = f"no Ray cluster can be joined at {address}" if address else "no Ray cluster can be started here"
             raise UsageError(f"{where}: {told}") from error
+
+
+def _let_print(ray: Any, *, allowed: bool) -> None:
+    """Whether Ray may print what becomes of workers and nodes: it does so on the standard output, whatever
+    `log_to_driver` says, and this switch of its debugger is the only one."""
+    ray._private.worker._worker_logs_enabled = allowed  # noqa: SLF001
 
 
 def _knock(address: str) -> None:

@@ -47,6 +47,10 @@ class Dealt(NamedTuple):
         """All records of a slice, a column at a time: shape (W, R)."""
         return np.ascontiguousarray(received(slices(self.paths(), number), self.width).view(np.int64).T)
 
+    def records(self, number: int) -> int:
+        """How many records a slice has."""
+        return sum(piece.records for piece in slices(self.paths(), number))
+
     def forget(self) -> None:
         """Remove what was read by everybody."""
         for path in self.paths():

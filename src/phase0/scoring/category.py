@@ -27,21 +27,34 @@ a line begins with its "\n" here, and the text that is searched begins with one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from phase0.scoring.cues import CODE_MARKS, CUES, KINDS, MARKS, SUM_MARKS, THINGS, UNSPACED_CUES
+from phase0.records import CATEGORIES
+from phase0.scoring.cues import KINDS, MARKS, THINGS, UNSPACED_CUES
+from phase0.scoring.seeing import (
+    CALL,
+    CODE,
+    EQUATION,
+    LATEX,
+    LINE,
+    NUMBER,
+    OF_CODE,
+    REFUSAL,
+    SELF,
+    SPEAKER,
+    SUM,
+    TALE,
+    TICK,
+    TOOL,
+    VERSE,
+    Parts,
+    Seen,
+    blocks,
+    parts_of,
+    seen,
+    weights,
+)
 
-HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS = 1000, 300, 450, 700
-
-PRIOR = 1400  # of general: what the evidence for anything else must outweigh
-MATTER = 35  # percent that a word counts in a text that is handed over with the request,
-MATTER_MOST = 1300  # and what all of them count together for a category: less than PRIOR, so never enough by themselves
-
-# A word is `\w+[+#]*` in lower case.
-_WORD = re.compile(r"\w+[+#]*")
-_LATIN_WORD = re.compile(r"[a-z]+[+#]*")
 _NUMBER, _ASCII_NUMBER = re.compile(r"\d[\d,.]*"), re.compile(r"[0-9][0-9,.]*")
-_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _LATEX = re.compile(
     r"\\(?:d?frac|sqrt|int|sum|boxed|cdot|times|pi|le|ge|text|left|angle|sin|cos|log|overline|begin\{[abcp])"
     r"|\$[^$\n=^\\+<>]*[=^\\+<>][^$\n]*\$"
@@ -55,7 +68,7 @@ _DEDUCTION = re.compile(
     r" (?:convert \d|(?:all|every|no|some|nobody) \w+ (?:are|is|has|have|who) |log base |what (?:is|s) \d"
     r"|how many \w+ (?:are|is) (?:there )?in an? )"
 )
-_DEDUCING = frozenset(("convert", "all", "every", "no", "some", "nobody", "log", "what", "how"))  # with which it begins
+_EACH, _BEING = frozenset(["all", "every", "no", "some", "nobody"]), frozenset(["are", "is", "has", "have", "who"])
 _CODE_LINE = re.compile(
     r"\n[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
     r"|(?:const|let|var) \w+ ?=|function ?\w*\(|for ?\(|for \w+ in |if ?\(|while ?\(|return [\w(]|print\(|console\."
@@ -79,120 +92,38 @@ def categorise(instruction: str, response: str | None = None, *, system: str | N
 
     `system` counts only where it asks for role-play; most system prompts say nothing of the task.
     """
-    text = instruction.strip()
-    if len(text) > HEAD_CHARS + TAIL_CHARS:
-        text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-    answer = (response or "")[:RESPONSE_CHARS]
-    ask, matter = _split(text)
-    asked = _WORD.findall(ask.lower())
-    scores = {"general": PRIOR, "code": 0, "reasoning": 0, "creative": 0, "other": 0}
-    if not text.isascii() and _UNSPACED.search(text):
-        asked += _LATIN_WORD.findall(ask.lower())
-        _weigh_unspaced(text, scores)
-    words = frozenset(asked)
-    _weigh_words(asked, words, scores)
-    if matter:
-        _weigh_matter(_WORD.findall(matter.lower()), scores)
+    parts = parts_of(instruction, response)
+    return decided(parts, seen(parts), system)
+
+
+def decided(parts: Parts, found: Seen, system: str | None = None) -> str:
+    """The category of a row in whose parts that was found."""
+    asked, words = parts.asked, frozenset(parts.asked)
+    scores = dict(zip(CATEGORIES, found.cues, strict=True))
+    if parts.unspaced:
+        _weigh_unspaced(parts.text, scores)
     _weigh_thing(asked, words, scores)
-    _weigh_character(ask, asked, (system or "")[:300].lower(), scores)
-    _weigh_code(text, answer, scores)
-    _weigh_sums(ask, asked, words, answer, bool(matter), scores)
-    _weigh_answer(answer, asked, words, text, scores)
-    if _any(_TOOL_MARKS, text) or _any(_TOOL_MARKS, answer):
+    _weigh_character(parts.ask, asked, (system or "")[:300].lower(), scores)
+    if (found.text | found.answer) & OF_CODE or found.text & LATEX:
+        _weigh_code(parts, found, scores)
+    _weigh_sums(parts, found, words, scores)
+    if found.opening or found.answer & (SPEAKER | VERSE) or parts.opening.startswith(_REFUSING):
+        _weigh_answer(parts, found, words, scores)
+    if (found.text | found.answer) & TOOL:
         scores["other"] += 8000
-    if not matter and len(asked) <= 30:
-        _weigh_chat(text, asked, words, scores)
+    if not parts.matter and len(asked) <= 30:
+        _weigh_chat(parts.text, asked, words, scores)
     return max(scores, key=scores.__getitem__)
 
 
-def _split(text: str) -> tuple[str, str]:
-    """(the request, what is handed over with it): the first line, with the last if that asks too, and the rest."""
-    end = text.find("\n", 25)
-    colon = text.find(": ", 10, 160)
-    if 0 < colon < (end if end > 0 else len(text)) and not _ANNOUNCING.isdisjoint(text[:colon].lower().split()):
-        return text[: colon + 1], text[colon + 1 :]
-    if end < 0 or end > ASK_CHARS:
-        if len(text) <= ASK_CHARS:
-            return text, ""
-        end = ASK_CHARS
-    ask, matter = text[:end], text[end:]
-    cut = max(matter.rfind("\n"), len(matter) - 200, 0)
-    last = matter[cut:]
-    if "?" in last or last.strip().partition(" ")[0].lower() in _ASKING:
-        return f"{ask}\n{last}", matter[:cut]
-    return ask, matter
-
-
-def _blocks(table: str) -> Iterator[tuple[str, list[str]]]:
-    """(what stands in brackets, the entries after it) for each block of a table."""
-    for block in table.split("[")[1:]:
-        head, _, entries = block.partition("]")
-        yield head, " ".join(entries.split()).split(", ")
-
-
-def _weights(table: str) -> Iterator[tuple[str, str, int]]:
-    """(entry, category, weight) for each entry of a table."""
-    for head, entries in _blocks(table):
-        category, weight = head.split()
-        for entry in entries:
-            yield entry, category, round(1000 * float(weight))
-
-
-_Cue = tuple[str, str, str, int]  # its second word, all of it between spaces, the category, the weight
-
-
-def _by_first_word() -> tuple[dict[str, list[tuple[str, int]]], dict[str, list[_Cue]]]:
-    """Cues of one word, and those of several by their first."""
-    words: dict[str, list[tuple[str, int]]] = {}
-    phrases: dict[str, list[_Cue]] = {}
-    for cue, category, weight in _weights(CUES):
-        first, *rest = cue.split(" ")
-        if rest:
-            phrases.setdefault(first, []).append((rest[0], f" {cue} ", category, weight))
-        else:
-            words.setdefault(first, []).append((category, weight))
-    return words, phrases
-
-
-_WORDS, _PHRASES = _by_first_word()
-_SINGLE, _FIRSTS = frozenset(_WORDS), frozenset(_PHRASES)
-_THINGS = {noun: (category, weight) for noun, category, weight in _weights(THINGS)}
-_UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in _weights(UNSPACED_CUES))
-_KINDS = {kind: frozenset(words[0].split()) for kind, words in _blocks(KINDS)}
-_MARKS = {name: tuple(marks) for name, marks in _blocks(MARKS)}
-_TOOL_MARKS, _REFUSALS, _REFUSING = _MARKS["tool"], _MARKS["refusal"], _MARKS["refusing"]
-_SELF, _TALES = _MARKS["self"], _MARKS["tale"]
+_THINGS = {noun: (category, weight) for noun, category, weight in weights(THINGS)}
+_UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in weights(UNSPACED_CUES))
+_KINDS = {kind: frozenset(words[0].split()) for kind, words in blocks(KINDS)}
+_REFUSING = tuple(dict(blocks(MARKS))["refusing"])
 _MAKE, _ABOUT, _PROFESSIONS = _KINDS["make"], _KINDS["about"], _KINDS["professions"]
-_NUMBERS, _ASKING, _ANNOUNCING = _KINDS["numbers"], _KINDS["asking"], _KINDS["announcing"]
+_NUMBERS, _ASKING = _KINDS["numbers"], _KINDS["asking"]
 _I, _YOU, _ASSISTANT, _HARMS = _KINDS["i"], _KINDS["you"], _KINDS["assistant"], _KINDS["harms"]
 _GREETINGS, _SMALL_TALK, _STATEMENT = _KINDS["greetings"], _KINDS["small talk"], _KINDS["statement"]
-
-
-def _any(marks: tuple[str, ...], text: str) -> bool:
-    for mark in marks:  # noqa: SIM110  a generator costs as much as three of these look-ups
-        if mark in text:
-            return True
-    return False
-
-
-def _weigh_words(words: list[str], distinct: frozenset[str], scores: dict[str, int]) -> None:
-    for word in _SINGLE & distinct:
-        for category, weight in _WORDS[word]:
-            scores[category] += weight
-    spaced = ""
-    for first in _FIRSTS & distinct:
-        for second, phrase, category, weight in _PHRASES[first]:
-            if second in distinct:
-                spaced = spaced or f" {' '.join(words)} "
-                if phrase in spaced:
-                    scores[category] += weight
-
-
-def _weigh_matter(words: list[str], scores: dict[str, int]) -> None:
-    handed = dict.fromkeys(scores, 0)
-    _weigh_words(words, frozenset(words), handed)
-    for category, weight in handed.items():
-        scores[category] += min(MATTER * weight // 100, MATTER_MOST)
 
 
 def _weigh_unspaced(text: str, scores: dict[str, int]) -> None:
@@ -223,56 +154,72 @@ def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, 
         scores["creative"] += 2500
 
 
-def _weigh_code(text: str, answer: str, scores: dict[str, int]) -> None:
-    latex = ("\\" in text or "$" in text) and bool(_LATEX.search(text))
-    for part, percent in ((text, 30 if latex else 100), (answer, 100)):
-        marks = 0
-        for mark in CODE_MARKS:
-            if mark in part:
-                marks += 1
-        lines = f"\n{part}"
-        evidence = 500 * min(marks, 4) + 1600 * min(len(_CODE_LINE.findall(lines)), 3)
-        if "`" in part:
-            evidence += 500 * min(part.count("`"), 2) + (3000 if "```" in part else 0)
-        if "(" in part or "[" in part:
-            evidence += 500 * min(len(_CODE_CALL.findall(lines)), 3)
-        scores["code"] += min(evidence, 6000) * percent // 100
+def _weigh_code(parts: Parts, found: Seen, scores: dict[str, int]) -> None:
+    latex = bool(found.text & LATEX and _LATEX.search(parts.text))
+    if found.text & OF_CODE:
+        scores["code"] += _code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
+    if found.answer & OF_CODE:
+        scores["code"] += _code_evidence(parts.answer, found.answer)
     if latex:
         scores["reasoning"] += 2500
 
 
-def _weigh_sums(
-    ask: str, asked: list[str], words: frozenset[str], answer: str, more: bool, scores: dict[str, int]
-) -> None:
+def _code_evidence(part: str, marks: int) -> int:
+    evidence = 500 * min((marks & CODE).bit_count(), 4)
+    if marks & LINE:
+        evidence += 1600 * min(len(_CODE_LINE.findall(f"\n{part}")), 3)
+    if marks & TICK and "`" in part:
+        evidence += 500 * min(part.count("`"), 2) + (3000 if "```" in part else 0)
+    if marks & CALL and ("(" in part or "[" in part):
+        evidence += 500 * min(len(_CODE_CALL.findall(f"\n{part}")), 3)
+    return min(evidence, 6000)
+
+
+def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
     """Equations, quantities, and facts that lead up to a question."""
-    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask))
+    ask, answer, asked = parts.ask, parts.answer, parts.asked
     if scores["code"] < 3000:
-        if _any(SUM_MARKS, answer):
+        if found.answer & SUM and found.answer & EQUATION:
             scores["reasoning"] += 900 * min(len(_EQUATION.findall(answer)), 3)
-        scores["reasoning"] += 1200 * min(len(_EQUATION.findall(ask)), 2)
-        if not _DEDUCING.isdisjoint(words):
+        if found.text & EQUATION:
+            scores["reasoning"] += 1200 * min(len(_EQUATION.findall(ask)), 2)
+        if _may_deduce(words, found):
             scores["reasoning"] += 1200 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
-    if not more and ask.endswith("?") and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
+    asks = not parts.matter and ask.endswith("?")
+    if asks and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
         scores["reasoning"] += 1500
-    if numbers >= 2 and len(answer) <= 40 and _NUMBER.search(answer):
+    is_short = len(answer) <= 40
+    if not is_short and scores["reasoning"] <= 1000:
+        return
+    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask)) if found.text & NUMBER else 0
+    if numbers >= 2 and is_short and _NUMBER.search(answer):
         scores["reasoning"] += 1200
     numbers += len(_NUMBERS & words)
     if numbers >= 2 and scores["reasoning"] > 1000:
         scores["reasoning"] += 500 * min(numbers, 5)
 
 
-def _weigh_answer(answer: str, asked: list[str], words: frozenset[str], text: str, scores: dict[str, int]) -> None:
-    opening = answer[:200].lower().replace("’", "'").replace(",", "")
-    if opening.startswith(_REFUSING) or _any(_REFUSALS, opening):
+def _may_deduce(words: frozenset[str], found: Seen) -> bool:
+    """Whether these words can be in _DEDUCTION's order: most requests have an "all" or a "what"."""
+    if found.text & NUMBER and ("what" in words or "convert" in words):
+        return True
+    if "many" in words or "base" in words:
+        return True
+    return not (_EACH.isdisjoint(words) or _BEING.isdisjoint(words))
+
+
+def _weigh_answer(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
+    answer, text, asked = parts.answer, parts.text, parts.asked
+    if found.opening & REFUSAL or parts.opening.startswith(_REFUSING):
         scores["other"] += 2000
-    if _any(_SELF, opening):
+    if found.opening & SELF:
         of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(words) or "你" in text or "您" in text)
         scores["other"] += 2500 if of_itself else 800
-    if _any(_TALES, opening):
+    if found.opening & TALE:
         scores["creative"] += 2500
-    if answer.count(": ") >= 2 and len(_SPEAKER.findall(f"\n{answer}")) >= 2:
+    if found.answer & SPEAKER and answer.count(": ") >= 2 and len(_SPEAKER.findall(f"\n{answer}")) >= 2:
         scores["creative"] += 1000
-    if answer.count(",\n") >= 2 and len(_VERSE.findall(f"\n{answer}")) >= 2:
+    if found.answer & VERSE and answer.count(",\n") >= 2 and len(_VERSE.findall(f"\n{answer}")) >= 2:
         scores["creative"] += 1500
 
 

@@ -45,7 +45,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     on: On
     clusters: Clusters
     keep: Keep
-    room: int  # bytes that a worker may take beside the program
+    room: int  # bytes that a worker should take beside the program
+    most: int  # bytes that it may take where work cannot be cut
 
     def saved(self, folder: Path) -> Path:
         """The file that workers read it from, named by what it says."""

@@ -17,7 +17,9 @@ import numpy as np
 
 from phase0.dedup.decide import Known, removed_by_component, removed_greedily
 from phase0.dedup.flat import I64
+from phase0.dedup.memory import spelled
 from phase0.dedup.sets import Sets
+from phase0.errors import DataError
 from phase0.partitioned.dealing import Dealt, columns, dealing
 from phase0.partitioned.grouping import Grouped
 from phase0.partitioned.listed import Listed
@@ -90,6 +92,7 @@ class _Left(NamedTuple):
 
 def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number: int) -> _Left:
     job, heard = job_at(job_file), _Heard()
+    _check_room(job, described.records(number))
     table = described.table(number)
     table = np.ascontiguousarray(table[:, np.argsort(table[0])])
     rows_R = table[0]  # noqa: N806
@@ -113,6 +116,15 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
     _publish(job, (folder, number), told(files, removals), rows_R[removals.rows_R], rows_R[removals.kept_R])
     by_others = int((removals.kept_R < known.fixed).sum())
     return _Left(len(removals.rows_R), len(np.unique(removals.kept_R)), by_others, heard.said)
+
+
+def _check_room(job: Job, rows: int) -> None:
+    """Raise DataError where a group does not fit into a worker: only a component can make it so large."""
+    if rows * ROW > job.most:
+        raise DataError(
+            f"{rows:,} rows are connected by near-duplicates, so that one worker must decide them, which takes "
+            f"{spelled(rows * ROW)}; it may take {spelled(job.most)}: allow more memory (--max-memory), or fewer workers"
+        )
 
 
 def _rows(table_CR: I64) -> Rows:  # noqa: N803

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from phase0.dedup import Keep, On
+from phase0.dedup.memory import BASE
 from phase0.dedup.near import Asked, how_found
 from phase0.partitioned.bounds import UNIT, bounds
 from phase0.partitioned.components import EDGE, VERTEX, components
@@ -62,14 +65,14 @@ class InputRows(NamedTuple):
 def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Asked) -> dict[str, Any]:
     """Read the rows, choose, and send every one to where it belongs. What the manifest tells of it.
 
-    `how.memory.limit` is for all workers of a machine together, of which there are `how.workers`.
+    `how.memory.limit` is for all workers of a machine together, of which there are `how.workers`, on a cluster too.
     """
     banding, name, missed = how_found(how, site.progress)
     units = units_of([*rows.others, *rows.paths], rows.on, UNIT)
     rule, sizes = Rule(how.threshold, how.width, banding), [unit.extent for unit in units]
     limit = how.memory.limit // how.workers
-    cut = bounds(sum(sizes), max(sizes, default=0), rule, limit, how.workers)
-    site.progress.say(cut.told(how.workers))
+    cut = bounds(sum(sizes), max(sizes, default=0), rule, limit, site.engine.cores)
+    site.progress.say(cut.told(site.engine.cores))
     of_others = sum(unit.file < len(rows.others) for unit in units)
     found = search(site.at("joined"), units, rule, cut, of_others)
     layout, figures = found.job.layout, found.figures
@@ -79,9 +82,10 @@ def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Ask
         figures.pairs,
         figures.same,
     )
-    job = _job(out, rows, how, units, found).saved(site.folder)
-    gone = settled(site, job, pairing)
-    return written(site, out, job, gone, Method(name, how.method == "exact", missed))
+    job = _job(out, rows, how, units, found)
+    job_file = msgspec.structs.replace(job, most=max(job.room, limit - BASE)).saved(site.folder)
+    gone = settled(site, job_file, pairing)
+    return written(site, out, job_file, gone, Method(name, how.method == "exact", missed))
 
 
 def _job(out: StageOutput, rows: InputRows, how: Asked, units: Sequence[FileUnit], found: Found) -> Job:
@@ -108,6 +112,7 @@ def _job(out: StageOutput, rows: InputRows, how: Asked, units: Sequence[FileUnit
         clusters=how.clusters,
         keep=rows.keep,
         room=found.job.room,
+        most=found.job.room,
     )
 
 

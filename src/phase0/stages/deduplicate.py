@@ -110,8 +110,9 @@ def deduplicate(
         out.looks_at(others)
         how = how._replace(memory=how.memory._replace(folder=parts))
         if engine.spread or kind is FolderOutput:
-            site = Site(engine, parts, progress)
-            told = keep_distinct_spread(site, out, InputRows(paths, others, on, keep), how)
+            with engine.kept() as kept:
+                site = Site(kept, parts, progress)
+                told = keep_distinct_spread(site, out, InputRows(paths, others, on, keep), how)
         else:
             told = keep_distinct(out, RowFiles(paths, on, parts, others), how, keep, progress)
         out.figures = {"threshold": settings["threshold"]} | told

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -198,7 +199,8 @@ def files_of(dataset: Dataset, cache: Path, revision: str | None, hub: Hub, prog
 
 
 def local_files(dataset: Dataset, folder: Path) -> Source:
-    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly.
+    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly. Absolute patterns
+    are taken as they are.
 
     Where none has the name that it has on the hub, data files in a folder of the dataset's name, or of that name
     themselves, are taken, and their layout is recognised.
@@ -207,9 +209,10 @@ def local_files(dataset: Dataset, folder: Path) -> Source:
         raise UsageError(f"{folder}: there is no such folder")
     names = list(dict.fromkeys([dataset.name, *([dataset.hub.split("/")[1]] if dataset.hub else [])]))
     places = [*(folder / name for name in names), folder]
+    relative = [pattern for pattern in dataset.files if not Path(pattern).is_absolute()]
     for place in places:
-        for patterns in (dataset.files, [Path(pattern).name for pattern in dataset.files]):
-            paths = sorted({path for pattern in patterns for path in place.glob(pattern) if path.is_file()})
+        for patterns in (dataset.files, [Path(pattern).name for pattern in relative]):
+            paths = sorted({path for pattern in patterns for path in _matching(dataset, place, pattern)})
             if paths:
                 return _source(dataset, _upstream(dataset, place, paths), None)
     for name in names:
@@ -220,7 +223,19 @@ def local_files(dataset: Dataset, folder: Path) -> Source:
     raise DataError(f"{dataset.name}: none of its files ({', '.join(dataset.files)}) is in {looked}")
 
 
+def _matching(dataset: Dataset, place: Path, pattern: str) -> Iterator[Path]:
+    """Files of a pattern from a folder on; an absolute one has its own beginning."""
+    start = Path(pattern).anchor
+    try:
+        yield from (path for path in Path(start or place).glob(pattern[len(start) :]) if path.is_file())
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"{dataset.name}: {pattern!r} is no pattern of file names ({error})") from None
+
+
 def _upstream(dataset: Dataset, place: Path, paths: Sequence[Path]) -> list[Upstream]:
+    """Files are named from the folder on that they all are in, so that no row says where this machine keeps them."""
+    if not all(path.is_relative_to(place) for path in paths):
+        place = Path(os.path.commonpath([path.parent for path in paths]))
     return [Upstream(path, path.relative_to(place).as_posix(), dataset.name) for path in paths]
 
 

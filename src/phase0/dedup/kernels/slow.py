@@ -150,11 +150,11 @@ def recounted_sums(keys: Iterable[int]) -> tuple[int, int]:
 def prefixes(sets: Sequence[Sequence[int]], lengths: Sequence[int], step: int, set_bits: int) -> list[int]:
     """The entries of so many first keys of each set, where every `step`-th set tells which keys are common."""
     seen = Counter(_counter(key) for one in sets[::step] for key in one)
-    entries = []
+    entries = list[int]()
     for number, (one, length) in enumerate(zip(sets, lengths, strict=True)):
         levels = {key: sum(min(seen[_counter(key)], 255) >= level for level in recounting.LEVELS) for key in one}
-        for key in sorted(one, key=lambda key: (levels[key], key))[:length]:
-            entries.append(key >> (recounting.KEY_BITS + set_bits - 64) << set_bits | number)
+        shift = recounting.KEY_BITS + set_bits - 64
+        entries += [key >> shift << set_bits | number for _, key in sorted((levels[key], key) for key in one)[:length]]
     return entries
 
 
