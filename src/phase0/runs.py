@@ -21,6 +21,7 @@ import msgspec
 from phase0.catalog.prices import parse_price
 from phase0.dataset import Manifest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
+from phase0.dataset.places import refuse
 from phase0.dataset.rows import NOT_JSON
 from phase0.dedup.memory import memory_size
 from phase0.engine import Engine
@@ -104,6 +105,7 @@ def run(
         )
         plan = msgspec.structs.replace(plan, download=wanted)
     folder = Path(output) if output is not None else Path("runs") / plan.name
+    refuse(folder, "the folder of a run")
     place = workspace_of(folder, workspace)
     asked = Asking(means_of(plan, means or Means()), place, relative(folder.resolve(), place))
     sources = _checked(plan, folder, asked, hub, progress)

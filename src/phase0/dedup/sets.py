@@ -75,7 +75,7 @@ def read_sets(
         chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        calls = ((_made, chunk, share, width, levels) for chunk, share in chunks)
+        calls = ((chunk_sets, chunk, share, width, levels) for chunk, share in chunks)
         for made in in_order(pool, workers, calls):
             collected.append(made)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
@@ -96,12 +96,13 @@ def rarity(sample: Iterable[U64]) -> U64:
     seen = np.zeros(1 << COUNTER_BITS, np.uint8)
     for hashes in sample:
         tally(hashes, seen)
-    levels = _alike_rare()
+    levels = alike_rare()
     classes(seen, np.array(_COMMON, np.int64), levels)
     return levels
 
 
-def _alike_rare() -> U64:
+def alike_rare() -> U64:
+    """Where nothing is known of how common shingles are."""
     return np.zeros((1 << CLASS_BITS) // 32, np.uint64)
 
 
@@ -109,11 +110,11 @@ def _peeked(chunks: Iterable[tuple[Chunk, int]], width: int) -> tuple[U64, Itera
     """How common shingles are in the first chunks, and all chunks. Few texts are joined sooner than counted."""
     rest = iter(chunks)
     first = [(chunk.read(), share) for chunk, share in islice(rest, _PEEKED)]
-    levels = rarity(hashed(chunk, width)[0] for chunk, _ in first) if len(first) == _PEEKED else _alike_rare()
+    levels = rarity(hashed(chunk, width)[0] for chunk, _ in first) if len(first) == _PEEKED else alike_rare()
     return levels, chain(first, rest)
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """The sets of some rows, one behind the other."""
 
     keys_S: U64  # noqa: N815
@@ -123,11 +124,12 @@ class _Made(NamedTuple):
     extent: int  # of the chunk they were read from
 
 
-def _made(chunk: Chunk, extent: int, width: int, levels: U64) -> _Made:
+def chunk_sets(chunk: Chunk, extent: int, width: int, levels: U64) -> Made:
+    """Read some texts and make their sets; `extent` is the chunk's share of all."""
     hashes, sizes = hashed(chunk, width)
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
     total = sort_rows(hashes, sizes, levels, sketches, prints)
-    return _Made(hashes[:total], sizes, sketches, prints, extent)
+    return Made(hashes[:total], sizes, sketches, prints, extent)
 
 
 class _Collected:
@@ -140,11 +142,11 @@ class _Collected:
     def __init__(self, expected: int, memory: Memory) -> None:
         self._keys = untouched(max(expected, 1 << 16), np.uint64)
         self._used, self._rows = 0, 0
-        self._parts: list[_Made] = []  # without their keys
+        self._parts: list[Made] = []  # without their keys
         self._memory = memory
         self._spilled: Spilled | None = None
 
-    def append(self, made: _Made) -> None:
+    def append(self, made: Made) -> None:
         """The sets of the next rows."""
         end, rows = self._used + len(made.keys_S), self._rows + len(made.sizes_D)
         grows = end > len(self._keys)
@@ -179,7 +181,7 @@ class _Collected:
 
     def sets(self, progress: Progress) -> Sets:
         """All of them."""
-        parts = self._parts or [_Made(*_none(), 0)]
+        parts = self._parts or [Made(*_none(), 0)]
         sizes, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 4))
         self._parts.clear()
         if self._spilled is None or not self._used:
