@@ -225,10 +225,11 @@ def _near(distinct: _Distinct, index: _Index, threshold: Fraction, progress: Pro
     """Every pair that reaches the threshold, once, and some at a time."""
     p, q = threshold.numerator, threshold.denominator
     sets = len(distinct.sizes_D)
-    found_P = np.empty((3, max(_PAIRS_AT_ONCE, sets)), np.int64)  # noqa: N806
+    near = _Near(*np.empty((3, max(_PAIRS_AT_ONCE, sets)), np.int64))
     seen, reached = np.full(sets, -1, np.int64), np.zeros(1, np.int64)
     while (first := int(reached[0])) < sets:
         last = min(sets, first + _SETS_AT_ONCE)
-        found = near_pairs(*distinct[:3], p, q, first, last, *index, seen, *found_P, reached)
-        yield _Near(*found_P[:, :found])
+        sets_of = (distinct.keys_S, distinct.starts_D, distinct.sizes_D)
+        found = near_pairs(*sets_of, p, q, first, last, *index, seen, *near, reached)
+        yield _Near(*(column[:found] for column in near))
         progress.advance(int(reached[0]) - first)

@@ -36,7 +36,8 @@ KERNELS = ("scanning",)
 
 SPACE, PLUS, HASH = b" +#"
 
-_I64, _U8 = npt.NDArray[np.int64], npt.NDArray[np.uint8]
+_I64 = npt.NDArray[np.int64]
+_U8 = npt.NDArray[np.uint8]
 
 
 class Uncategorised(Protocol):
