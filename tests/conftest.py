@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from stores import KEYS, free_port, s3_server
 from typed import SCRIPTS, SOURCE, clean
 
 # Tests share their machine, so an example's time says nothing about it.
@@ -64,3 +65,28 @@ def own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     huggingface_hub.close_session()
     yield
     huggingface_hub.close_session()
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """An S3 server on this machine."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["s3", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty folder in a store."""
+    if request.param == "file":
+        (tmp_path / "store").mkdir()
+        yield f"file://{tmp_path}/store"
+        return
+    s3fs = pytest.importorskip("s3fs", reason="needs the package s3fs")
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": request.getfixturevalue("s3_address")}.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    files, bucket = s3fs.S3FileSystem(), f"bucket-{free_port()}"
+    files.mkdir(bucket)
+    yield f"s3://{bucket}/rows"
+    files.rm(bucket, recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()

@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from waiting import until
+from stores import KEYS, free_port
 
 import phase0
 from phase0.dataset.places import fetch, is_url, join, listed, publish, refuse
 from phase0.errors import DataError, UsageError
-
-KEYS = {"AWS_ACCESS_KEY_ID": "of tests", "AWS_SECRET_ACCESS_KEY": "of tests", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """An S3 server on this machine."""
-    port, null = free_port(), subprocess.DEVNULL
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=null, stderr=null) as process:
-        try:
-            assert until(lambda: answers(port))
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-@pytest.fixture(params=["s3", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an empty folder in a store."""
-    if request.param == "file":
-        (tmp_path / "store").mkdir()
-        yield f"file://{tmp_path}/store"
-        return
-    s3fs = pytest.importorskip("s3fs")
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": request.getfixturevalue("server")}.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    files = s3fs.S3FileSystem()
-    bucket = f"bucket-{free_port()}"
-    files.mkdir(bucket)
-    yield f"s3://{bucket}/rows"
-    files.rm(bucket, recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def put(folder: Path, url: str, text: str) -> None:

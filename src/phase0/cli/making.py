@@ -265,6 +265,7 @@ def dedup(
     import phase0
     from phase0.stages.deduplicate import Work
     from phase0.stages.publish import publish_distinct
+    from phase0.stages.stores import on_disk
 
     how: Work = {
         "threshold": threshold,
@@ -273,18 +274,22 @@ def dedup(
         "method": method,
         "clusters": clusters,
         "keep": keep,
-        "against": against,
         "per_source_alarm": per_source_alarm,
         "max_memory": max_memory,
     }
-    path, places = Path(output), [output, *input, *against]
-    with screen() as progress, settings.engine(where, workers, places, progress) as engine:
-        how["engine"] = engine
-        if not publish:
-            return done(phase0.deduplicate(input, output, **how, progress=progress), path)
-        made = publish_distinct(input, output, **how, progress=progress)
-    done(made.deduplicated, meta_folder(path) / "deduped.jsonl")
-    return done(made.published, path)
+    path, workspace = Path(output), settings.workspace_for(output)
+    with (
+        screen() as progress,
+        settings.engine(where, workers, [output, *input, *against], progress) as engine,
+        on_disk(input, against, output, workspace=workspace, engine=engine, progress=progress) as files,
+    ):
+        how |= {"engine": engine, "against": files.against}
+        if publish:
+            both = publish_distinct(files.inputs, files.output, **how, progress=progress)
+            made = {meta_folder(path) / "deduped.jsonl": both.deduplicated, path: both.published}
+        else:
+            made = {path: phase0.deduplicate(files.inputs, files.output, **how, progress=progress)}
+    return max(done(manifest, place) for place, manifest in made.items())
 
 
 def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phase0.dataset import Manifest, meta_folder
+from phase0.dataset.places import spelled
 from phase0.progress import many
 from phase0.report.escape import visible
 from phase0.stages.rounds import in_round, round_of
@@ -31,13 +32,13 @@ def summary(manifest: Manifest, output: Path) -> str:
     name = "acquire" if manifest.stage == "download" else in_round(manifest.stage, round_of(output))
     of = f"{many(counts.read, 'row')} read; " if counts.read != counts.rows_in else ""
     sums = f"{counts.rows_in:,} in = {counts.kept:,} kept + {counts.dropped:,} dropped"
-    line = f"{name}: {of}{sums} → {output}{_method(manifest)}{_student(manifest)}{_held_out(manifest)}"
+    line = f"{name}: {of}{sums} → {spelled(output)}{_method(manifest)}{_student(manifest)}{_held_out(manifest)}"
     if not counts.dropped:
         return line
     by_size = sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
     told = ", ".join(f"{reason} {rows:,}" for reason, rows in by_size[:_SHOWN])
     more = f", and {len(by_size) - _SHOWN} other reasons" if len(by_size) > _SHOWN else ""
-    return f"{line}\n  dropped: {told}{more}; each row is in {meta_folder(output) / 'dropped.jsonl'}"
+    return f"{line}\n  dropped: {told}{more}; each row is in {spelled(meta_folder(output) / 'dropped.jsonl')}"
 
 
 def _method(manifest: Manifest) -> str:

@@ -76,6 +76,14 @@ def workspace(given: Path | None) -> Path | None:
     return given or (Path(named) if named else None)
 
 
+def workspace_for(output: str | Path) -> Path:
+    """The workspace of an output that may be in a store: the environment's, else found from the output, else here."""
+    from phase0.dataset.places import is_url
+    from phase0.workspace import workspace_of
+
+    return workspace_of(Path("rows") if is_url(output) else Path(output), workspace(None))
+
+
 def hub(token_env: str = HUB_KEY_ENV) -> Any:
     """How the environment says the dataset hub is reached, with the token that a variable of this name holds."""
     from phase0.stages.download import Hub
@@ -102,7 +110,7 @@ def engine(
             raise UsageError(f"--address {where.address} is that of a Ray cluster; it needs --engine ray")
         yield kind(workers_of(workers))
         return
-    seen = [_fixed(place) for place in places if place is not None and not is_url(place)]
+    seen = [workspace_for(place) if is_url(place) else _fixed(place) for place in places if place is not None]
     with kind(where.address or os.environ.get("RAY_ADDRESS"), workers=workers, places=seen, progress=progress) as ray:
         yield ray
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,12 +92,34 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
 
 
+def names(folder: str) -> list[str]:
+    """The names of the files in a folder of a store; none where there is no such folder."""
+    with _opened(folder) as (store, path):
+        if not store.exists(path):
+            return []
+        return sorted(_last(one["name"]) for one in store.ls(path, detail=True) if one["type"] == "file")
+
+
+def remove(url: str) -> None:
+    """Remove a file of a store, where it is there."""
+    with _opened(url) as (store, path), suppress(FileNotFoundError):
+        if store.exists(path):
+            store.rm_file(path)
+
+
+def spelled(place: str | Path) -> str:
+    """A place as a person writes it: the URL, also of the path that was made of one."""
+    if not is_url(place):
+        return str(place)
+    scheme, _, rest = str(place).partition(":")
+    return f"{scheme}:{'///' if rest.startswith('///') or scheme == 'file' else '//'}{rest.lstrip('/')}"
+
+
 def refuse(place: str | Path, what: str) -> None:
     """Raise UsageError where `what`, which must lie on a disk, is wanted in a store."""
     if is_url(place):
-        scheme, _, rest = str(place).partition(":")
-        url = f"{scheme}://{rest.lstrip('/')}"
-        raise UsageError(f"{url}: {what} must be on a disk, not in a store; a folder that every node sees will do")
+        told = f"{what} must be on a disk, not in a store; a folder that every node sees will do"
+        raise UsageError(f"{spelled(place)}: {told}")
 
 
 @contextmanager

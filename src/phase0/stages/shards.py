@@ -30,6 +30,11 @@ def shard_name(number: int) -> str:
     return f"part-{number:06}.jsonl"
 
 
+def is_shard(name: str) -> bool:
+    """Whether a file of this name is a shard."""
+    return _SHARD.fullmatch(name) is not None
+
+
 class _Shard(NamedTuple):
     waits: Path  # under a name that nobody takes for a shard's
     rows: int
@@ -53,7 +58,7 @@ class FolderOutput(StageOutput):
         if inside:
             raise UsageError(f"{inside[0]} is an input in the folder of the output; write to another folder")
         found = _seen(path)
-        strangers = [item for item in found if not _SHARD.fullmatch(item.name)]
+        strangers = [item for item in found if not is_shard(item.name)]
         if strangers or (found and not meta_folder(path).is_dir()):
             raise UsageError(f"{path} holds {(strangers or found)[0].name}, which is not phase0's; name another folder")
         check_names(path, inputs)
