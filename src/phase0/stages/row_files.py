@@ -38,7 +38,9 @@ UNKNOWN = "unknown"  # the source of a row that names none
 
 _BLOCK = 1 << 21  # bytes of a file that are read together
 _BEHIND = 1 << 13  # bytes behind a block that are read with it: they end its last line, mostly
-_SAMPLES, _SAMPLE = 640, 1 << 15  # places, and bytes at each, that tell how much there will be, and what is common
+_SAMPLE = 1 << 15  # bytes at each of some places that tell how much there will be, and what is common
+_SAMPLES, _MOST_SAMPLES = 640, 3200  # places
+_APART = 1300 << 10  # bytes from one place to the next: what is common among more rows takes more of them to see
 _PADDING = bytes(PADDING)
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
@@ -115,7 +117,7 @@ class RowFiles:
 
     def sample(self) -> Part | None:
         sizes = [path.stat().st_size for path in self._plain]
-        step = max(_SAMPLE, sum(sizes) // _SAMPLES)
+        step = max(_SAMPLE, sum(sizes) // min(max(_SAMPLES, sum(sizes) // _APART), _MOST_SAMPLES))
         drawn = [
             _Lines(file, path, begin, begin + _SAMPLE, self._on)
             for file, (path, size) in enumerate(zip(self._plain, sizes, strict=True))
