@@ -100,7 +100,10 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
         search = minhash.Bands(looking, banding)
         method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
         missed = banding.missed(float(asked.threshold))
-        progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
+        progress.say(
+            f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed, "
+            "with fewer than 50 shingles up to 0.8 percentage points more"
+        )
     return Known(
         texts=texts,
         width=asked.width,
