@@ -33,7 +33,7 @@ lint: $(DEV)  ## style, types, layers
 	$(BIN)/lint-imports
 
 test: lint  ## everything CI runs; under ten minutes on two cores
-	$(BIN)/pytest -n 2 -m "not soak"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
 
 soak: $(DEV)  ## the long checks, with their counts printed
 	$(BIN)/pytest -m soak -s --timeout 7200

@@ -1,11 +1,12 @@
 """What it costs to verify, beside what it cannot do without: toktok over the same text and `phase0 dedup` of the file.
 
-    python benchmarks/verify.py --rows FILE [--take N] [--write]
+    PHASE0_DEV_DATA=… python benchmarks/verify.py --cache DIR [--rows 150000] [--file FILE] [--write]
 
-FILE holds finished rows; its first N lines are measured. Three processes run one after the other on the same file, and
-the CPU time of each, with all its threads and its start, is counted by the operating system. Two forms are verified:
-the bare rows, whose categories must be worked out, and the same with their full rows beside them, as `phase0 publish`
-leaves them, which hold the categories that were set when the rows were acquired.
+The rows are those that de-duplication is measured on (`benchmarks/dedup/rows.py`), or the first of another file. Three
+processes run one after the other on the same rows, and the CPU time of each, with all its threads and its start, is
+counted by the operating system. Two forms are verified: published rows of four fields alone, whose categories must be
+worked out, and the same with their full rows beside them, as `phase0 publish` leaves them, which hold the categories
+that were set when the rows were acquired.
 """
 
 from __future__ import annotations
@@ -21,8 +22,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-RESULT = Path(__file__).parent / "results" / "verify.md"
+sys.path.insert(0, str(Path(__file__).parent / "dedup"))
+
+from rows import make
+from shared.results import FOLDER
+
+RESULT = FOLDER / "verify.md"
 BAR = 1.5  # verify's CPU time over the sum of the other two
+WARMING = 200  # rows on which every command runs once, so that nobody compiles kernels while it is measured
 _COUNT = """
 import sys, msgspec, toktok
 class Row(msgspec.Struct):
@@ -46,46 +53,71 @@ class Measured(NamedTuple):
     told: str  # the first line that was printed
 
 
+class Costs(NamedTuple):
+    tokens: Measured
+    dedup: Measured
+    verify: Measured
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=Path, required=True, help="a JSONL file of finished rows")
-    parser.add_argument("--take", type=int, default=600_000, help="measure so many of them")
+    parser.add_argument("--rows", type=int, default=600_000, help="measure so many")
+    parser.add_argument("--file", type=Path, help="the first rows of this JSONL file, instead of made ones")
+    parser.add_argument("--cache", type=Path, help="folder for made rows")
+    parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
     parser.add_argument("--write", action="store_true", help=f"keep what is printed in {RESULT.name}")
     options = parser.parse_args()
+    if options.file is None and not (options.cache and options.data):
+        parser.error("give --file; or --cache, and --data or PHASE0_DEV_DATA")
+    source = options.file or make(options.rows, 0, options.cache, Path(options.data)).rows
     with tempfile.TemporaryDirectory() as folder:
-        told = table(options.rows, options.take, Path(folder))
+        told = table(source, options.rows, Path(folder))
     print(told)
     if options.write:
-        RESULT.write_text(
-            "# What it costs to verify\n\n"
-            f"`python benchmarks/verify.py --rows FILE --take {options.take} --write` printed:\n\n{told}\n"
-        )
+        where = "--file FILE" if options.file else "--cache DIR"
+        asked = f"python benchmarks/verify.py {where} --rows {options.rows} --write"
+        RESULT.write_text(f"# What it costs to verify\n\n`{asked}` printed:\n\n{told}\n")
 
 
-def table(source: Path, take: int, folder: Path) -> str:
-    bare = folder / "bare.jsonl"
-    with source.open("rb") as rows, bare.open("wb") as out:
-        out.writelines(islice(rows, take))
-    published = folder / "published.jsonl"
-    run(phase0("download", "--from", bare, "--output", folder / "raw"))
-    run(phase0("publish", "--input", folder / "raw" / "combined.jsonl", "--output", published))
+def table(source: Path, rows: int, folder: Path) -> str:
+    forms(source, min(rows, WARMING), folder / "warming")
+    found = forms(source, rows, folder / "measured")
     lines = ["| rows | what | CPU, s | clock, s | of toktok and dedup |", "|---|---|---|---|---|"]
-    for name, path in (("bare", bare), ("with full rows", published)):
-        tokens = run([sys.executable, "-c", _COUNT, str(path)])
-        dedup = run(phase0("dedup", "--input", path, "--output", folder / "distinct.jsonl"))
-        verify = run(phase0("verify", "--input", path, "--max-duplicate-rate", "1"))
-        whole = tokens.cpu + dedup.cpu
+    for name, costs in found.items():
+        ratio = costs.verify.cpu / (costs.tokens.cpu + costs.dedup.cpu)
         lines += [
-            line(name, f"toktok alone: {tokens.told}", tokens),
-            line(name, "`phase0 dedup`", dedup),
-            f"{line(name, '`phase0 verify`', verify)[:-2]} {verify.cpu / whole:.2f} (wanted: {BAR}) |",
+            line(name, f"toktok alone: {costs.tokens.told}", costs.tokens),
+            line(name, "`phase0 dedup`", costs.dedup),
+            line(name, "`phase0 verify`", costs.verify, f"{ratio:.2f} (wanted: {BAR})"),
         ]
-    head = f"{os.cpu_count()} cores, Python {platform.python_version()}; {sum(1 for _ in bare.open('rb')):,} rows"
-    return "\n".join([f"{head}, {bare.stat().st_size / 1e6:,.0f} MB", "", *lines])
+    size = (folder / "measured" / "published.jsonl").stat().st_size
+    head = f"{os.cpu_count()} cores, Python {platform.python_version()}; {rows:,} rows, {size / 1e6:,.0f} MB"
+    return "\n".join([head, "", *lines])
 
 
-def line(name: str, what: str, found: Measured) -> str:
-    return f"| {name} | {what} | {found.cpu:.1f} | {found.seconds:.1f} | |"
+def forms(source: Path, rows: int, folder: Path) -> dict[str, Costs]:
+    """What both forms of so many rows cost. They hold the same lines."""
+    folder.mkdir()
+    taken, bare = folder / "taken.jsonl", folder / "bare.jsonl"
+    with source.open("rb") as lines, taken.open("wb") as out:
+        out.writelines(islice(lines, rows))
+    run(phase0("download", "--from", taken, "--output", folder / "raw"))
+    published = folder / "published.jsonl"
+    run(phase0("publish", "--input", folder / "raw" / "combined.jsonl", "--output", published))
+    bare.write_bytes(published.read_bytes())
+    return {"four fields alone": costs(bare), "with full rows": costs(published)}
+
+
+def costs(path: Path) -> Costs:
+    return Costs(
+        run([sys.executable, "-c", _COUNT, str(path)]),
+        run(phase0("dedup", "--input", path, "--output", path.with_name(f"distinct-{path.name}"))),
+        run(phase0("verify", "--input", path, "--max-duplicate-rate", "1")),
+    )
+
+
+def line(name: str, what: str, found: Measured, ratio: str = "") -> str:
+    return f"| {name} | {what} | {found.cpu:.1f} | {found.seconds:.1f} | {ratio} |"
 
 
 def phase0(*arguments: object) -> list[str]:

@@ -1,6 +1,6 @@
 """How quick `phase0 view` answers over many rows: seconds to make the index, and milliseconds for pages of the site.
 
-    python benchmarks/view.py [RUN] [--rows 300000]
+    python benchmarks/view.py [RUN] [--rows 300000] [--write]
 
 Without RUN a file of so many rows is made: 60 to 400 words each, drawn by rank from a Zipf distribution over 50,000.
 """
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import platform
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +24,8 @@ import numpy as np
 
 from phase0.view import Catalogue, open_catalogue, serve
 
+RESULT = Path(__file__).parent / "results" / "view.md"
+LIMITS = {"first page": 1000, "any other": 500}  # ms that a page may take when it is first asked for
 REPEATS = 5
 CATEGORIES = ("general", "code", "reasoning", "creative", "other")
 PAGES = {
@@ -57,13 +62,14 @@ def made(path: Path, rows: int) -> None:
             file.write(msgspec.json.encode(row) + b"\n")
 
 
-async def measured(catalogue: Catalogue, known: dict[str, object]) -> None:
-    """Ask for each page, first and again, and print how long it took."""
+async def measured(catalogue: Catalogue, known: dict[str, object], say: Callable[[str], None]) -> None:
+    """Ask for each page, first and again, and say how long it took."""
     done = asyncio.Event()
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(catalogue, 0, address.set_result, done))
     url = await address
-    print(f"{'page':<38}{'first, ms':>10}{'again, ms':>10}{'KB':>8}")
+    say(f"{'page':<38}{'first, ms':>10}{'again, ms':>10}{'KB':>8}")
+    late = []
     async with aiohttp.ClientSession() as session:
         for title, query in PAGES.items():
             took = []
@@ -73,9 +79,10 @@ async def measured(catalogue: Catalogue, known: dict[str, object]) -> None:
                     body = await answer.read()
                     assert answer.status == 200
                 took.append(1000 * (time.perf_counter() - began))
-            print(
-                f"{title:<38}{took[0]:>10.0f}{statistics.median(took[1:]):>10.0f}{len(body) / 1000:>8.0f}", flush=True
-            )
+            say(f"{title:<38}{took[0]:>10.0f}{statistics.median(took[1:]):>10.0f}{len(body) / 1000:>8.0f}")
+            late += [title] if took[0] > LIMITS.get(title, LIMITS["any other"]) else []
+    limits = f"the first page within {LIMITS['first page']} ms, any other within {LIMITS['any other']} ms"
+    say(f"\n{limits}: {'all' if not late else 'not ' + ', '.join(late)}")
     done.set()
     await serving
 
@@ -86,7 +93,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--rare", default="wc351", help="a word that few rows have")
     parser.add_argument("--common", default="w0", help="the word that most rows have")
+    parser.add_argument("--write", action="store_true", help=f"keep what is printed in {RESULT.name}")
     given = parser.parse_args()
+    told: list[str] = []
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        told.append(line)
+
     with tempfile.TemporaryDirectory() as place:
         target = given.run
         if target is None:
@@ -96,11 +110,26 @@ def main() -> None:
         catalogue = open_catalogue(target)
         took, size = time.perf_counter() - began, catalogue.index.path.stat().st_size
         made_anew = "made" if catalogue.index.made else "was there"
-        print(f"{catalogue.index.rows:,} rows; index {made_anew}: {took:.1f} s, {size / 1e6:.0f} MB", file=sys.stdout)
+        say(f"{catalogue.index.rows:,} rows; index {made_anew}: {took:.1f} s, {size / 1e6:.0f} MB")
         middle = catalogue.index.rows // 2
         known = {"rare": given.rare, "common": given.common, "middle": middle, "page": middle // 50 + 1}
         known |= {"last": catalogue.index.rows // 50, "source": "source-7"}
-        asyncio.run(measured(catalogue, known))
+        asyncio.run(measured(catalogue, known, say))
+    if given.write:
+        keep(given.run, told)
+
+
+def keep(run: Path | None, told: list[str]) -> None:
+    """Write what was said, with the command and the machine."""
+    words = ("RUN" if run and word == str(run) else word for word in sys.argv[1:])
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, Python {platform.python_version()}"
+    about = (
+        "Milliseconds from the request to the last byte of the page: of the first request, and of the median later one."
+    )
+    head = (
+        f"# How quickly phase0 view answers\n\n`{' '.join(('python benchmarks/view.py', *words))}` printed, at {load}."
+    )
+    RESULT.write_text("\n".join([f"{head} {about}\n\n```text", *told, "```\n"]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE = 60  # seconds for a step; the machine may be busy
+_TALLEST = 2400  # points of one picture
 _MISSING = "there is no Chromium here (Debian: apt-get install chromium)"
 
 
@@ -114,13 +116,19 @@ class Page:
         await self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     async def screenshot(self, path: Path, selector: str = "body") -> None:
-        """What an element looks like, also where it reaches beyond the screen."""
+        """What an element looks like, also where it reaches beyond the screen. A tall one is several pictures with
+        numbers: a browser draws none of more than some thousands of points."""
         box = await self.evaluate(
             f"(r => ({{x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height, scale: 1}}))"
             f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
         )
-        told = await self.send("Page.captureScreenshot", clip=box, captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(told["data"]))
+        parts = max(1, math.ceil(box["height"] / _TALLEST))
+        for part in range(parts):
+            height = min(_TALLEST, box["height"] - part * _TALLEST)
+            clip = box | {"y": box["y"] + part * _TALLEST, "height": height}
+            told = await self.send("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+            place = path if parts == 1 else path.with_stem(f"{path.stem}-{part + 1}")
+            place.write_bytes(base64.b64decode(told["data"]))
 
 
 @contextlib.asynccontextmanager

@@ -127,6 +127,24 @@ def test_an_estimate_has_every_sample_of_every_judge_and_is_near_the_bill(tmp_pa
     assert abs(found.online / bill - 1) < Decimal("0.05")
 
 
+def test_an_estimate_of_a_student_is_of_labels_audit_and_doubts_and_says_what_it_assumed(tmp_path: Path) -> None:
+    def judged(rows: int, **score: Any) -> tuple[int, str]:
+        wanted = plan(tmp_path, distill={}, score={"model": "gpt-4o-mini", **score})
+        found = estimate_plan(wanted, rows=rows, means=means(None))
+        (part,) = found.parts
+        return part.requests, "\n".join(found.assumed)
+
+    assert judged(10_000)[0] == 10_000
+    requests, assumed = judged(10_000, scorer="student")
+    assert requests == 1_000 + 330 + 4_500  # a tenth, an audit of as many as it takes, and the guess
+    assert "the judge judges 58% of the rows, 10% to teach it, an audit, and 45% in doubt, which is a guess" in assumed
+    assert "1.7 times as much" in assumed
+    assert judged(100_000, scorer="student", judge_share=0.2, audit_share=0.03)[0] == 68_000
+    requests, assumed = judged(200, scorer="student")
+    assert requests == 200
+    assert "too few to teach and examine a student" in assumed
+
+
 def test_each_round_judges_its_own_answers_once(tmp_path: Path) -> None:
     with simulated(Settings(models=MODELS)) as provider:
         made = run(plan(tmp_path, rows=12), tmp_path, provider)
@@ -147,11 +165,17 @@ def test_too_many_failures_end_the_run_until_they_are_asked_again_or_allowed(tmp
         with pytest.raises(TooManyFailures):  # it is not taken for done, and nothing is bought for that
             run(plan(tmp_path), tmp_path, provider)
         assert bought(tmp_path)["gpt-4o-mini"][0] == first == ROWS
+        states = {stage.stage: stage for stage in phase0.status(tmp_path / "run")}
+        assert {name: stage.state for name, stage in states.items() if stage.state != "done"} == {
+            "score": "failed", "dedup": "waiting", "publish": "waiting",
+        }  # fmt: skip
+        assert "judged rows have no score" in states["score"].why
         lost = len((tmp_path / "run/scored/all_scored.meta/dropped.jsonl").read_text().split('"unreadable"')) - 1
         assert lost > 2
         wanted = plan(tmp_path, score={"model": "gpt-4o-mini", "threshold": 6.0, "max_failures": 1.0})
         made = run(wanted, tmp_path, provider, retry_failed=True)
         assert bought(tmp_path)["gpt-4o-mini"][0] == ROWS + lost
+    assert {(stage.state, stage.why) for stage in phase0.status(tmp_path / "run")} == {("done", "")}
     (scored,) = [step.manifest for step in made.steps if step.stage == "score"]
     assert scored.figures["states"].get("unreadable", 0) < lost
     assert "judged rows" in made.report.with_suffix(".md").read_text() or "unreadable" not in scored.figures["states"]

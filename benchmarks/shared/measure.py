@@ -6,6 +6,7 @@ Linux only: it reads /proc and sets affinities.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -44,7 +45,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], workers: 
     if code:
         said = log.read_text(errors="replace").strip().splitlines()
         raise RunFailed(f"ended with {code}: {said[-1] if said else 'and said nothing'}")
-    return Measured(wall, usage.ru_utime + usage.ru_stime, max(watch.peak, usage.ru_maxrss * 1024) / 2**30)
+    return Measured(wall, usage.ru_utime + usage.ru_stime, watch.peak / 2**30)
 
 
 def _confine(process: int, workers: int) -> None:
@@ -54,7 +55,11 @@ def _confine(process: int, workers: int) -> None:
 
 
 class _Watch(threading.Thread):
-    """Looks again and again at what a process and its descendants hold."""
+    """Looks again and again at what a process and its descendants hold.
+
+    A single process is asked for the most it held, so that no peak between two looks is missed. (What the system tells
+    of a process that ended is no good here: it counts what the parent held when the process began.)
+    """
 
     def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
@@ -64,7 +69,8 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(SAMPLE_S):
-            self.peak = max(self.peak, sum(map(_resident, _tree(self._process))))
+            tree = _tree(self._process)
+            self.peak = max(self.peak, sum(map(_resident, tree)), *map(_most_resident, tree))
 
     def stop(self) -> None:
         self._ended.set()
@@ -87,3 +93,13 @@ def _resident(process: int) -> int:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
     except OSError:
         return 0
+
+
+def _most_resident(process: int) -> int:
+    """The most that it held since its program began."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from phase0.calibration import calibrate
+    from phase0.changes import diff
     from phase0.errors import (
         BusyError,
         DataError,
@@ -60,6 +61,7 @@ _PLACES = {
     "calibrate": "phase0.calibration",
     "decontaminate": "phase0.stages.decontaminate",
     "deduplicate": "phase0.stages.deduplicate",
+    "diff": "phase0.changes",
     "distill": "phase0.stages.distill",
     "download": "phase0.stages.download",
     "explain": "phase0.story",
@@ -98,6 +100,7 @@ __all__ = [
     "calibrate",
     "decontaminate",
     "deduplicate",
+    "diff",
     "distill",
     "download",
     "explain",

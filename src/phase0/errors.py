@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 class Phase0Error(Exception):
     """Base of all errors that phase0 raises on purpose."""
 
+    def __reduce__(self) -> tuple[Callable[..., Phase0Error], tuple[type[Phase0Error], tuple[object, ...]], object]:
+        # Exceptions are made again from their message alone; these may cross to another process whole.
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[Phase0Error], said: tuple[object, ...]) -> Phase0Error:
+    return kind.__new__(kind, *said)
+
 
 class UsageError(Phase0Error):
     """A value the caller gave cannot be used."""
@@ -50,14 +58,6 @@ class RowError(Phase0Error):
         self.reason = reason
         self.detail = detail
         self.field = field
-
-    def __reduce__(self) -> tuple[Callable[..., RowError], tuple[str, str, str | None]]:
-        # Exceptions are pickled with their message alone; this one may cross to another process whole.
-        return _row_error, (self.reason, self.detail, self.field)
-
-
-def _row_error(reason: str, detail: str, field: str | None) -> RowError:
-    return RowError(reason, detail, field=field)
 
 
 class HubError(Phase0Error):

@@ -15,12 +15,14 @@ from phase0.exchanges import EXCHANGES
 from phase0.gateway.estimate import Ask, Estimate, Measured, estimate, measure
 from phase0.plan import Plan, load_plan
 from phase0.progress import SILENT, Progress
+from phase0.scoring.audit import USUALLY_IN_DOUBT, judged_share
 from phase0.stages.acquire import COMBINED
 from phase0.stages.allocation import BEST_OF
 from phase0.stages.download import PUBLIC_HUB, Source, acquire_source, files_of, local_files, own_files
 from phase0.stages.estimating import ask_of, judge_asks, rows_of
 from phase0.stages.means import Means
 from phase0.stages.score import check_judges
+from phase0.stages.verdicts import Rule
 from phase0.steps import CLEAN_PROMPTS, PROMPTS, rule_of
 
 _AGAIN = "one round: for rows that are dropped later on, others are asked for, which costs more"
@@ -55,21 +57,47 @@ def estimate_plan(
     if rows is None and plan.rows is not None:
         rows = min(plan.rows, measured.rows)
     kept = all(name in EXCHANGES for name in plan.distill.mix)
-    found = estimate(_scaled(measured, rows), _asks(plan, means), budget=budget, own_answers=kept)
+    scaled = _scaled(measured, rows)
+    judging = _judging(plan, scaled.rows)
+    found = estimate(scaled, _asks(plan, means, judging), budget=budget, own_answers=kept)
     again = [_AGAIN] if plan.rows is not None else []
+    again += list(_of_student(rule_of(plan.score), judging))
     again += [_UNCHECKED] if plan.decontaminate.against and (inputs or not (place / CLEAN_PROMPTS).exists()) else []
     return found._replace(assumed=(*found.assumed, *again, *_notes(measured, rows)))
 
 
-def _asks(plan: Plan, means: Means) -> list[Ask]:
-    """Who is asked about which share: of best-of every teacher about every row, and the judge about every answer."""
+def _asks(plan: Plan, means: Means, judging: Decimal) -> list[Ask]:
+    """Who is asked about which share: of best-of every teacher about every row, and the judge about every answer, or
+    about as many of them as `judging` says."""
     mix, every = plan.distill.mix, plan.distill.allocation == BEST_OF
     whole = Decimal(100)
     asks = [ask_of(name, means, share=whole if every else mix[name]) for name in mix if name not in EXCHANGES]
     rule = rule_of(plan.score)
     if check_judges(rule, means):
-        asks += judge_asks(rule.judges, rule.samples, means, share=whole * len(mix) if every else whole)
+        asks += judge_asks(rule.judges, rule.samples, means, share=judging * whole * (len(mix) if every else 1))
     return asks
+
+
+def _judging(plan: Plan, prompts: int) -> Decimal:
+    """The share of the answers that judges are asked about."""
+    terms, every = rule_of(plan.score).student, plan.distill.allocation == BEST_OF
+    if terms is None:
+        return Decimal(1)
+    return Decimal(judged_share(prompts * (len(plan.distill.mix) if every else 1), terms))
+
+
+def _of_student(rule: Rule, judging: Decimal) -> Iterator[str]:
+    """What is assumed of a student."""
+    if rule.student is None:
+        return
+    if judging == 1:
+        yield "the judge judges every row: there are too few to teach and examine a student"
+        return
+    yield (
+        f"a student: the judge judges {judging:.0%} of the rows, {rule.student.judge_share:.0%} to teach it, an audit, "
+        f"and {USUALLY_IN_DOUBT:.0%} in doubt, which is a guess; if no student will do, all of them, for "
+        f"{1 / judging:.1f} times as much"
+    )
 
 
 def _measured(plan: Plan, folder: Path, inputs: Sequence[str | Path], progress: Progress) -> Measured:

@@ -93,12 +93,20 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return digest(self)
 
 
-class TokenLogprobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One token of an answer, and the likeliest tokens that could have stood there, as (token, natural logarithm)."""
+class Likely(msgspec.Struct, frozen=True, gc=False):
+    """A token that could have stood somewhere, and the natural logarithm of its probability. Servers say more of it,
+    which is passed over."""
 
     token: str
     logprob: float
-    top: tuple[tuple[str, float], ...] = ()
+
+
+class TokenLogprobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One token of an answer with its natural logarithm, and the likeliest that could have stood there."""
+
+    token: str
+    logprob: float
+    top: tuple[Likely, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ import msgspec
 from phase0.catalog.prices import parse_price
 from phase0.dataset import Manifest, manifest_of, write_json
 from phase0.dataset.manifest import is_whole
+from phase0.dataset.places import refuse
 from phase0.dataset.rows import NOT_JSON
 from phase0.dedup.memory import memory_size
 from phase0.engine import Engine
@@ -38,7 +39,8 @@ from phase0.stages.judges import Judge, check_ready, kinship
 from phase0.stages.means import Asking, Means
 from phase0.stages.output import relative
 from phase0.stages.rounds import MOST, in_round
-from phase0.stages.score import check_judges
+from phase0.stages.score import check_judges, too_many_failures
+from phase0.stages.verdicts import Rule
 from phase0.stages.verify import Verification, verify
 from phase0.steps import (
     CLEAN,
@@ -103,6 +105,7 @@ def run(
         )
         plan = msgspec.structs.replace(plan, download=wanted)
     folder = Path(output) if output is not None else Path("runs") / plan.name
+    refuse(folder, "the folder of a run")
     place = workspace_of(folder, workspace)
     asked = Asking(means_of(plan, means or Means()), place, relative(folder.resolve(), place))
     sources = _checked(plan, folder, asked, hub, progress)
@@ -226,21 +229,23 @@ def _without_folder(data: Any) -> Any:
 
 
 class StageState(NamedTuple):
-    """How far one stage of a run is."""
+    """How far one stage of a run is. `why` says what a stage failed of."""
 
     stage: str
     output: str
-    state: Literal["done", "changed", "waiting"]
+    state: Literal["done", "failed", "changed", "waiting"]
     manifest: Manifest | None
+    why: str = ""
 
 
 def status(folder: str | Path) -> list[StageState]:
-    """How far a run is, stage by stage. `changed` is an output that no longer is what its manifest says."""
+    """How far a run is, stage by stage. `changed` is an output that no longer is what its manifest says, `failed` one
+    that is whole and ended the run: more of its rows have no score than may."""
     folder = Path(folder)
     plan = plan_of(folder)
     if plan is None:
         raise DataError(f"{folder}: is not the folder of a run (there is no {_PLAN} in it)")
-    return [_state(folder, stage, place) for stage, place in _places(plan, folder)]
+    return [_state(folder, stage, place, rule_of(plan.score)) for stage, place in _places(plan, folder)]
 
 
 def _places(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
@@ -277,8 +282,11 @@ def _rounds(plan: Plan, folder: Path) -> int:
     return max(begun, default=1)
 
 
-def _state(folder: Path, stage: str, place: str) -> StageState:
+def _state(folder: Path, stage: str, place: str, rule: Rule) -> StageState:
     manifest = manifest_of(folder / place)
     if manifest is None:
         return StageState(stage, place, "waiting", None)
-    return StageState(stage, place, "done" if is_whole(folder / place, manifest) else "changed", manifest)
+    if not is_whole(folder / place, manifest):
+        return StageState(stage, place, "changed", manifest)
+    failed = too_many_failures(manifest, rule) if manifest.stage == "score" else None
+    return StageState(stage, place, "failed" if failed else "done", manifest, failed or "")

@@ -318,7 +318,7 @@ def _dedup(work: Work, judged: Sequence[Path], number: int) -> Steps:
     """De-duplicate the rows of all rounds."""
     output = work.place("deduped/deduped.jsonl", number)
     rule: dict[str, Any] = msgspec.structs.asdict(work.plan.dedup) | {"against": others_of(work.plan)}
-    most = {"max_memory": rule.pop("max_memory"), "workers": work.engine.threads}
+    most = {"max_memory": rule.pop("max_memory"), "engine": work.engine}
     distinct = partial(deduplicate, judged, output, **rule, **most, progress=work.progress)
     yield work.do(Step("dedup", output, tuple(judged), dedup_settings(output, **rule), distinct, number))
     return output

@@ -193,8 +193,8 @@ thresholds = st.fractions(Fraction(1, 100), 1, max_denominator=100)
 def test_prefixes_are_the_least_keys_of_each_set_without_gaps(rows, threshold):
     made = sets_of(rows)
     keys, held = made.keys_S.copy(), np.empty(len(rows), np.int64)
-    total = joining.prefixes(keys, made.sizes_D, *threshold.as_integer_ratio(), held)
-    expected = slow.prefixes([made.row(row).tolist() for row in range(len(rows))], threshold)
+    total = joining.cut_to_prefixes(keys, made.sizes_D, *threshold.as_integer_ratio(), held)
+    expected = slow.cut_to_prefixes([made.row(row).tolist() for row in range(len(rows))], threshold)
     assert keys[:total].tolist() == [key for one in expected for key in one]
     assert held.tolist() == [len(one) for one in expected]
 

@@ -107,8 +107,8 @@ def test_the_count_of_remaining_pairs_is_that_of_brute_force(texts, threshold, w
 
 @pytest.mark.parametrize("threshold", ["0.3", "0.5", "0.8", "0.9"])
 def test_on_edited_copies_both_algorithms_are_right(threshold, monkeypatch):
-    monkeypatch.setattr(recount, "_PARTNERS_AT_ONCE", 500)
-    monkeypatch.setattr(recount, "_LOOKED_UP", 100)
+    monkeypatch.setattr(recount, "_PAIRS_AT_ONCE", 500)
+    monkeypatch.setattr(recount, "_SETS_AT_ONCE", 100)
     draw = random.Random(threshold)
     texts = edited(draw, 250, [f"w{i}" for i in range(30)])
     pairs = all_pairs(texts, Fraction(threshold))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase0.exchanges.expected import tenths_of
-from phase0.records import DIMENSIONS, TokenLogprobs
+from phase0.records import DIMENSIONS, Likely, TokenLogprobs
 
 LABELS = {"correctness": 8, "helpfulness": 7, "clarity": 1, "safety": 10}
 
@@ -20,7 +20,7 @@ LABELS = {"correctness": 8, "helpfulness": 7, "clarity": 1, "safety": 10}
 def told(token: str, chances: Mapping[str, float] | None = None) -> TokenLogprobs:
     """A token with the tokens that might have stood there, by probability."""
     listed = chances or {token: 1.0}
-    top = tuple((one, math.log(chance)) for one, chance in listed.items())
+    top = tuple(Likely(one, math.log(chance)) for one, chance in listed.items())
     return TokenLogprobs(token, math.log(listed.get(token, 1e-9)), top)
 
 
@@ -65,7 +65,7 @@ def test_a_token_with_a_space_before_its_label_is_that_label_too() -> None:
 
 
 def test_the_token_that_stands_there_counts_even_where_it_is_not_listed() -> None:
-    token = TokenLogprobs("8", math.log(0.5), (("6", math.log(0.5)),))
+    token = TokenLogprobs("8", math.log(0.5), (Likely("6", math.log(0.5)),))
     assert expected(LABELS, {"correctness": [token]})["correctness"] == 70
 
 
@@ -124,12 +124,12 @@ def test_a_key_that_is_written_with_escapes_leaves_its_label_as_it_is() -> None:
 
 @pytest.mark.parametrize("odd", [0.5, math.nan, math.inf, 800.0])
 def test_a_number_that_is_no_probability_leaves_the_label_as_it_is(odd: float) -> None:
-    token = TokenLogprobs("8", -0.1, (("8", -0.1), ("7", odd)))
+    token = TokenLogprobs("8", -0.1, (Likely("8", -0.1), Likely("7", odd)))
     assert expected(LABELS, {"correctness": [token]})["correctness"] == 80
 
 
 def test_labels_of_no_probability_at_all_leave_the_label_as_it_is() -> None:
-    token = TokenLogprobs("8", -math.inf, (("8", -9999.0),))
+    token = TokenLogprobs("8", -math.inf, (Likely("8", -9999.0),))
     assert expected(LABELS, {"correctness": [token]})["correctness"] == 80
 
 
@@ -184,7 +184,7 @@ tokens = st.builds(
     TokenLogprobs,
     token=single | st.sampled_from(["1", "0", ",", "}"]),
     logprob=st.floats(),
-    top=st.lists(st.tuples(single, st.floats()), max_size=12).map(tuple),
+    top=st.lists(st.builds(Likely, single, st.floats()), max_size=12).map(tuple),
 )
 
 

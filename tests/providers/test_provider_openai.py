@@ -18,7 +18,7 @@ from phase0.catalog.models import Server, servers
 from phase0.errors import Fatal, ProviderError, Refused, Transient
 from phase0.providers import Limits, Listed, Provider, Sent, connect
 from phase0.providers.openai import body_of
-from phase0.records import Reply, Request, TokenLogprobs
+from phase0.records import Likely, Reply, Request, TokenLogprobs
 
 
 async def send(provider: Provider) -> Sent:
@@ -251,7 +251,7 @@ def test_logprobs_are_read_where_they_came() -> None:
     top = [{"token": "8", "logprob": -0.1, "bytes": [56]}, {"token": "7", "logprob": -2.5, "bytes": None}]
     content = [{"token": "8", "logprob": -0.1, "bytes": [56], "top_logprobs": top}]
     found = read(completion(logprobs={"content": content, "refusal": None})).logprobs
-    assert found == (TokenLogprobs("8", -0.1, (("8", -0.1), ("7", -2.5))),)
+    assert found == (TokenLogprobs("8", -0.1, (Likely("8", -0.1), Likely("7", -2.5))),)
 
 
 @pytest.mark.parametrize("logprobs", [None, {"content": None}, {}, {"content": [{"token": 1}]}, "none", {"tokens": []}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from phase0.dataset import Manifest, manifest_of, meta_folder, write_json
 from phase0.errors import DataError, UsageError
 from phase0.records import Meta, Origin, encode, make
 from phase0.report import write_report
+from phase0.report.charts import charts
+from phase0.report.drawing import drawn
 from phase0.report.markdown import markdown
 from phase0.report.numbers import Numbers, RejectedFile
 from phase0.stages.deduplicate import deduplicate
 from phase0.stages.output import stage_output
 from phase0.stages.publish import publish
-from phase0.stages.verification import Example
+from phase0.stages.verification import Cost, Example, StageCost
 from phase0.stages.verify import verify
 
 NASTY = "a|b`c`\n<img src=x onerror=alert(1)>\x1b[31m"
@@ -132,6 +135,7 @@ def test_a_run_is_told_from_upstream_files_to_criteria(tmp_path: Path) -> None:
         "Length",
         "Cost",
         "Time",
+        "Rows to look at",
         "Criteria",
         "Settings and versions",
     ]
@@ -266,6 +270,44 @@ def test_name_and_budget_of_a_run_come_from_its_plan(tmp_path: Path) -> None:
     text = page_of(root).read_text(encoding="utf-8")
     assert text.startswith("# my \\*run\\*\n\ntwo lines\n")
     assert "The budget is $150.00." in text
+
+
+def test_a_stage_that_comes_twice_is_drawn_twice(tmp_path: Path) -> None:
+    root = a_run(tmp_path / "run")
+    write_report(root)
+    found = numbers_of(root)
+    told = next(chart.alt for chart in charts(found) if chart.name == "flow")
+    dedup = next(stage for stage in found.stages if stage.stage == "dedup")
+    again = msgspec.structs.replace(found, stages=(*found.stages, dedup, dedup))
+    twice = f"dedup (2) {2 * dedup.kept:,} and {2 * dedup.dropped:,}."
+    assert next(chart.alt for chart in charts(again) if chart.name == "flow") == f"{told.removesuffix('.')}, {twice}"
+
+
+def test_cost_is_drawn_against_the_budget(tmp_path: Path) -> None:
+    root = a_run(tmp_path / "run")
+    write_report(root)
+    stages = tuple(
+        StageCost(stage=stage, who=who, output="x.jsonl", usd=usd)
+        for stage, who, usd in (("distill", "gpt-4o", "3"), ("score", "judge", "0.5"), ("dedup", None, "0"))
+    )
+    cost = Cost(usd="3.5", known_usd="3.5", stages=stages)
+    spent = msgspec.structs.replace(numbers_of(root), cost=cost, budget_usd=Decimal(5))
+    (chart,) = (chart for chart in charts(spent) if chart.name == "cost")
+    assert chart.alt == "Dollars by stage, 3.50 of a budget of 5.00: distill gpt-4o 3.00, score judge 0.50."
+    (picture,) = drawn([chart])
+    for label in ("distill gpt-4o", "score judge", "all stages", "3.50"):
+        assert f">{label}<" in picture.svg
+    unlimited = msgspec.structs.replace(spent, budget_usd=None)
+    assert [chart.alt for chart in charts(unlimited) if chart.name == "cost"] == [
+        "Dollars by stage: distill gpt-4o 3.00, score judge 0.50."
+    ]
+
+
+def test_rows_to_look_at_are_in_markdown_too(tmp_path: Path) -> None:
+    text = page_of(a_run(tmp_path / "run")).read_text(encoding="utf-8")
+    samples = text.partition("## Rows to look at")[2].partition("\n## ")[0]
+    for part in ("### Kept", "### Dropped", "`near_duplicate`", "`low_score`", "```text\nSay word"):
+        assert part in samples
 
 
 def test_the_same_run_is_told_in_the_same_bytes(tmp_path: Path) -> None:

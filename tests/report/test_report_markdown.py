@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from hostile import HOSTILE as ROWS
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from phase0.report.escape import code, prose, visible
+from phase0.report.escape import code, lines, prose, visible
+from phase0.report.markdown_samples import LONGEST, samples_page
+from phase0.report.rows import UNREAD, Sample
+from phase0.report.shown import part
 
 HOSTILE = [
     "a|b",
@@ -101,3 +106,44 @@ def test_bare_addresses_do_not_become_links_where_a_page_is_shown_as_github_does
 def test_a_long_name_is_cut_and_says_so() -> None:
     assert visible("x" * 300) == "x" * 200 + "…"
     assert visible("x" * 200) == "x" * 200
+
+
+def sample(text: str) -> Sample:
+    """A row that says this, and has it everywhere else too."""
+    name = text[:200]
+    return Sample(
+        group="dropped",
+        stage=name,
+        reason=name,
+        file=name,
+        line=3,
+        score=7.5,
+        source=name,
+        parts=(part("response", text),),
+        why=(name,),
+    )
+
+
+@given(st.text())
+@example("```\n````\n`````")
+def test_the_text_of_a_shown_row_is_one_fence_and_nothing_else(text: str) -> None:
+    is_one_fence(text)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_hostile_row_is_one_fence_and_nothing_else(name: str) -> None:
+    is_one_fence(ROWS[name])
+
+
+def is_one_fence(text: str) -> None:
+    found = page("\n".join(samples_page(msgspec.structs.replace(UNREAD, samples=(sample(text),)))))
+    (fence,) = (token for token in found if token.type == "fence")
+    assert fence.content == lines(text[:LONGEST]) + "\n"
+    inner = [child for token in found for child in token.children or []]
+    assert not {token.type for token in (*found, *inner)} & {"html_inline", "html_block", "link_open", "image"}
+
+
+def test_a_cut_row_says_how_much_is_missing() -> None:
+    told = "\n".join(samples_page(msgspec.structs.replace(UNREAD, samples=(sample("x" * 700),))))
+    assert "200 more of 700 characters." in told
+    assert samples_page(None) == samples_page(UNREAD) == []

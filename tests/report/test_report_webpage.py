@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from browser import browsing, chromium
+from hostile import BROKEN, HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
+from looked import look_at
 from made import record
 from markdown_it import MarkdownIt
 
@@ -33,71 +35,6 @@ from phase0.stages.publish import publish
 from phase0.stages.score import score
 from phase0.stages.verify import verify
 
-HOSTILE = {
-    "a script": "<script>alert(1)</script>",
-    "the end of a script": "</script><script>alert(1)</script>",
-    "the end of the style sheet": "</style><script>alert(1)</script>",
-    "the end of the title": "</title><img src=x onerror=alert(1)>",
-    "the end of a block": "</div></article></main></body></html><h1>gone",
-    "a text field": "</textarea><script>alert(1)</script>",
-    "a picture": "<img src=x onerror=alert(1)>",
-    "a picture of elsewhere": "<img src='https://x.example/pixel.png'>",
-    "a drawing": "<svg onload=alert(1)><a xlink:href='javascript:alert(1)'>x</a></svg>",
-    "a drawing's end": "</text></g></svg><script>alert(1)</script>",
-    "a frame": "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "a form": "<form action=https://x.example><input autofocus onfocus=alert(1)></form>",
-    "a link": "<a href='javascript:alert(1)'>click</a>",
-    "a style sheet": "<link rel=stylesheet href=https://x.example/a.css>",
-    "an import": "<style>@import 'https://x.example/a.css'; body{display:none}</style>",
-    "a base": "<base href=https://x.example>",
-    "another policy": "<meta http-equiv=refresh content='0;url=https://x.example'>",
-    "a comment": "<!-- no end",
-    "a conditional comment": "<!--[if IE]><script>alert(1)</script><![endif]-->",
-    "character data": "<![CDATA[ <script>alert(1)</script> ]]>",
-    "a declaration": "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>&e;",
-    "a processing instruction": "<?php system('id'); ?>",
-    "an attribute's end": '" onmouseover="alert(1)" x="',
-    "another attribute's end": "' onmouseover='alert(1)' x='",
-    "references": "&lt;script&gt; &#60;script&#62; &amp;lt; &nbsp",
-    "a template": "{{ numbers }} {% for x in y %} {# gone #} ${7*7} #{7*7} <%= 7*7 %>",
-    "a format": "%s %n %(x)s {0} {x.__class__}",
-    "markdown": "# heading\n\n| a | b |\n|---|---|\n![x](https://x.example/p.png) [y](javascript:alert(1)) `code`",
-    "a fence": "```\n````html\n<script>alert(1)</script>",
-    "an address": "https://x.example www.x.example javascript:alert(1) a@x.example",
-    "an escape sequence": "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J",
-    "a nul": "a\x00b",
-    "a bell and a backspace": "a\x07\x08\x08b",
-    "a carriage return": "safe text\rEVIL",
-    "a control of eight bits": "\x9b31mred\x85next",
-    "text from right to left": "\u05e9\u05dc\u05d5\u05dd abc \u0645\u0631\u062d\u0628\u0627 123",
-    "an override of direction": "file\u202egpj.exe",
-    "isolates without an end": "\u2066\u2067\u2068 left open \u202a\u202b\u202d",
-    "marks of direction": "a\u200eb\u200fc\u061cd",
-    "nothing to be seen": "zero\u200bwidth\u200c\u200d\ufeff\u2060\u00ad",
-    "tags of no language": "hidden\U000e0041\U000e0042",
-    "ends of lines and paragraphs": "one\u2028two\u2029three\x0bfour\x0cfive",
-    "no characters": "\ufffe\uffff\U0001ffff",
-    "private ones": "\ue000\U000f0000",
-    "a tower of marks": "e" + "\u0301\u0316\u0489" * 200,
-    "wide ones": "\ufdfd \U0001f468\u200d\U0001f469\u200d\U0001f467 \U00012031",
-    "a word without an end": "w" * 5_000,
-    "a megabyte": "<b>" * 350_000,
-    "ten thousand lines": "line\n" * 10_000,
-    "only a space with marks": "x \t  \t y\n\n\n\n",
-    "quotes of JSON": '"],"x":{"y":null}}\\u003cscript\\u003e\\',
-    "a prototype": "__proto__",
-    "a number": "1e999",
-    "no number": "NaN",
-    "a formula": '=HYPERLINK("https://x.example")',
-}
-BROKEN = {
-    "half a pair": rb'{"instruction":"a\ud800b","response":"<script>alert(1)</script>"}',
-    "no UTF-8": b'{"instruction":"a\xff\xfe<script>alert(1)</script>","response":"b"}',
-    "no JSON": b"<script>alert(1)</script>\x1b[31m\x00",
-    "no object": b'["<script>alert(1)</script>"]',
-    "depths": b"[" * 3000 + b"]" * 3000,
-    "another layout": rb'{"<script>":"</script>\u202e","prompt":"<img src=x onerror=alert(1)>"}',
-}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
@@ -263,6 +200,15 @@ async def _browsed(path: Path, profile: Path) -> None:
         assert colors == ["rgb(20, 24, 29)", "rgb(230, 233, 237)"], "dark was asked for"
         assert page.console == []
         assert set(page.requests) == {path.as_uri()}
+
+
+def test_every_section_is_whole_on_every_screen(hostile: Path, tmp_path: Path) -> None:
+    chromium()
+    seen = look_at(hostile / "report.html", tmp_path / "profile", tmp_path / "pictures")
+    assert seen.faults == []
+    assert seen.console == []
+    shown = {picture.stem for picture in (tmp_path / "pictures").iterdir()}
+    assert {"1280-light-top", "390-dark-flow", "1280-dark-licences", "390-light-recipe"} <= shown
 
 
 def test_the_policy_of_the_page_lets_nothing_in_but_its_own_style(hostile: Path) -> None:

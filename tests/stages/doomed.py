@@ -9,6 +9,7 @@ Each line of the standard input is an order, a JSON object; each is answered by 
     bytes    limit for the size of every file it writes: what a full disk does to it
     memory   limit for its address space, in MB beyond what it has at the start
     disk     the program and its rows are counted as nothing, so that little memory sends keys to disk
+    spread   work is done in partitions, of units of so many bytes
     greedy   arrays of at least so many numbers cannot be had
 """
 
@@ -29,7 +30,8 @@ import numpy as np
 from phase0.cli import screen, status_of
 from phase0.dedup import load_kernels, memory, near
 from phase0.dedup.letters import learn
-from phase0.stages import row_files
+from phase0.engine.local import Local
+from phase0.stages import dedup_spread, row_files
 from phase0.stages.output import StageOutput
 
 
@@ -145,6 +147,11 @@ def limit(order: dict[str, Any]) -> None:
         np.empty = scarce
 
 
+def spread(unit: int) -> None:
+    Local.spread = property(lambda _: True)
+    dedup_spread.UNIT = unit
+
+
 def obey(order: dict[str, Any], said: int) -> None:
     """In a child: run the command, and end with its status."""
     os.dup2(said, 2)
@@ -155,6 +162,8 @@ def obey(order: dict[str, Any], said: int) -> None:
     status = 70
     try:
         limit(order)
+        if "spread" in order:
+            spread(order["spread"])
         status = status_of(order["argv"])
     finally:
         os._exit(status)
@@ -168,6 +177,7 @@ def main() -> None:
         "phase0.dedup.minhash",
         "phase0.dedup.recount",
         "phase0.dedup.kernels.arranging",
+        "phase0.dedup.kernels.partitioning",
         "phase0.stages.dedup_files",
     ):
         importlib.import_module(module)  # here, and not in every child

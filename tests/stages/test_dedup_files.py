@@ -315,6 +315,7 @@ FIRST = b'{"instruction":"first","response":null}'
 def test_a_line_that_is_too_long_is_dropped_and_those_behind_it_keep_their_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(row_files, "_BLOCK", 64)
     monkeypatch.setattr(row_files, "MAX_ROW", 300)
+    monkeypatch.setattr("phase0.stages.row_lines.MAX_ROW", 300)
     lines = [FIRST, b'{"instruction":"' + b"x" * 5000 + b'"}', FIRST, b"{"]
     source = written(tmp_path / "in.jsonl", lines)
     deduplicate([source], tmp_path / "out.jsonl")

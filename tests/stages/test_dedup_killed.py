@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from doomed_host import KILLED, Ended, Run, commands
 from neardup import made_rows, spelled, written
 
 from phase0.dataset import lineage, manifest_of
@@ -24,32 +23,13 @@ from phase0.dataset.manifest import is_whole
 if sys.platform == "win32":
     pytest.skip("forks and sends SIGKILL", allow_module_level=True)
 
-KILLED = -signal.SIGKILL
 FINISHED = ["in.jsonl.gz", "out.jsonl", "out.meta/.lock/lock", "out.meta/dropped.jsonl", "out.meta/manifest.json"]
-
-
-class Ended(NamedTuple):
-    status: int
-    said: str
-
-
-Run = Callable[..., Ended]
 
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    """Runs a command in a child of a process that has the kernels loaded, so that each takes a tenth of a second."""
-    host = Path(__file__).with_name("doomed.py")
-    with subprocess.Popen([sys.executable, host], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-
-        def run(*argv: Any, **order: Any) -> Ended:
-            print(json.dumps({"argv": list(map(str, argv)), **order}), file=process.stdin, flush=True)
-            return Ended(*json.loads(process.stdout.readline()))
-
+    with commands() as run:
         yield run
-        process.stdin.close()
 
 
 LINES = spelled(made_rows(700, seed=11))

@@ -17,11 +17,11 @@ import pytest
 from hubserver import HubServer
 from stagefiles import check_sums, rows_of, write
 
-from phase0.catalog.datasets import datasets
+from phase0.catalog.datasets import Dataset, datasets
 from phase0.engine.local import Local
 from phase0.errors import BusyError, DataError, HubError, UsageError
 from phase0.stages.acquire import COMBINED
-from phase0.stages.download import Acquired, Hub, download
+from phase0.stages.download import Acquired, Hub, download, local_files
 from phase0.workspace import MARK
 
 GSM8K, ALPACA, HH = (datasets()[name] for name in ("gsm8k", "alpaca", "anthropic-hh"))
@@ -226,6 +226,24 @@ def test_files_on_disk_with_the_datasets_name_are_taken_in_any_layout(tmp_path: 
     made = download(["alpaca"], tmp_path / "raw", source=tmp_path / "in")
     assert made.combined.counts.kept == 3
     assert made.datasets[0].inputs[0].note == "prompt_completion"
+
+
+def test_absolute_patterns_of_a_plan_find_their_files_and_no_row_says_where(tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    for part in ("a", "b"):
+        write(far / part / "rows.jsonl", alpaca_rows(3))
+    mine = Dataset(name="mine", files=(f"{far}/*/rows.jsonl",))
+    (tmp_path / "plans").mkdir()
+    found = local_files(mine, tmp_path / "plans")
+    assert [file.path for file in found.files] == [far / "a/rows.jsonl", far / "b/rows.jsonl"]
+    assert [file.file for file in found.files] == ["a/rows.jsonl", "b/rows.jsonl"]
+    with pytest.raises(DataError, match="none of its files"):
+        local_files(Dataset(name="mine", files=(f"{far}/none-*.jsonl",)), far / "a")
+
+
+def test_a_pattern_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mine: '' is no pattern of file names"):
+        local_files(Dataset(name="mine", files=("",)), tmp_path)
 
 
 def test_a_dataset_that_is_not_in_the_folder_is_named_and_the_others_go_on(tmp_path: Path) -> None:

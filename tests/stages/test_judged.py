@@ -21,6 +21,7 @@ from phase0.catalog.models import teachers
 from phase0.dataset import Manifest
 from phase0.errors import TooManyFailures, UsageError
 from phase0.exchanges.rubric import Rubric
+from phase0.gateway.estimate import Estimate
 from phase0.ledger import FILE, Ledger
 from phase0.records import DIMENSIONS, Record, Request, encode
 from phase0.simulator import Faults, Model, Settings, simulated
@@ -206,6 +207,46 @@ def test_only_what_is_no_verdict_is_asked_again_and_rows_that_ask_the_same_ask_o
     with Ledger(tmp_path / MARK / FILE) as ledger:
         asked = [another(question(number), 1).key for number in (1, 2)]
         assert ledger.known(asked) == set(asked)
+
+
+def test_what_will_be_asked_once_more_is_agreed_to_like_what_is_asked_first(tmp_path: Path) -> None:
+    place = Place(tmp_path, *range(6))
+    place.hear(question(0), body(sheet(9, 9, 9, 9)))
+    place.hear(question(1), body("no sheet"))
+    place.hear(question(2), body("", refusal="No."))
+    place.hear(question(3), body(sheet(None, None, None, None)))
+    told: list[Estimate] = []
+
+    def refuses(found: Estimate) -> bool:
+        told.append(found)
+        return False
+
+    with simulated(SETTINGS) as provider:
+        reached = Means({"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk"}, "online", agree=refuses)
+        for means in (reached, reached._replace(retry_failed=True)):
+            with pytest.raises(UsageError, match="nothing was asked and nothing spent"):
+                place.score(means=means)
+        assert provider.requests() == []
+        assert not place.output.exists()
+        place.score(means=reached._replace(agree=lambda _: True))
+        place.score(means=reached._replace(agree=told.append, retry_failed=False))  # nothing is left: nobody is asked
+    assert [(found.measured.rows, [part.requests for part in found.parts]) for found in told] == [(2, [2]), (4, [4])]
+
+
+def test_of_a_panel_each_judge_is_counted_for_what_it_is_still_to_be_asked(tmp_path: Path) -> None:
+    place = Place(tmp_path, 0, 1, 2)
+    place.hear(question(0), body(sheet(9, 9, 9, 9)))
+    place.hear(question(1), body("no sheet"))
+    place.hear(question(0, LLAMA), body(sheet(9, 9, 9, 9)), model=LLAMA.model, server="openrouter")
+    told: list[Estimate] = []
+    keys = {"OPENAI_API_KEY": "sk", "OPENROUTER_API_KEY": "sk"}
+    with pytest.raises(UsageError, match="nothing was asked"):
+        place.score(
+            judges=["gpt-4o-mini", "llama-405b"], means=Means(keys, "online", agree=told.append, retry_failed=True)
+        )
+    ((mini, llama),) = [found.parts for found in told]
+    assert told[0].measured.rows == 2
+    assert (mini.requests, llama.requests) == (2, 2)  # one of them once more; both about the third row
 
 
 def test_a_further_try_is_another_question_that_is_warmer(tmp_path: Path) -> None:

@@ -17,12 +17,16 @@ import numpy as np
 from phase0.calibration.agreement import Whole
 from phase0.calibration.labels import Answer, Group, Labels, Pair, Point
 from phase0.calibration.layouts import load
+from phase0.calibration.lessons import lessons_in, lessons_of
 from phase0.calibration.measuring import Resampling, Rows, figures
+from phase0.calibration.pupils import Pupils
 from phase0.calibration.results import Calibration
 from phase0.calibration.scorers import Scorer, carried, registered, value_of
 from phase0.dataset import expand
 from phase0.errors import UsageError
 from phase0.progress import SILENT, Progress
+
+STUDENT = "student"
 
 
 def calibrate(
@@ -30,6 +34,7 @@ def calibrate(
     *,
     model: str = "local",
     scored: Iterable[str | Path] = (),
+    train: Iterable[str | Path] = (),
     threshold: float = 7.0,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -38,31 +43,53 @@ def calibrate(
     """Measure how well a scorer agrees with each file of labels, against "the longer answer wins" and chance.
 
     The scorer is `model` of the registry, or the scores that the rows of `scored` carry (files that `phase0 score`
-    wrote; what it dropped beside them is read too). An answer without a score is left out and counted. `threshold` is
-    the score above which a row counts as good where labels say only good or bad. Raises UsageError for an unknown
-    model, DataError for a file that holds no labels.
+    wrote; what it dropped beside them is read too), or, with `model="student"`, a student that learns from `train`:
+    such files, or labels in any layout. Without `train` it learns from the file that it is measured on. Either way no
+    answer is scored by a student that was taught its question. An answer without a score is left out and counted.
+    `threshold` is the score above which a row counts as good where labels say only good or bad. Raises UsageError for
+    an unknown model, DataError for a file that holds no labels or too few to learn from.
     """
     if bootstrap < 1:
         raise UsageError(f"bootstrap is {bootstrap}, but an interval needs resamples: 1000 is usual")
-    files = [str(path) for path in scored]
-    scorer = carried(files) if files else registered(model)
-    settings = _Settings(" ".join(files) or model, threshold, Resampling(bootstrap, seed))
-    return [_compared(path, scorer, settings, progress) for path in expand(labels)]
+    carrying, lessons = [str(path) for path in scored], [str(path) for path in train]
+    if lessons and (carrying or model != STUDENT):
+        raise UsageError(f"{lessons[0]} is for a student to learn from, and none is measured: `--model student` is one")
+    settings = _Settings(threshold, Resampling(bootstrap, seed))
+    if model == STUDENT and not carrying:
+        names = " ".join(Path(path).name for path in lessons)
+        pupils = Pupils(lessons_in(lessons, threshold), names, threshold, progress) if lessons else None
+        return [_of_student(path, pupils, settings, progress) for path in expand(labels)]
+    scorer = carried(carrying) if carrying else registered(model)
+    name = " ".join(carrying) or model
+    return [
+        _compared(path, _paired(load(path)), scorer, model=name, settings=settings, progress=progress)
+        for path in expand(labels)
+    ]
 
 
 class _Settings(NamedTuple):
-    """What is the same for all files; `model` is what to call the scorer."""
+    """What is the same for all files."""
 
-    model: str
     threshold: float
     draws: Resampling
 
 
-def _compared(path: Path, scorer: Scorer, settings: _Settings, progress: Progress) -> Calibration:
+def _of_student(path: Path, pupils: Pupils | None, settings: _Settings, progress: Progress) -> Calibration:
+    """One file, measured by students of other labels, or of its own."""
+    labels = load(path)
+    threshold = settings.threshold
+    pupils = pupils or Pupils(lessons_of(labels, threshold), path.name, threshold, progress)
+    labels = _paired(labels)
+    found = _compared(path, labels, pupils, model=pupils.name, settings=settings, progress=progress)
+    return msgspec.structs.replace(found, taught=pupils.taught(_answers(labels)))
+
+
+def _compared(
+    path: Path, labels: Labels, scorer: Scorer, *, model: str, settings: _Settings, progress: Progress
+) -> Calibration:
     """One file: its figures as a whole, and those of each group."""
-    labels = _paired(load(path))
     known = _known(labels, _scores(labels, scorer, path, progress))
-    model, threshold, draws = settings
+    threshold, draws = settings
 
     def measured(by: str | None, pairs: Rows, points: Rows, left_out: dict[str, int]) -> Calibration:
         found = figures(pairs, points, labels.scale, all_with_all=not labels.pairs, threshold=threshold, draws=draws)
@@ -106,14 +133,19 @@ def _paired(labels: Labels) -> Labels:
     return labels._replace(pairs=pairs)
 
 
+def _answers(labels: Labels) -> list[Answer]:
+    """Every labelled answer once."""
+    answers = dict.fromkeys(answer for pair in labels.pairs for answer in (pair.first, pair.second))
+    return list(answers | dict.fromkeys(point.answer for point in labels.points))
+
+
 def _scores(labels: Labels, scorer: Scorer, path: Path, progress: Progress) -> dict[Answer, float]:
     """The score of every answer that has one; each is judged once."""
-    answers = dict.fromkeys(answer for pair in labels.pairs for answer in (pair.first, pair.second))
-    answers |= dict.fromkeys(point.answer for point in labels.points)
+    answers = _answers(labels)
     progress.start(f"score {path.name}", len(answers), "answers")
     scores = {}
-    for answer in answers:
-        score = value_of(scorer(answer))
+    for answer, said in zip(answers, scorer(answers), strict=True):
+        score = value_of(said)
         if score is not None:
             scores[answer] = score
         progress.advance(1)

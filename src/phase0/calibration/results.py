@@ -28,13 +28,23 @@ class Baselines(msgspec.Struct, frozen=True):
     chance: Baseline
 
 
+class Taught(msgspec.Struct, frozen=True):
+    """What a student learned from: so many labelled answers to so many questions. `held_out` of the answers that were
+    measured are to one of those questions; each of them was scored by a student that was not taught it."""
+
+    answers: int
+    questions: int
+    held_out: int
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """How well a scorer agrees with a file of labels, or with one group of them.
 
     `pairs` are compared with half a point for each of the scorer's `ties`; `compared` is `pairs`, or `all` where every
     row is compared with every row of another label. `spearman`, `kappa` (quadratic weights) and `calibration_error`
     are of the `points` on their `scale` where there are any, else of the pairs. `left_out` counts rows by reason.
-    Intervals hold 95 % of `bootstrap` resamples. `by` says what divides a file into groups such as this one.
+    Intervals hold 95 % of `bootstrap` resamples. `by` says what divides a file into groups such as this one. `taught`
+    is None where no student was measured.
     """
 
     labels: str
@@ -56,3 +66,4 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]
     bootstrap: int
     seed: int
+    taught: Taught | None = None

@@ -1,18 +1,18 @@
-"""What can be calibrated: a function from an answer to its scores, or to None where it has none.
+"""What can be calibrated: a function from answers to their scores, or to None where one has none.
 
-Two kinds: a scorer of the registry, and the scores that files of rows carry already.
+Two kinds are here: a scorer of the registry, and the scores that files of rows carry already. `pupils` has the third.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from phase0.calibration.labels import Answer
-from phase0.dataset import BadRow, Dropped, expand, meta_folder, raw_rows, read_records
+from phase0.dataset import BadRow, Dropped, expand, meta_folder, raw_rows, read, read_records
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import DataError, UsageError, near_miss
 from phase0.records import DIMENSIONS, Record, Scores, decode
@@ -21,9 +21,9 @@ from phase0.stages.judges import SCORERS
 
 
 class Scorer(Protocol):
-    """Scores of an answer; None where it has none, which is counted and left out."""
+    """Scores of answers, in their order; None where one has none, which is counted and left out."""
 
-    def __call__(self, answer: Answer, /) -> Scores | float | None: ...
+    def __call__(self, answers: Sequence[Answer], /) -> Iterator[Scores | float | None]: ...
 
 
 def registered(name: str) -> Scorer:
@@ -35,15 +35,28 @@ def registered(name: str) -> Scorer:
         )
     judge = load("scorer", SCORERS, name)
 
-    def scores(answer: Answer) -> Scores | None:
-        judged = judge(answer.instruction, answer.response, system=answer.system, history=answer.history)
-        found: Scores | None = judged.scores
-        return found
+    def scores(answers: Sequence[Answer]) -> Iterator[Scores | None]:
+        for answer in answers:
+            yield judge(answer.instruction, answer.response, system=answer.system, history=answer.history).scores
 
     return scores
 
 
 def carried(files: Iterable[str | Path]) -> Scorer:
+    """The scores that rows carry, looked up. Raises DataError as `scores_in` does."""
+    found = scores_in(files)
+    return lambda answers: map(found.get, answers)
+
+
+def carries_scores(path: Path) -> bool:
+    """Whether a file is one that `phase0 score` writes, by its first row; labels are in other layouts."""
+    first = next(iter(read(path)), None)
+    if first is None:
+        return (meta_folder(path) / "dropped.jsonl").exists()
+    return not isinstance(first, BadRow) and isinstance(first.data, dict) and "quality_score" in first.data
+
+
+def scores_in(files: Iterable[str | Path]) -> dict[Answer, Scores | float]:
     """The scores that rows carry: those that `phase0 score` kept, and beside them those that it dropped.
 
     Raises DataError where no row carries a score, or one answer carries two.
@@ -63,7 +76,7 @@ def carried(files: Iterable[str | Path]) -> Scorer:
                 )
     if not found:
         raise DataError(f"{', '.join(map(str, paths))}: no row has a score; `phase0 score` writes such files")
-    return found.get
+    return found
 
 
 def _records(path: Path) -> Iterator[Record]:

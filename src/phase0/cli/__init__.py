@@ -1,8 +1,8 @@
 """The command line: parse, call one library function, print what it made. It decides nothing.
 
-Exit status: 0 all is well, 1 a criterion of the verification fails, too many rows got no score or a licence does not
-allow what is required, 2 bad input or usage, 3 a bug in phase0, 4 not finished yet (the budget is spent, or batches are
-on their way: the same command goes on), 130 stopped by Ctrl-C.
+Exit status: 0 all is well, 1 a criterion of the verification fails, too many rows got no score, a licence does not
+allow what is required or what was compared differs, 2 bad input or usage, 3 a bug in phase0, 4 not finished yet (the
+budget is spent, or batches are on their way: the same command goes on), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from phase0.cli import (
     calibrating,
     checking,
     cleaning,
+    comparing,
     doctoring,
     estimating,
     exporting,
@@ -64,6 +65,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     running.run,
     running.status,
     running.explain,
+    comparing.diff,
     viewing.view,
     batching.batches,
     simulating.simulate,

@@ -22,10 +22,16 @@ _NONE = "–"
 def calibrate(
     *,
     labels: Annotated[list[str], Parameter(help="Files with labels of people or of a strong judge.")],
-    model: Annotated[str, Parameter(help="The scorer that is measured; local needs no network.")] = "local",
+    model: Annotated[
+        str, Parameter(help="The scorer that is measured; local needs no network, student learns from labels.")
+    ] = "local",
     scored: Annotated[
         list[str],
         Parameter(help="Measure the scores in these files, which `phase0 score` wrote, instead.", show_default=False),
+    ] = [],  # noqa: B006
+    train: Annotated[
+        list[str],
+        Parameter(help="What a student learns from, in place of the labels themselves.", show_default=False),
     ] = [],  # noqa: B006
     rows: Annotated[
         Path | None, Parameter(help="Write the labelled answers as rows for `phase0 score`, and do nothing else.")
@@ -56,6 +62,7 @@ def calibrate(
             labels,
             model=model,
             scored=scored,
+            train=train,
             threshold=threshold,
             bootstrap=bootstrap,
             seed=seed,
@@ -125,6 +132,12 @@ def notes(found: Calibration) -> Iterator[str]:
     """What was left out, and what the figures are of where that is not plain."""
     if found.left_out:
         yield "left out: " + ", ".join(f"{reason} {count:,}" for reason, count in found.left_out.items())
+    if found.taught is not None:
+        answers, questions, held_out = found.taught.answers, found.taught.questions, found.taught.held_out
+        yield (
+            f"{found.model}: {answers:,} answers to {questions:,} questions; {held_out:,} answers here are to one of "
+            "them, and were scored by students not taught it"
+        )
     if found.compared == "all":
         yield "pairs: every row with every row of another label"
     if found.scale is not None:

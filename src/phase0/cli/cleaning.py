@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from phase0.cli import settings
 from phase0.cli.making import done
 from phase0.cli.screen import screen
-from phase0.cli.settings import Inputs, Output, Workers
+from phase0.cli.settings import HERE, Inputs, Output, WhereOptions, Workers
 from phase0.stages.decontaminate import Side
 
 
@@ -32,6 +32,7 @@ def decontaminate(
     question: Annotated[list[str], Parameter(help="Fields of an item that are its question.", show_default=False)] = [],  # noqa: B006
     choices: Annotated[list[str], Parameter(help="Fields of an item that are its choices.", show_default=False)] = [],  # noqa: B006
     workers: Workers = None,
+    where: WhereOptions = HERE,
 ) -> int:
     """Drop rows that hold questions of evaluation sets.
 
@@ -40,7 +41,7 @@ def decontaminate(
     """
     import phase0
 
-    with screen() as progress:
+    with screen() as progress, settings.engine(where, workers, [output, *input], progress) as engine:
         manifest = phase0.decontaminate(
             input,
             output,
@@ -52,7 +53,7 @@ def decontaminate(
             on=on,
             question=question,
             choices=choices,
-            engine=settings.engine(workers),
+            engine=engine,
             progress=progress,
         )
     return done(manifest, output)

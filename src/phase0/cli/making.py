@@ -11,7 +11,20 @@ from phase0.cli import settings
 from phase0.cli.asking import NOTHING_SAID, Agreement, AskedOptions, AuditShare, JudgeShare, RetryFailed, means
 from phase0.cli.printing import dataset_list, hint, print_rejected, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Against, Compared, Inputs, MaxMemory, Output, Shingle, Threads, Workers, Workspace
+from phase0.cli.settings import (
+    HERE,
+    Against,
+    Compared,
+    Inputs,
+    MaxMemory,
+    Output,
+    OutputOrFolder,
+    Shingle,
+    Threads,
+    WhereOptions,
+    Workers,
+    Workspace,
+)
 from phase0.dataset import meta_folder
 from phase0.dedup import Clusters, Keep, Method
 from phase0.errors import UsageError
@@ -26,7 +39,8 @@ def download(
         Path | None, Parameter(help="Folder to write to: a file per dataset, and combined.jsonl.")
     ] = None,
     from_: Annotated[
-        Path | None, Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file.")
+        str | None,
+        Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file, or a URL."),
     ] = None,
     layout: Annotated[str, Parameter(help="Layout of files that are no dataset of the catalogue.")] = "auto",
     limit: Annotated[int | None, Parameter(help="Keep the first so many rows of each dataset.")] = None,
@@ -38,6 +52,7 @@ def download(
         Parameter(name="--list", help="List the datasets of the catalogue and do nothing else.", show_default=False),
     ] = False,
     workers: Workers = None,
+    where: WhereOptions = HERE,
     workspace: Workspace = None,
 ) -> int:
     """Acquire public datasets as standard rows.
@@ -53,8 +68,7 @@ def download(
     if output is None:
         raise UsageError("--output is missing: the folder to write to, such as data/raw/")
     _check_combination(datasets, from_, layout, revision)
-    engine = settings.engine(workers)
-    with screen() as progress:
+    with screen() as progress, settings.engine(where, workers, [output, from_, workspace], progress) as engine:
         if datasets:
             made = phase0.download(
                 datasets,
@@ -68,14 +82,22 @@ def download(
                 progress=progress,
             )
         else:
-            made = phase0.acquire([str(from_)], output, layout=layout, limit=limit, engine=engine, progress=progress)
+            made = phase0.acquire(
+                [str(from_)],
+                output,
+                layout=layout,
+                limit=limit,
+                workspace=settings.workspace(workspace),
+                engine=engine,
+                progress=progress,
+            )
     for manifest in made.datasets:
         print(summary(manifest, output / manifest.output.path))
     print(summary(made.combined, output / made.combined.output.path))
     return print_rejected([item.reason for item in made.rejected])
 
 
-def _check_combination(datasets: list[str], from_: Path | None, layout: str, revision: str | None) -> None:
+def _check_combination(datasets: list[str], from_: str | None, layout: str, revision: str | None) -> None:
     if datasets and layout != "auto":
         raise UsageError(f"--layout {layout} is for files that are no dataset of the catalogue; leave --datasets out")
     if not datasets and revision is not None:
@@ -154,6 +176,7 @@ def score(
     asked: AskedOptions = NOTHING_SAID,
     workspace: Workspace = None,
     workers: Workers = None,
+    where: WhereOptions = HERE,
 ) -> int:
     """Score rows from 1 to 10 and keep those above the threshold.
 
@@ -164,7 +187,7 @@ def score(
     import phase0
     from phase0.stages.verdicts import student_terms
 
-    with screen() as progress:
+    with screen() as progress, settings.engine(where, workers, [output, *input], progress) as engine:
         manifest = phase0.score(
             input,
             output,
@@ -178,7 +201,7 @@ def score(
             student=student_terms(scorer, judge_share, audit_share, agreement),
             workspace=settings.workspace(workspace),
             means=means(asked, progress, retry_failed=retry_failed),
-            engine=settings.engine(workers),
+            engine=engine,
             progress=progress,
         )
     return done(manifest, output)
@@ -203,7 +226,7 @@ def _weights(given: str) -> dict[str, float]:
 def dedup(
     *,
     input: Inputs,  # noqa: A002
-    output: Output,
+    output: OutputOrFolder,
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are one.")] = "0.8",
     on: Compared = "both",
     shingle: Shingle = 5,
@@ -226,6 +249,7 @@ def dedup(
     ] = True,
     max_memory: MaxMemory = None,
     workers: Threads = None,
+    where: WhereOptions = HERE,
     publish: Annotated[
         bool,
         Parameter(
@@ -252,14 +276,15 @@ def dedup(
         "against": against,
         "per_source_alarm": per_source_alarm,
         "max_memory": max_memory,
-        "workers": settings.workers_of(workers),
     }
-    with screen() as progress:
+    path, places = Path(output), [output, *input, *against]
+    with screen() as progress, settings.engine(where, workers, places, progress) as engine:
+        how["engine"] = engine
         if not publish:
-            return done(phase0.deduplicate(input, output, **how, progress=progress), output)
-        made = publish_distinct(input, output, **how, progress=progress)
-    done(made.deduplicated, meta_folder(output) / "deduped.jsonl")
-    return done(made.published, output)
+            return done(phase0.deduplicate(input, output, **how, progress=progress), path)
+        made = publish_distinct(input, path, **how, progress=progress)
+    done(made.deduplicated, meta_folder(path) / "deduped.jsonl")
+    return done(made.published, path)
 
 
 def publish(*, input: Inputs, output: Output) -> int:  # noqa: A002

@@ -11,7 +11,7 @@ from phase0.cli import settings
 from phase0.cli.asking import NOTHING_SAID, RetryFailed, SpendingOptions, means
 from phase0.cli.printing import print_rejected, rehearsed, story, summary
 from phase0.cli.screen import screen
-from phase0.cli.settings import Workers, Workspace
+from phase0.cli.settings import HERE, WhereOptions, Workers, Workspace
 from phase0.errors import UsageError
 from phase0.progress import Progress
 
@@ -46,6 +46,7 @@ def run(
     ] = [],  # noqa: B006
     workspace: Workspace = None,
     workers: Workers = None,
+    where: WhereOptions = HERE,
 ) -> int:
     """Make a dataset from a plan: acquire, distil, score, de-duplicate, publish, verify, report.
 
@@ -56,12 +57,12 @@ def run(
 
     _check_rehearsal(simulate, answers, workspace)
     told = ""
-    with screen() as progress:
+    with screen() as progress, settings.engine(where, workers, [output or Path("runs"), *input], progress) as engine:
         how: How = {
             "inputs": input,
             "settings": set,
             "hub": settings.hub(),
-            "engine": settings.engine(workers),
+            "engine": engine,
             "means": means(asked, progress, retry_failed=retry_failed),
             "progress": progress,
         }
@@ -109,6 +110,8 @@ def status(folder: Annotated[Path, Parameter(help="Folder of a run.")], /) -> in
         counts = stage.manifest.counts if stage.manifest else None
         sums = f"{counts.rows_in:>9,} in = {counts.kept:>9,} kept + {counts.dropped:>9,} dropped" if counts else ""
         print(f"{stage.stage:<9} {stage.output:<32} {stage.state:<8} {sums}".rstrip())
+        if stage.why:
+            print(f"          {stage.why}; `phase0 run PLAN --retry-failed` asks about them once more")
     return 0
 
 

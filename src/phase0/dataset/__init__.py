@@ -16,7 +16,7 @@ from phase0.dataset.manifest import (
 )
 from phase0.dataset.reading import expand, raw_rows, read, read_records, split
 from phase0.dataset.rows import BadRow, Row, Span
-from phase0.dataset.writing import atomic, file_digest, write_json, writer
+from phase0.dataset.writing import atomic, file_digest, whole, write_json, writer
 
 __all__ = [
     "BadRow",
@@ -39,6 +39,7 @@ __all__ = [
     "read",
     "read_records",
     "split",
+    "whole",
     "write_json",
     "writer",
 ]

@@ -137,8 +137,16 @@ def _manifest_beside(path: Path) -> Manifest | None:
 
 
 def is_whole(path: Path, manifest: Manifest) -> bool:
-    """Whether a file still holds the very bytes that its manifest was written for."""
+    """Whether a file, or a folder of shards, still holds the very bytes that its manifest was written for."""
+    if not path.is_dir():
+        return _holds(path, manifest.output)
+    names = {f"{path.name}/{child.name}" for child in path.iterdir() if not child.name.startswith(".")}
+    shards = {other.path: other for other in manifest.others}
+    return names == shards.keys() and all(_holds(path.parent / name, shard) for name, shard in shards.items())
+
+
+def _holds(path: Path, wanted: OutputFile) -> bool:
     try:
-        return path.stat().st_size == manifest.output.bytes and file_digest(path) == manifest.output.digest
+        return path.stat().st_size == wanted.bytes and file_digest(path) == wanted.digest
     except FileNotFoundError:
         return False

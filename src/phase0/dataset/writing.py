@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import re
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,23 @@ def atomic(path: Path) -> Iterator[NewFile]:
         with contextlib.suppress(OSError):
             partial.unlink()
     _sync_folder(path.parent)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file of work under way that takes its name when the block ends well.
+
+    Any number of processes on any machines may write the same one at once: none sees another's, and the last of them
+    counts. It is not synced: who finds it missing after a crash makes it again.
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")  # pids are not unique across machines
+    try:
+        with fresh.open("xb") as file:
+            yield file
+        fresh.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
 
 
 class NewFile(io.BufferedWriter):

@@ -80,15 +80,22 @@ def remaining(
     *,
     threshold: str | float | Decimal | Fraction = "0.8",
     shingle: int = 5,
+    expected: int | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Remaining:
-    """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes."""
+    """Count every pair of near-duplicates: exactly, by an inverted index with its own hashes.
+
+    `texts` are strings, drawn once and in order, or an Arrow array of them; `expected` is how many there will be, for
+    the progress bar alone.
+    """
+    least, width = ratio(threshold), checked_width(shingle)
     load_kernels(progress, _COUNTER)
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
-    return recount(texts_of(texts), ratio(threshold), checked_width(shingle), workers=workers, progress=progress)
+    read = texts_of(texts, once=True)
+    return recount(read, least, width, expected=expected, workers=workers, progress=progress)
 
 
 def load_kernels(progress: Progress = SILENT, files: Sequence[str] = REMOVER) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phase0.dedup.canonical import Canonical, canonical_rows, room_for
-from phase0.dedup.flat import I64, U8, Piece, Texts, marked
+from phase0.dedup.flat import I64, U8, Piece, Readable, marked
 from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
@@ -47,7 +47,7 @@ class Removals(NamedTuple):
 class Known(NamedTuple):
     """What is known when rows are chosen: the sets, who has which, and how those that resemble each other are found."""
 
-    texts: Texts
+    texts: Readable
     width: int
     threshold: Fraction
     sets: Sets

@@ -77,19 +77,23 @@ class Part(NamedTuple):
     times: float
 
 
-class Texts(Protocol):
-    """Rows of text that can be had again."""
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Every text once, in order, some together."""
-        ...
+class Readable(Protocol):
+    """Texts that were read, to be read again."""
 
     def take(self, rows: I64) -> Flat:
-        """These texts again. To be asked once `chunks` has ended."""
+        """These texts."""
         ...
 
     def again(self, rows: I64) -> Sequence[Piece]:
-        """These texts, in ascending order, cut into pieces of work. To be asked once `chunks` has ended."""
+        """These texts, in ascending order, cut into pieces of work."""
+        ...
+
+
+class Texts(Readable, Protocol):
+    """Rows of text that can be had again once `chunks` has ended."""
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Every text once, in order, some together."""
         ...
 
     def hint(self) -> int:
@@ -140,11 +144,11 @@ def flat(texts: Sequence[str]) -> Flat:
     return Flat(np.frombuffer(b"".join(encoded), np.uint8), starts)
 
 
-def texts_of(texts: Any) -> Texts:
-    """Strings, or an Arrow array of strings, as texts."""
+def texts_of(texts: Any, *, once: bool = False) -> Texts:
+    """Strings, or an Arrow array of strings, as texts; `once` where none will be asked for again."""
     if hasattr(texts, "__arrow_c_array__") or hasattr(texts, "__arrow_c_stream__"):
         return Arrow(texts)
-    return Strings(texts)
+    return Strings(texts, once=once)
 
 
 class Arrow:
@@ -195,10 +199,11 @@ def _arrow_pieces(array: Any) -> Iterator[Flat]:
 
 
 class Strings:
-    """Python strings. Those that can be drawn only once are held in UTF-8 until the end."""
+    """Python strings. Those that can be drawn only once are held in UTF-8 until the end, unless they are read once."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], *, once: bool = False) -> None:
         self._texts = texts
+        self._is_held = not once and not isinstance(texts, Sequence)
         self._held: list[Flat] = []
 
     def hint(self) -> int:
@@ -216,7 +221,7 @@ class Strings:
     def chunks(self) -> Iterator[Chunk]:
         for chunk in self._cut():
             made = flat(chunk)
-            if not isinstance(self._texts, Sequence):
+            if self._is_held:
                 self._held.append(made)
             yield made
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from phase0.dedup import Clusters, Method, exact
-from phase0.dedup.bands import choose
+from phase0.dedup.bands import Banding, choose
 from phase0.dedup.decide import Decided, Known, Rank, Removals, removed_by_component, removed_greedily
 from phase0.dedup.definition import checked_width, ratio
 from phase0.dedup.flat import I64, Both, Texts, texts_of
@@ -92,18 +92,11 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
     sets = read_sets(*how, levels=levels, on_disk=storage.on_disk, prefixes=prefixes)
     looking = Looking(sets, asked.threshold, asked.workers, asked.memory)
     search: Search = exact.Join(looking)
-    method, missed = "exact join", 0.0
-    if asked.method == "minhash":
+    banding, method, missed = how_found(asked, progress)
+    if banding is not None:
         from phase0.dedup import minhash  # kernels that the join need not wait for
 
-        banding = choose(asked.threshold)
         search = minhash.Bands(looking, banding)
-        method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
-        missed = banding.missed(float(asked.threshold))
-        progress.say(
-            f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed, "
-            "with fewer than 50 shingles up to 0.8 percentage points more"
-        )
     return Known(
         texts=texts,
         width=asked.width,
@@ -118,6 +111,21 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
         exact=asked.method == "exact",
         missed_share=missed,
     )
+
+
+def how_found(asked: Asked, progress: Progress) -> tuple[Banding | None, str, float]:
+    """The bands, if pairs are looked for in bands; the name of the method; and the share of pairs at exactly the
+    threshold that it is expected to miss."""
+    if asked.method == "exact":
+        return None, "exact join", 0.0
+    banding = choose(asked.threshold)
+    method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
+    missed = banding.missed(float(asked.threshold))
+    progress.say(
+        f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed, "
+        "with fewer than 50 shingles up to 0.8 percentage points more"
+    )
+    return banding, method, missed
 
 
 def _sampled(texts: Texts, asked: Asked) -> tuple[Sample | None, U64 | None]:

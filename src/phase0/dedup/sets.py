@@ -18,7 +18,7 @@ import numpy.typing as npt
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.flat import I64, Chunk, Texts
 from phase0.dedup.kernels.hashing import shingles
-from phase0.dedup.kernels.joining import prefixes as prefixes_of
+from phase0.dedup.kernels.joining import cut_to_prefixes
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
 from phase0.dedup.memory import UNLIMITED, Memory, check_rows
 from phase0.dedup.pages import untouched
@@ -100,7 +100,7 @@ def read_sets(
         chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        calls = ((_made, chunk, share, width, levels, prefixes) for chunk, share in chunks)
+        calls = ((chunk_sets, chunk, share, width, levels, prefixes) for chunk, share in chunks)
         for made in in_order(pool, workers, calls):
             collected.append(made)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
@@ -121,12 +121,13 @@ def rarity(sample: Iterable[U64]) -> U64:
     seen = np.zeros(1 << COUNTER_BITS, np.uint8)
     for hashes in sample:
         tally(hashes, seen)
-    levels = _alike_rare()
+    levels = alike_rare()
     classes(seen, np.array(_COMMON, np.int64), levels)
     return levels
 
 
-def _alike_rare() -> U64:
+def alike_rare() -> U64:
+    """Where nothing is known of how common shingles are."""
     return np.zeros((1 << CLASS_BITS) // 32, np.uint64)
 
 
@@ -134,11 +135,11 @@ def _peeked(chunks: Iterable[tuple[Chunk, int]], width: int) -> tuple[U64, Itera
     """How common shingles are in the first chunks, and all chunks. Few texts are joined sooner than counted."""
     rest = iter(chunks)
     first = [(chunk.read(), share) for chunk, share in islice(rest, _PEEKED)]
-    levels = rarity(hashed(chunk, width)[0] for chunk, _ in first) if len(first) == _PEEKED else _alike_rare()
+    levels = rarity(hashed(chunk, width)[0] for chunk, _ in first) if len(first) == _PEEKED else alike_rare()
     return levels, chain(first, rest)
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """The sets of some rows, one behind the other."""
 
     keys_S: U64  # noqa: N815
@@ -149,14 +150,15 @@ class _Made(NamedTuple):
     extent: int  # of the chunk they were read from
 
 
-def _made(chunk: Chunk, extent: int, width: int, levels: U64, threshold: Fraction | None = None) -> _Made:
+def chunk_sets(chunk: Chunk, extent: int, width: int, levels: U64, threshold: Fraction | None = None) -> Made:
+    """Read some texts and make their sets, or with a threshold their prefixes; `extent` is the chunk's share of all."""
     hashes, sizes = hashed(chunk, width)
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
     total, held = sort_rows(hashes, sizes, levels, sketches, prints), sizes
     if threshold is not None:
         held = np.empty_like(sizes)
-        total = prefixes_of(hashes, sizes, *threshold.as_integer_ratio(), held)
-    return _Made(hashes[:total], sizes, held, sketches, prints, extent)
+        total = cut_to_prefixes(hashes, sizes, *threshold.as_integer_ratio(), held)
+    return Made(hashes[:total], sizes, held, sketches, prints, extent)
 
 
 class _Collected:
@@ -169,11 +171,11 @@ class _Collected:
     def __init__(self, expected: int, memory: Memory) -> None:
         self._keys = untouched(max(expected, 1 << 16), np.uint64)
         self._used, self._rows = 0, 0
-        self._parts: list[_Made] = []  # without their keys
+        self._parts: list[Made] = []  # without their keys
         self._memory = memory
         self._spilled: Spilled | None = None
 
-    def append(self, made: _Made) -> None:
+    def append(self, made: Made) -> None:
         """The sets of the next rows."""
         end, rows = self._used + len(made.keys_S), self._rows + len(made.sizes_D)
         grows = end > len(self._keys)
@@ -208,7 +210,7 @@ class _Collected:
 
     def sets(self, progress: Progress, source: tuple[Texts, int, U64] | None) -> Sets:
         """All of them; with where whole sets are had if these are none."""
-        parts = self._parts or [_Made(*_none(), 0)]
+        parts = self._parts or [Made(*_none(), 0)]
         sizes, held, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 5))
         self._parts.clear()
         rest = None if source is None else Rest(*source, held)
@@ -242,7 +244,7 @@ def whole_sets(sets: Sets, rows: I64, workers: int, pool: ThreadPoolExecutor) ->
     keys, starts = untouched(int(sizes.sum()), np.uint64), ends - sizes
 
     def read(piece: Chunk, first: int, last: int) -> bool:
-        made = _made(piece, piece.extent, width, levels)
+        made = chunk_sets(piece, piece.extent, width, levels)
         same = np.array_equal(made.sizes_D, sizes[first:last])
         if same:
             keys[starts[first] : ends[last - 1]] = made.keys_S

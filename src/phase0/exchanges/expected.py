@@ -93,7 +93,7 @@ def _tens(at: TokenLogprobs) -> float | None:
 
 def _listed(at: TokenLogprobs) -> dict[str, float]:
     """The tokens that are listed for a place, and the one that stands there."""
-    return {**dict(at.top), at.token: at.logprob}
+    return {likely.token: likely.logprob for likely in at.top} | {at.token: at.logprob}
 
 
 def _mean(weights: Mapping[int, float], more: Mapping[int, float]) -> int | None:

@@ -19,7 +19,7 @@ from phase0.providers.batches import FileBatches
 from phase0.providers.http import Client
 from phase0.providers.outcomes import failure
 from phase0.providers.params import params_for
-from phase0.records import Reply, Request, TokenLogprobs
+from phase0.records import Likely, Reply, Request, TokenLogprobs
 
 _STOPS = {
     **dict.fromkeys(("eos", "eos_token", "stop_sequence", "end_turn"), "stop"),
@@ -55,15 +55,10 @@ class _Usage(msgspec.Struct):
     completion_tokens: int | None = None
 
 
-class _Top(msgspec.Struct):
-    token: str
-    logprob: float
-
-
 class _Token(msgspec.Struct):
     token: str
     logprob: float
-    top_logprobs: list[_Top] = []
+    top_logprobs: tuple[Likely, ...] = ()
 
 
 class _Logprobs(msgspec.Struct):
@@ -190,9 +185,7 @@ def _tokens_of(logprobs: msgspec.Raw) -> tuple[TokenLogprobs, ...] | None:
         return None
     if found is None:
         return None
-    return tuple(
-        TokenLogprobs(at.token, at.logprob, tuple((top.token, top.logprob) for top in at.top_logprobs)) for at in found
-    )
+    return tuple([TokenLogprobs(at.token, at.logprob, at.top_logprobs) for at in found])
 
 
 def _status_in(raw: bytes) -> int | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from phase0.report.escape import visible
 from phase0.report.judging import ScoreNumbers
-from phase0.report.numbers import Numbers
+from phase0.report.numbers import Numbers, StageNumbers
 from phase0.report.rows import UNREAD
 from phase0.report.shapes import (
     BLUE,
     MOST_BARS,
     ORANGE,
+    against_limit,
     against_wanted,
     columns,
     dimensions,
@@ -59,19 +61,23 @@ def charts(numbers: Numbers) -> tuple[Chart, ...]:
 
 def _flow(numbers: Numbers) -> Iterator[Chart]:
     """Rows kept and dropped, by stage."""
-    kept, lost = Counter[str](), Counter[str]()
-    for stage in numbers.stages:
-        kept[stage.stage] += stage.kept
-        lost[stage.stage] += stage.dropped
-    names = list(kept)
-    labels = distinct(names)
+    found = _in_turn(numbers)
+    labels = distinct([name for name, _ in found])
+    kept, lost = (
+        [sum(getattr(stage, part) for stage in stages) for _, stages in found] for part in ("kept", "dropped")
+    )
     values = [
-        {"name": label, "part": part, "rows": counts[name], "order": order}
-        for name, label in zip(names, labels, strict=True)
+        {"name": label, "part": part, "rows": rows, "order": order}
         for order, (part, counts) in enumerate((("kept", kept), ("dropped", lost)))
+        for label, rows in zip(labels, counts, strict=True)
     ]
-    told = ", ".join(f"{label} {kept[name]:,} and {lost[name]:,}" for name, label in zip(names, labels, strict=True))
+    told = ", ".join(f"{label} {stay:,} and {go:,}" for label, stay, go in zip(labels, kept, lost, strict=True))
     yield Chart("flow", f"Rows kept and dropped by stage: {told}.", stacked(values, labels, ("kept", "dropped")))
+
+
+def _in_turn(numbers: Numbers) -> list[tuple[str, list[StageNumbers]]]:
+    """Stages by name; those of one name are one where they follow each other: later they would count rows twice."""
+    return [(name, list(stages)) for name, stages in groupby(numbers.stages, lambda stage: stage.stage)]
 
 
 def _reasons(numbers: Numbers) -> Iterator[Chart]:
@@ -207,18 +213,31 @@ def _costs(numbers: Numbers) -> Iterator[Chart]:
         if stage.usd is not None and Decimal(stage.usd):
             name = f"{stage.stage} {stage.who or ''}".strip()
             cost[name] = cost.get(name, 0.0) + float(stage.usd)
-    if cost:
-        budget = "" if numbers.budget_usd is None else f" of a budget of {numbers.budget_usd:,.2f}"
-        told = _told(f"Dollars{budget} by stage", cost, ",.2f")
-        yield Chart("cost", told, ranked(cost, f"dollars{budget}", BLUE, ",.2f"))
+    if not cost:
+        return
+    total, budget = sum(cost.values()), numbers.budget_usd
+    form = ",.2f" if total >= 1 else ",.4f"
+    if budget is None:
+        yield Chart("cost", _told("Dollars by stage", cost, form), ranked(cost, "dollars", BLUE, form))
+        return
+    shown = most_first(cost)[:MOST_BARS]
+    together = "all stages" if numbers.cost.usd is not None else "all that is known"
+    labels = distinct([*(name for name, _ in shown), together])
+    amounts = (*(amount for _, amount in shown), total)
+    values = [{"name": label, "rows": amount} for label, amount in zip(labels, amounts, strict=True)]
+    more = f" ({len(cost) - len(shown):,} more stages)" if len(cost) > len(shown) else ""
+    unit = f"dollars; the mark is the budget of {budget:,.2f}{more}"
+    spec = against_limit(values, float(budget), unit, form)
+    yield Chart("cost", _told(f"Dollars by stage, {total:{form}} of a budget of {budget:,.2f}", cost, form), spec)
 
 
 def _time(numbers: Numbers) -> Iterator[Chart]:
-    seconds: dict[str, float] = {}
-    for stage in numbers.stages:
-        seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds
-    labels = distinct(list(seconds))
-    values = [{"name": label, "rows": took} for label, took in zip(labels, seconds.values(), strict=True)]
+    found = _in_turn(numbers)
+    labels = distinct([name for name, _ in found])
+    values = [
+        {"name": label, "rows": sum(stage.seconds for stage in stages)}
+        for label, (_, stages) in zip(labels, found, strict=True)
+    ]
     told = ", ".join(f"{item['name']} {item['rows']:,.1f}" for item in values)
     yield Chart("time", f"Seconds by stage: {told}.", in_order(values, labels, "seconds", BLUE, ",.1f"))
 

@@ -9,6 +9,7 @@ import msgspec
 
 from phase0.report.escape import code, prose
 from phase0.report.markdown_licenses import licenses_page
+from phase0.report.markdown_samples import samples_page
 from phase0.report.markdown_scores import scores_page
 from phase0.report.numbers import Balance, Goal, MixPart, Numbers, StageNumbers
 from phase0.report.tables import NONE, Lines, table
@@ -74,6 +75,7 @@ def markdown(numbers: Numbers, images: Sequence[Image] = ()) -> str:
         "Length": _lengths(checked),
         "Cost": _cost(numbers),
         "Time": _time(numbers.stages),
+        "Rows to look at": samples_page(numbers.seen),
         "Criteria": _criteria(checked),
         "Settings and versions": _settings(numbers.stages),
         "What is not known": [f"- {prose(note)}" for note in numbers.notes],

@@ -166,7 +166,7 @@ def gather(dataset: Path, root: Path, beside: Path, *, look: bool = False, progr
         raise DataError(f"there is nothing to report: {'; '.join(known.gaps)}")
     plan = _plan(beside / PLAN)
     end = known.made[-1].manifest
-    checked, notes = _verification(beside / VERIFICATION, end.output.digest)
+    checked, notes = verification_of(beside / VERIFICATION, end.output.digest)
     scores = tuple(score_numbers(made, root) for made in known.made if made.manifest.stage == "score")
     threshold = scores[-1].threshold if scores else None
     return Numbers(
@@ -176,10 +176,10 @@ def gather(dataset: Path, root: Path, beside: Path, *, look: bool = False, progr
         rows=end.output.rows,
         bytes=end.output.bytes,
         balance=balance(known),
-        stages=tuple(_stage(made, root) for made in known.made),
+        stages=tuple(stage_numbers(made, root) for made in known.made),
         upstream=tuple(item for made in known.made for item in _upstream(made, known, root)),
         rejected=_rejected(known.made, root),
-        mix=tuple(_mix(made, root) for made in known.made if made.manifest.stage == "distill"),
+        mix=tuple(mix_part(made, root) for made in known.made if made.manifest.stage == "distill"),
         goal=next((_goal(made.manifest) for made in known.made if made.manifest.stage == "mix"), None),
         scores=scores,
         dedup=dedup_impacts(known.made),
@@ -206,7 +206,7 @@ def _plan(path: Path) -> _Plan:
         return _Plan()
 
 
-def _verification(path: Path, digest: str) -> tuple[Verification | None, tuple[str, ...]]:
+def verification_of(path: Path, digest: str) -> tuple[Verification | None, tuple[str, ...]]:
     """The verification of the very bytes that are reported on, or why there is none."""
     try:
         checked = msgspec.json.decode(path.read_bytes(), type=Verification)
@@ -219,7 +219,8 @@ def _verification(path: Path, digest: str) -> tuple[Verification | None, tuple[s
     return checked, ()
 
 
-def _stage(made: Made, root: Path) -> StageNumbers:
+def stage_numbers(made: Made, root: Path) -> StageNumbers:
+    """What the manifest of a stage tells of it."""
     manifest, counts = made.manifest, made.manifest.counts
     return StageNumbers(
         stage=in_round(manifest.stage, round_of(made.path)),
@@ -265,7 +266,8 @@ def _rejected(steps: Sequence[Made], root: Path) -> tuple[RejectedFile, ...]:
     return tuple(found.values())
 
 
-def _mix(made: Made, root: Path) -> MixPart:
+def mix_part(made: Made, root: Path) -> MixPart:
+    """What the manifest of a `distill` stage tells of its teacher."""
     manifest = made.manifest
     return MixPart(
         teacher=who(manifest) or "unknown",

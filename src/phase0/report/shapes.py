@@ -70,6 +70,21 @@ def in_order(values: Values, order: list[str], unit: str, color: str, form: str)
     return _finished(bars + figures)
 
 
+def against_limit(values: Values, limit: float, unit: str, form: str) -> dict[str, Any]:
+    """Bars with their figures, in the order given; a mark at the last of them, their sum, says what it may be."""
+    import altair as alt
+
+    names = [item["name"] for item in values]
+    last = values[-1]
+    most = max(limit, last["rows"])
+    data = _data([item | {"end": max(limit, item["rows"]) if item is last else item["rows"]} for item in values])
+    base = alt.Chart(data).encode(y=_names(names))
+    layers = base.mark_bar(color=BLUE, height={"band": 0.72}).encode(x=_amounts("rows:Q", unit, most * 1.22, form))
+    layers += base.mark_text(align="left", dx=6, color=INK).encode(x="end:Q", text=alt.Text("rows:Q", format=form))
+    mark = alt.Chart(_data([{"name": last["name"], "limit": limit}])).encode(y=_names(names), x="limit:Q")
+    return _finished(layers + mark.mark_tick(color=INK, thickness=3, size=19, opacity=1))
+
+
 def stacked(
     values: Values, order: list[str], parts: Sequence[str], shown: Sequence[str] = (), *, share: bool = False
 ) -> dict[str, Any]:
@@ -79,7 +94,7 @@ def stacked(
     shown = shown or parts
     colors = dict(zip(parts, RAMP if len(parts) > 2 else (BLUE, ORANGE), strict=True))
     chart = alt.Chart(_data([item for item in values if item["part"] in shown]))
-    axis = _axis(5, share=share)
+    axis = _axis(2 if share else 5, share=share)
     return _finished(
         chart.mark_bar(height={"band": 0.72}).encode(
             y=_names(order),
@@ -154,7 +169,7 @@ def dimensions(scores: ScoreNumbers) -> dict[str, Any]:
         labelColor=INK,
         labelFontSize=13,
     )
-    row = alt.Row("name:N", sort=order, title=None, header=header, spacing=6)
+    row = alt.Row("name:N", sort=order, title=None, header=header, spacing=14)
     return _finished(chart.encode(x=x, x2="high:Q", y=y, row=row), fixed=False)
 
 

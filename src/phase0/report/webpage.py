@@ -76,6 +76,7 @@ def _words(numbers: Numbers) -> dict[str, Any]:
         "rehearsal": REHEARSAL,
         "duplicates": remaining_duplicates(checked.duplicates) if checked else None,
         "read_from": read_from(checked) if checked else None,
+        "paid": [stage for stage in numbers.cost.stages if stage.who or stage.usd != "0"],
         "contamination": contamination_rows(numbers.contamination),
         "failed": [item.name for item in checked.criteria if item.failed] if checked else [],
         "students": [line for scores in numbers.scores if scores.student for line in told(scores.student)],

@@ -15,30 +15,46 @@ other      nothing is asked that would teach a skill: greetings and chit-chat, q
            unsafe wishes and refusals of them, records of a tool-call protocol, gibberish.
 
 Each cue that is found adds its weight to its category once; the heaviest category wins. Words of the request itself
-count in full, words of what is handed over with it at about a third. No pattern repeats within a repetition, so the
-time is linear, and only the first 1000 and the last 300 characters of an instruction are read, and the first 700 of a
-response: what stands beyond them is not seen.
+count in full, words of what is handed over with it at about a third. Weights are whole thousandths, so that their sum
+does not depend on the order in which cues are met. No pattern repeats within a repetition, so the time is linear, and
+only the first 1000 and the last 300 characters of an instruction are read, and the first 700 of a response: what stands
+beyond them is not seen.
+
+Most patterns begin with a character, or one of few, for which `re` looks quickly: `^` would be tried at every place, so
+a line begins with its "\n" here, and the text that is searched begins with one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from phase0.scoring.cues import CODE_MARKS, CUES, KINDS, MARKS, SUM_MARKS, THINGS, UNSPACED_CUES
+from phase0.records import CATEGORIES
+from phase0.scoring.cues import KINDS, MARKS, THINGS, UNSPACED_CUES
+from phase0.scoring.seeing import (
+    CALL,
+    CODE,
+    EQUATION,
+    LATEX,
+    LINE,
+    NUMBER,
+    OF_CODE,
+    REFUSAL,
+    SELF,
+    SPEAKER,
+    SUM,
+    TALE,
+    TICK,
+    TOOL,
+    VERSE,
+    Parts,
+    Seen,
+    blocks,
+    parts_of,
+    seen,
+    weights,
+)
 
-HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS = 1000, 300, 450, 700
-
-PRIOR = 1.4  # of general: what the evidence for anything else must outweigh
-MATTER = 0.35  # what a word counts in a text that is handed over with the request,
-MATTER_MOST = 1.3  # and what all of them count together for a category: less than PRIOR, so never enough by themselves
-
-# What is looked for in the words of an instruction: [category weight], then words and phrases. A word is `\w+[+#]*` in
-
-_WORD = re.compile(r"\w+[+#]*")
-_LATIN_WORD = re.compile(r"[a-z]+[+#]*")
-_NUMBER = re.compile(r"\d[\d,.]*")
-_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_NUMBER, _ASCII_NUMBER = re.compile(r"\d[\d,.]*"), re.compile(r"[0-9][0-9,.]*")
 _LATEX = re.compile(
     r"\\(?:d?frac|sqrt|int|sum|boxed|cdot|times|pi|le|ge|text|left|angle|sin|cos|log|overline|begin\{[abcp])"
     r"|\$[^$\n=^\\+<>]*[=^\\+<>][^$\n]*\$"
@@ -52,19 +68,20 @@ _DEDUCTION = re.compile(
     r" (?:convert \d|(?:all|every|no|some|nobody) \w+ (?:are|is|has|have|who) |log base |what (?:is|s) \d"
     r"|how many \w+ (?:are|is) (?:there )?in an? )"
 )
+_EACH, _BEING = frozenset(["all", "every", "no", "some", "nobody"]), frozenset(["are", "is", "has", "have", "who"])
 _CODE_LINE = re.compile(
-    r"^[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
+    r"\n[ \t]*(?:(?:def|fn|func|fun) \w+\(|class \w+[:({]|import \w+|from [\w.]+ import|#include|#!/|public |private "
     r"|(?:const|let|var) \w+ ?=|function ?\w*\(|for ?\(|for \w+ in |if ?\(|while ?\(|return [\w(]|print\(|console\."
     r"|SELECT |INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|FROM \w+|<!DOCTYPE|</?(?:html|div|body|head|style)\b"
     r"|(?:git|npm|pip|docker|sudo|curl|chmod|export|package|struct|enum|interface|impl) [\w.-]+|[.#@]?[\w:-]+ \{|@\w+\("
-    r"|<(?:script|form|p|ul|table)\b|\}|using \w+;|\\begin\{(?:tab|doc|fig|item)|\\documentclass)",
-    re.MULTILINE,
+    r"|<(?:script|form|p|ul|table)\b|\}|using \w+;|\\begin\{(?:tab|doc|fig|item)|\\documentclass)"
 )
 _CODE_CALL = re.compile(
-    r"[._]\w{1,40}\(|\[\w{1,12}\](?<!\d\])|\((?<=\w.)\w{1,30}, ?\w{1,30}[,)]|^\w{1,30} ?= ?[\[{\"']", re.MULTILINE
+    r"[._\[(\n](?:(?<=[._])\w{1,40}\(|(?<=\[)\w{1,12}\](?<!\d\])|(?<=\w\()\w{1,30}, ?\w{1,30}[,)]"
+    r"|(?<=\n)\w{1,30} ?= ?[\[{\"'])"
 )
-_VERSE = re.compile(r"^[\w\"'][^\n.:;{}()=]{16,60},\n(?=[\w\"'])", re.MULTILINE)
-_SPEAKER = re.compile(r"^[A-Z]{2,20}: ", re.MULTILINE)
+_VERSE = re.compile(r"\n[\w\"'][^\n.:;{}()=]{16,60},(?=\n[\w\"'])")
+_SPEAKER = re.compile(r"\n[A-Z]{2,20}: ")
 _MUDDLE = re.compile(r"(.)\1\1\1|[bcdfghjklmnpqrstvwxz]{5}")
 _CHARACTER = re.compile(r"[Yy]ou(?: are|['’]re) (?:now )?(?:an? |the |my |[A-Z])|[Aa]ct as |[Ss]uppose you are ")
 _AS_A = re.compile(r"[Aa]s (?:an? (?!result|beginner|whole|student|group)|[A-Z])")
@@ -75,116 +92,49 @@ def categorise(instruction: str, response: str | None = None, *, system: str | N
 
     `system` counts only where it asks for role-play; most system prompts say nothing of the task.
     """
-    text = instruction.strip()
-    if len(text) > HEAD_CHARS + TAIL_CHARS:
-        text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-    answer = (response or "")[:RESPONSE_CHARS]
-    ask, matter = _split(text)
-    asked = _WORD.findall(ask.lower())
-    scores = {"general": PRIOR, "code": 0.0, "reasoning": 0.0, "creative": 0.0, "other": 0.0}
-    if not text.isascii() and _UNSPACED.search(text):
-        asked += _LATIN_WORD.findall(ask.lower())
-        _weigh_unspaced(text, scores)
-    _weigh_words(asked, scores)
-    if matter:
-        _weigh_matter(_WORD.findall(matter.lower()), scores)
-    _weigh_thing(asked, scores)
-    _weigh_character(ask, asked, (system or "")[:300].lower(), scores)
-    _weigh_code(text, answer, scores)
-    _weigh_sums(ask, asked, answer, bool(matter), scores)
-    _weigh_answer(answer, asked, text, scores)
-    if _any(_TOOL_MARKS, text) or _any(_TOOL_MARKS, answer):
-        scores["other"] += 8.0
-    if not matter and len(asked) <= 30:
-        _weigh_chat(text, asked, scores)
+    parts = parts_of(instruction, response)
+    return decided(parts, seen(parts), system)
+
+
+def decided(parts: Parts, found: Seen, system: str | None = None) -> str:
+    """The category of a row in whose parts that was found."""
+    asked, words = parts.asked, frozenset(parts.asked)
+    scores = dict(zip(CATEGORIES, found.cues, strict=True))
+    if parts.unspaced:
+        _weigh_unspaced(parts.text, scores)
+    _weigh_thing(asked, words, scores)
+    _weigh_character(parts.ask, asked, (system or "")[:300].lower(), scores)
+    if (found.text | found.answer) & OF_CODE or found.text & LATEX:
+        _weigh_code(parts, found, scores)
+    _weigh_sums(parts, found, words, scores)
+    if found.opening or found.answer & (SPEAKER | VERSE) or parts.opening.startswith(_REFUSING):
+        _weigh_answer(parts, found, words, scores)
+    if (found.text | found.answer) & TOOL:
+        scores["other"] += 8000
+    if not parts.matter and len(asked) <= 30:
+        _weigh_chat(parts.text, asked, words, scores)
     return max(scores, key=scores.__getitem__)
 
 
-def _split(text: str) -> tuple[str, str]:
-    """(the request, what is handed over with it): the first line, with the last if that asks too, and the rest."""
-    end = text.find("\n", 25)
-    colon = text.find(": ", 10, 160)
-    if 0 < colon < (end if end > 0 else len(text)) and not _ANNOUNCING.isdisjoint(text[:colon].lower().split()):
-        return text[: colon + 1], text[colon + 1 :]
-    if end < 0 or end > ASK_CHARS:
-        if len(text) <= ASK_CHARS:
-            return text, ""
-        end = ASK_CHARS
-    ask, matter = text[:end], text[end:]
-    cut = max(matter.rfind("\n"), len(matter) - 200, 0)
-    last = matter[cut:]
-    if "?" in last or last.strip().partition(" ")[0].lower() in _ASKING:
-        return f"{ask}\n{last}", matter[:cut]
-    return ask, matter
-
-
-def _blocks(table: str) -> Iterator[tuple[str, list[str]]]:
-    """(what stands in brackets, the entries after it) for each block of a table."""
-    for block in table.split("[")[1:]:
-        head, _, entries = block.partition("]")
-        yield head, " ".join(entries.split()).split(", ")
-
-
-def _weights(table: str) -> Iterator[tuple[str, str, float]]:
-    """(entry, category, weight) for each entry of a table."""
-    for head, entries in _blocks(table):
-        category, weight = head.split()
-        for entry in entries:
-            yield entry, category, float(weight)
-
-
-def _by_first_word() -> dict[str, list[tuple[str, str, float]]]:
-    found: dict[str, list[tuple[str, str, float]]] = {}
-    for phrase, category, weight in _weights(CUES):
-        found.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", category, weight))
-    return found
-
-
-_PHRASES = _by_first_word()
-_FIRSTS = frozenset(_PHRASES)
-_THINGS = {noun: (category, weight) for noun, category, weight in _weights(THINGS)}
-_UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in _weights(UNSPACED_CUES))
-_KINDS = {kind: frozenset(words[0].split()) for kind, words in _blocks(KINDS)}
-_MARKS = {name: tuple(marks) for name, marks in _blocks(MARKS)}
-_TOOL_MARKS, _REFUSALS, _REFUSING = _MARKS["tool"], _MARKS["refusal"], _MARKS["refusing"]
-_SELF, _TALES = _MARKS["self"], _MARKS["tale"]
+_THINGS = {noun: (category, weight) for noun, category, weight in weights(THINGS)}
+_UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in weights(UNSPACED_CUES))
+_KINDS = {kind: frozenset(words[0].split()) for kind, words in blocks(KINDS)}
+_REFUSING = tuple(dict(blocks(MARKS))["refusing"])
 _MAKE, _ABOUT, _PROFESSIONS = _KINDS["make"], _KINDS["about"], _KINDS["professions"]
-_NUMBERS, _ASKING, _ANNOUNCING = _KINDS["numbers"], _KINDS["asking"], _KINDS["announcing"]
+_NUMBERS, _ASKING = _KINDS["numbers"], _KINDS["asking"]
 _I, _YOU, _ASSISTANT, _HARMS = _KINDS["i"], _KINDS["you"], _KINDS["assistant"], _KINDS["harms"]
 _GREETINGS, _SMALL_TALK, _STATEMENT = _KINDS["greetings"], _KINDS["small talk"], _KINDS["statement"]
 
 
-def _any(marks: tuple[str, ...], text: str) -> bool:
-    for mark in marks:  # noqa: SIM110  a generator costs as much as three of these look-ups
-        if mark in text:
-            return True
-    return False
-
-
-def _weigh_words(words: list[str], scores: dict[str, float]) -> None:
-    spaced = f" {' '.join(words)} "
-    for first in _FIRSTS.intersection(words):
-        for phrase, category, weight in _PHRASES[first]:
-            if phrase in spaced:
-                scores[category] += weight
-
-
-def _weigh_matter(words: list[str], scores: dict[str, float]) -> None:
-    handed = dict.fromkeys(scores, 0.0)
-    _weigh_words(words, handed)
-    for category, weight in handed.items():
-        scores[category] += min(MATTER * weight, MATTER_MOST)
-
-
-def _weigh_unspaced(text: str, scores: dict[str, float]) -> None:
+def _weigh_unspaced(text: str, scores: dict[str, int]) -> None:
     for pattern, category, weight in _UNSPACED_CUES:
         if pattern.search(text):
             scores[category] += weight
 
 
-def _weigh_thing(asked: list[str], scores: dict[str, float]) -> None:
+def _weigh_thing(asked: list[str], words: frozenset[str], scores: dict[str, int]) -> None:
     """What is to be made: the first such noun among the first words, or after a verb of making."""
-    for at, word in enumerate(asked[:60]):
+    for at, word in enumerate(asked[:1] if _MAKE.isdisjoint(words) else asked[:60]):
         if at and word not in _MAKE:
             continue
         for noun in asked[at : at + 9] if word in _MAKE else asked[:3]:
@@ -196,79 +146,99 @@ def _weigh_thing(asked: list[str], scores: dict[str, float]) -> None:
                 break
 
 
-def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, float]) -> None:
+def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, int]) -> None:
     """Who is to speak: "You are a grumpy dragon", "As a pirate, ..."."""
     if _CHARACTER.match(ask) or (_AS_A.match(ask) and _I.isdisjoint(asked[:20])):
-        scores["creative"] += 0.5 if _PROFESSIONS.intersection(asked[2:12]) else 2.2
+        scores["creative"] += 500 if _PROFESSIONS.intersection(asked[2:12]) else 2200
     if "roleplay" in system or "role-play" in system or "in character" in system:
-        scores["creative"] += 2.5
+        scores["creative"] += 2500
 
 
-def _weigh_code(text: str, answer: str, scores: dict[str, float]) -> None:
-    latex = ("\\" in text or "$" in text) and bool(_LATEX.search(text))
-    for part, trust in ((text, 0.3 if latex else 1.0), (answer, 1.0)):
-        marks = 0
-        for mark in CODE_MARKS:
-            if mark in part:
-                marks += 1
-        evidence = 0.5 * min(marks, 4) + 1.6 * min(len(_CODE_LINE.findall(part)), 3)
-        if "`" in part:
-            evidence += 0.5 * min(part.count("`"), 2) + (3.0 if "```" in part else 0.0)
-        if "(" in part or "[" in part:
-            evidence += 0.5 * min(len(_CODE_CALL.findall(part)), 3)
-        scores["code"] += min(evidence, 6.0) * trust
+def _weigh_code(parts: Parts, found: Seen, scores: dict[str, int]) -> None:
+    latex = bool(found.text & LATEX and _LATEX.search(parts.text))
+    if found.text & OF_CODE:
+        scores["code"] += _code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
+    if found.answer & OF_CODE:
+        scores["code"] += _code_evidence(parts.answer, found.answer)
     if latex:
-        scores["reasoning"] += 2.5
+        scores["reasoning"] += 2500
 
 
-def _weigh_sums(ask: str, asked: list[str], answer: str, more: bool, scores: dict[str, float]) -> None:
+def _code_evidence(part: str, marks: int) -> int:
+    evidence = 500 * min((marks & CODE).bit_count(), 4)
+    if marks & LINE:
+        evidence += 1600 * min(len(_CODE_LINE.findall(f"\n{part}")), 3)
+    if marks & TICK and "`" in part:
+        evidence += 500 * min(part.count("`"), 2) + (3000 if "```" in part else 0)
+    if marks & CALL and ("(" in part or "[" in part):
+        evidence += 500 * min(len(_CODE_CALL.findall(f"\n{part}")), 3)
+    return min(evidence, 6000)
+
+
+def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
     """Equations, quantities, and facts that lead up to a question."""
-    numbers = len(_NUMBER.findall(ask))
-    if scores["code"] < 3.0:
-        if _any(SUM_MARKS, answer):
-            scores["reasoning"] += 0.9 * min(len(_EQUATION.findall(answer)), 3)
-        scores["reasoning"] += 1.2 * min(len(_EQUATION.findall(ask)), 2)
-        scores["reasoning"] += 1.2 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
-    if not more and ask.endswith("?") and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(asked):
-        scores["reasoning"] += 1.5
-    if numbers >= 2 and len(answer) <= 40 and _NUMBER.search(answer):
-        scores["reasoning"] += 1.2
-    numbers += len(_NUMBERS.intersection(asked))
-    if numbers >= 2 and scores["reasoning"] > 1.0:
-        scores["reasoning"] += 0.5 * min(numbers, 5)
+    ask, answer, asked = parts.ask, parts.answer, parts.asked
+    if scores["code"] < 3000:
+        if found.answer & SUM and found.answer & EQUATION:
+            scores["reasoning"] += 900 * min(len(_EQUATION.findall(answer)), 3)
+        if found.text & EQUATION:
+            scores["reasoning"] += 1200 * min(len(_EQUATION.findall(ask)), 2)
+        if _may_deduce(words, found):
+            scores["reasoning"] += 1200 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
+    asks = not parts.matter and ask.endswith("?")
+    if asks and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
+        scores["reasoning"] += 1500
+    is_short = len(answer) <= 40
+    if not is_short and scores["reasoning"] <= 1000:
+        return
+    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask)) if found.text & NUMBER else 0
+    if numbers >= 2 and is_short and _NUMBER.search(answer):
+        scores["reasoning"] += 1200
+    numbers += len(_NUMBERS & words)
+    if numbers >= 2 and scores["reasoning"] > 1000:
+        scores["reasoning"] += 500 * min(numbers, 5)
 
 
-def _weigh_answer(answer: str, asked: list[str], text: str, scores: dict[str, float]) -> None:
-    opening = answer[:200].lower().replace("’", "'").replace(",", "")
-    if opening.startswith(_REFUSING) or _any(_REFUSALS, opening):
-        scores["other"] += 2.0
-    if _any(_SELF, opening):
-        of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(asked) or "你" in text or "您" in text)
-        scores["other"] += 2.5 if of_itself else 0.8
-    if _any(_TALES, opening):
-        scores["creative"] += 2.5
-    if len(_SPEAKER.findall(answer)) >= 2:
-        scores["creative"] += 1.0
-    if answer.count(",\n") >= 2 and len(_VERSE.findall(answer)) >= 2:
-        scores["creative"] += 1.5
+def _may_deduce(words: frozenset[str], found: Seen) -> bool:
+    """Whether these words can be in _DEDUCTION's order: most requests have an "all" or a "what"."""
+    if found.text & NUMBER and ("what" in words or "convert" in words):
+        return True
+    if "many" in words or "base" in words:
+        return True
+    return not (_EACH.isdisjoint(words) or _BEING.isdisjoint(words))
 
 
-def _weigh_chat(text: str, asked: list[str], scores: dict[str, float]) -> None:
+def _weigh_answer(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
+    answer, text, asked = parts.answer, parts.text, parts.asked
+    if found.opening & REFUSAL or parts.opening.startswith(_REFUSING):
+        scores["other"] += 2000
+    if found.opening & SELF:
+        of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(words) or "你" in text or "您" in text)
+        scores["other"] += 2500 if of_itself else 800
+    if found.opening & TALE:
+        scores["creative"] += 2500
+    if found.answer & SPEAKER and answer.count(": ") >= 2 and len(_SPEAKER.findall(f"\n{answer}")) >= 2:
+        scores["creative"] += 1000
+    if found.answer & VERSE and answer.count(",\n") >= 2 and len(_VERSE.findall(f"\n{answer}")) >= 2:
+        scores["creative"] += 1500
+
+
+def _weigh_chat(text: str, asked: list[str], words: frozenset[str], scores: dict[str, int]) -> None:
     """Small talk, talk about the assistant, harm, and text without a request."""
     if not asked:
-        scores["other"] += 3.0
+        scores["other"] += 3000
         return
-    greeting = asked[0] in _GREETINGS and _ASKING.isdisjoint(asked) and "?" not in text
-    if len(asked) <= 9 and (greeting or _SMALL_TALK.issuperset(asked)):
-        scores["other"] += 5.0
-    if len(asked) <= 14 and ("you" in asked or "your" in asked) and not _ASSISTANT.isdisjoint(asked):
-        scores["other"] += 2.0
+    greeting = asked[0] in _GREETINGS and _ASKING.isdisjoint(words) and "?" not in text
+    if len(asked) <= 9 and (greeting or _SMALL_TALK.issuperset(words)):
+        scores["other"] += 5000
+    if len(asked) <= 14 and ("you" in words or "your" in words) and not _ASSISTANT.isdisjoint(words):
+        scores["other"] += 2000
     to_it = asked[:2] in (["are", "you"], ["do", "you"]) and asked[2:3] not in (["know"], ["have"], ["think"])
     if to_it and len(asked) <= 12:
-        scores["other"] += 2.5
-    if not _HARMS.isdisjoint(asked):
-        scores["other"] += 0.8 if _I.isdisjoint(asked) and "to" not in asked else 1.6
-    if "?" not in text and asked[0] in _STATEMENT and _ASKING.isdisjoint(asked):
-        scores["other"] += 2.0
+        scores["other"] += 2500
+    if not _HARMS.isdisjoint(words):
+        scores["other"] += 800 if _I.isdisjoint(words) and "to" not in words else 1600
+    if "?" not in text and asked[0] in _STATEMENT and _ASKING.isdisjoint(words):
+        scores["other"] += 2000
     if len(asked) <= 12 and 2 * sum(bool(_MUDDLE.search(word)) for word in asked) >= len(asked):
-        scores["other"] += 3.0
+        scores["other"] += 3000

@@ -1,4 +1,4 @@
-"""The words and marks that tell one category from another, with their weights: data, read once by `category`."""
+"""The words and marks that tell one category from another, with their weights: data for `seeing` and `category`."""
 
 from __future__ import annotations
 

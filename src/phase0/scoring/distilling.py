@@ -44,7 +44,7 @@ Judge = Callable[["Numbers"], "Labels"]
 BY_STUDENT, AS_LABEL, IN_AUDIT, IN_DOUBT, FALLEN_BACK = range(5)
 """Who scored a row: the student, or the judge, and then why."""
 
-_LEAST_LABELS = 50  # that have numbers: fewer teach nothing
+LEAST_LABELS = 50  # that have numbers: fewer teach nothing
 
 
 class Rows(Protocol):
@@ -161,7 +161,7 @@ def _attempt(rows: Rows, who: Who, scores: Labels, *, cut: Cut, terms: Terms, dr
     labelled, audit, open_ = np.flatnonzero(who == AS_LABEL), who == IN_AUDIT, who != AS_LABEL
     unread = int(np.isnan(scores[labelled]).any(axis=1).sum())
     doubtful = np.zeros(len(who), np.bool_)
-    if len(labelled) - unread < _LEAST_LABELS:
+    if len(labelled) - unread < LEAST_LABELS:
         step = next_step(number, None, 0.0, terms)
         return _Attempt(Round(len(labelled), unread, None, None, None, None, step), None, doubtful)
     student = fit(rows.some(labelled), scores[labelled], rows.frame.keys_N[labelled], cut)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from phase0.dataset import BadRow, Manifest, Rejected, Row, manifest_of, read
+from phase0.dataset import BadRow, Manifest, Rejected, Row, Span, manifest_of, read, split
 from phase0.dataset.reading import record_from
 from phase0.engine import Engine
 from phase0.errors import DataError, RowError
@@ -22,7 +22,7 @@ from phase0.records import Meta, Origin, Record, encode, identity, make
 from phase0.scoring.category import categorise
 from phase0.sources import WHOLE, Example, Found, Layout, layout, recognise
 from phase0.stages.output import StageOutput, Sums, stage_output
-from phase0.stages.parts import Kept, Lost, Part, bad_row, finished, join, parts_folder, write_part
+from phase0.stages.parts import SPAN, Kept, Lost, Part, bad_row, finished, join, parts_folder, write_part
 
 COMBINED = "combined.jsonl"
 _PEEK = 50  # rows looked at to recognise a layout
@@ -55,10 +55,13 @@ def acquire_dataset(
     """
     with stage_output("download", output, [item.path for item in files], settings) as out, parts_folder(out) as folder:
         progress.start(f"read {output.stem}", None)
-        items = [(folder / f"{at:06}", item) for at, item in enumerate(files)]
+        cut = [
+            (number, piece) for number, item in enumerate(files) for piece in (_cut(item) if limit is None else [item])
+        ]
+        items = [(folder / f"{at:06}", piece) for at, (_, piece) in enumerate(cut)]
         one_by_one = limit is not None or len(items) == 1
-        results = _one_by_one(items, limit, progress) if one_by_one else engine.map(_read_file, items)
-        for number, (part, problem) in enumerate(results):
+        results = _one_by_one(items, limit, progress) if one_by_one else engine.map(_read, items)
+        for (number, _), (part, problem) in zip(cut, results, strict=limit is None):
             join(out, part, number)
             progress.advance(0 if one_by_one else part.sums.read)
             if problem is not None:
@@ -69,12 +72,31 @@ def acquire_dataset(
     return finished(output)
 
 
+class _Piece(NamedTuple):
+    """A span of a file whose rows stand by themselves, in a layout that is known."""
+
+    upstream: Upstream
+    span: Span
+
+
+def _cut(upstream: Upstream) -> Sequence[Upstream | _Piece]:
+    """A large file in pieces that any worker can read; one that must be read from its beginning as it is."""
+    try:
+        spans = split(upstream.path, SPAN)
+        if len(spans) < 2:
+            return [upstream]
+        known = _layout(upstream, list(islice(read(upstream.path), _PEEK)), [])
+    except DataError:
+        return [upstream]  # who reads it tells what is wrong
+    return [upstream] if known.name in WHOLE else [_Piece(upstream._replace(layout=known.name), one) for one in spans]
+
+
 def _one_by_one(
-    items: Iterable[tuple[Path, Upstream]], limit: int | None, progress: Progress
+    items: Iterable[tuple[Path, Upstream | _Piece]], limit: int | None, progress: Progress
 ) -> Iterator[tuple[Part, str | None]]:
     """File after file in this process, telling of every row, until `limit` rows were kept."""
     for item in items:
-        part, problem = _read_file(item, limit, progress)
+        part, problem = _read(item, limit, progress)
         yield part, problem
         if limit is not None:
             limit -= part.sums.kept
@@ -119,15 +141,20 @@ def _append(out: StageOutput, path: Path, number: int, progress: Progress) -> No
     out.sums[number].read += rows
 
 
-def _read_file(
-    item: tuple[Path, Upstream], limit: int | None = None, progress: Progress = SILENT
+def _read(
+    item: tuple[Path, Upstream | _Piece], limit: int | None = None, progress: Progress = SILENT
 ) -> tuple[Part, str | None]:
-    """Read one upstream file into a part; damage ends it early and is told beside what was read."""
-    place, upstream = item
+    """Read an upstream file, or a piece of one, into a part; damage ends it early and is told beside what was read."""
+    place, source = item
     problem: list[str] = []
     sums = Sums()
-    outcomes = _limited(_outcomes(upstream, sums, problem, progress), limit)
-    part = write_part(place, stage="download", file=upstream.file, outcomes=outcomes, sums=sums)
+    if isinstance(source, _Piece):
+        upstream, known = source.upstream, layout(source.upstream.layout)
+        sums.note = known.name
+        outcomes = _records(upstream, known, _counted(read(source.span), sums, progress))
+    else:
+        upstream, outcomes = source, _outcomes(source, sums, problem, progress)
+    part = write_part(place, stage="download", file=upstream.file, outcomes=_limited(outcomes, limit), sums=sums)
     return part, problem[0] if problem else None
 
 

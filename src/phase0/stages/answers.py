@@ -65,13 +65,22 @@ class Answers:
     def missing(self, records: Iterable[Record], exchange: Asks) -> Iterator[Record]:
         """Those records about which something is still to be asked. What is in a batch that is out has been."""
         rest = iter(records)
-        out = {key for batch in self._ledger.open_batches() for key in batch.keys}
+        out = self.out()
         while part := list(islice(rest, _TOGETHER)):
-            questions = [[request.key for request in exchange.ask(record)] for record in part]
-            known = self._ledger.known(key for keys in questions for key in keys)
-            for record, keys in zip(part, questions, strict=True):
-                if not all(key in known or key in out for key in keys):
+            questions = [list(exchange.ask(record)) for record in part]
+            unasked = iter(self.unasked([request for some in questions for request in some], out))
+            for record, some in zip(part, questions, strict=True):
+                if any(list(islice(unasked, len(some)))):
                     yield record
+
+    def out(self) -> frozenset[str]:
+        """The keys of the questions that are in batches that are out."""
+        return frozenset(key for batch in self._ledger.open_batches() for key in batch.keys)
+
+    def unasked(self, requests: Sequence[Request], out: frozenset[str]) -> list[bool]:
+        """Of each question whether it has no answer, and is not `out` either."""
+        known = self._ledger.known(request.key for request in requests)
+        return [request.key not in known and request.key not in out for request in requests]
 
     def _answered(self, so_far: Answer, request: Request, bought: Bought) -> tuple[Answer, Request | None]:
         answer = so_far._replace(

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import xxhash
 
-from phase0.dataset import BadRow, Span, read_records
+from phase0.dataset import BadRow, Span, read_records, whole
 from phase0.decontamination.decide import candidates
 from phase0.decontamination.evidence import Match, overlap, variant, words_of
 from phase0.decontamination.index import Found, Hits, Index, Search, load
@@ -100,7 +100,8 @@ def look(how: How, item: tuple[Path, Span]) -> int:
         for field in Hits._fields:
             parts = [getattr(getattr(one, rule), field) for one in found]
             arrays[f"{rule}.{field}"] = np.concatenate([np.empty(0, np.int64), *parts])
-    np.savez(place.with_suffix(".npz"), **arrays)
+    with whole(place.with_suffix(".npz")) as file:
+        np.savez(file, **arrays)
     return first
 
 

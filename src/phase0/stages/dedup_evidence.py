@@ -10,17 +10,42 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from phase0.dataset.manifest import Dropped
 from phase0.dedup.decide import Removals
 from phase0.dedup.flat import I64, U8, marked
 from phase0.dedup.kernels.lines import NUMBER, PADDING, ROW, STRING, filled
-from phase0.stages.output import StageOutput, names
-from phase0.stages.row_files import RowFiles
+from phase0.stages.placed_rows import PlacedRows
+from phase0.stages.row_ids import Ids
 
 _BLANK = "%b"  # no part of the form holds a per cent sign
 
 _encode = msgspec.json.encode
+
+
+class Gone(NamedTuple):
+    """Rows that go, ascending, and of each what is told of the row that stays for it."""
+
+    rows_R: I64  # noqa: N815 - the suffix is the shape
+    line_R: I64  # noqa: N815
+    ids: Ids  # of the rows that stay
+    kept_file_R: npt.NDArray[Any]  # noqa: N815
+    kept_line_R: I64  # noqa: N815
+    shared_R: I64  # noqa: N815
+    union_R: I64  # noqa: N815
+
+
+def told(files: PlacedRows, gone: Removals) -> Gone:
+    """What is told of rows that go. Rows that stay for them are read again where nobody noted their ids."""
+    rows = files.rows()
+    witnesses = marked(len(rows.file_R), gone.kept_R)
+    ids, of = files.ids(witnesses), np.searchsorted(witnesses, gone.kept_R)
+    kept = gone.kept_R
+    ids = Ids(ids.text_B, ids.begin_R[of], ids.end_R[of])
+    return Gone(
+        gone.rows_R, rows.line_R[gone.rows_R], ids, rows.file_R[kept], rows.line_R[kept], gone.shared_R, gone.union_R
+    )
 
 
 class _Value(NamedTuple):
@@ -32,31 +57,27 @@ class _Value(NamedTuple):
 
 
 class Evidence:
-    """What speaks against every row that goes."""
+    """What speaks against every row that goes. `names`: what files are called, by their numbers."""
 
-    def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
-        rows = files.rows()
-        witnesses = marked(len(rows.file_R), gone.kept_R)
-        ids = files.ids(witnesses)
-        own = _Text([_encode(name) for name in (*names(files.others, out.path.parent), *out.names)])
+    def __init__(self, stage: str, names: Sequence[str], gone: Gone) -> None:
+        ids, own = gone.ids, _Text([_encode(name) for name in names])
         pairs, share_of = np.unique((gone.shared_R << 32) + gone.union_R, return_inverse=True)
         spelled = _Text([_encode(round((pair >> 32) / (pair & 0xFFFFFFFF), 6)) for pair in pairs.tolist()])
         shares = spelled.after(len(ids.text_B) + len(own.text_B))
         self._text = np.concatenate((ids.text_B, own.text_B, spelled.text_B, np.zeros(PADDING, np.uint8)))
         self._files = own.after(len(ids.text_B))
-        id_of, file_of = np.searchsorted(witnesses, gone.kept_R), rows.file_R[gone.kept_R]
         evidence = {
-            "kept_id": _Value(ids.begin_R[id_of], ids.end_R[id_of]),
-            "kept_file": _Value(self._files.first_R[file_of], self._files.end_R[file_of]),
-            "kept_line": _number(rows.line_R[gone.kept_R]),
+            "kept_id": _Value(ids.begin_R, ids.end_R),
+            "kept_file": _Value(self._files.first_R[gone.kept_file_R], self._files.end_R[gone.kept_file_R]),
+            "kept_line": _number(gone.kept_line_R),
             "jaccard": _Value(shares.first_R[share_of], shares.end_R[share_of]),
             "shared": _number(gone.shared_R),
             "union": _number(gone.union_R),
         }
-        self._evidence, self._line = list(evidence.values()), _number(rows.line_R[gone.rows_R])
+        self._evidence, self._line = list(evidence.values()), _number(gone.line_R)
         blank: Any = msgspec.Raw(_BLANK)
         filled_in: Any = {"evidence": dict.fromkeys(evidence, blank), "file": blank, "line": blank, "row": blank}
-        form = Dropped(stage=out.stage, reason="near_duplicate", **filled_in)
+        form = Dropped(stage=stage, reason="near_duplicate", **filled_in)
         self.reason = form.reason
         self._form = _Text((_encode(form) + b"\n").split(b"%b"))
         self._form_text = np.append(self._form.text_B, np.zeros(PADDING, np.uint8))

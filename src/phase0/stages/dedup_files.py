@@ -16,6 +16,7 @@ from phase0.dedup.near import Asked, decided, read
 from phase0.progress import Progress
 from phase0.stages.dedup_writing import write
 from phase0.stages.output import StageOutput
+from phase0.stages.placed_rows import PlacedRows
 from phase0.stages.row_files import RowFiles
 
 ALARM = 0.5  # a source that loses more than this share of its rows is named
@@ -38,7 +39,7 @@ def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, keep: Keep, pro
 class FirstRank:
     """Of two rows the one that comes first is better."""
 
-    def __init__(self, files: RowFiles) -> None:
+    def __init__(self, files: PlacedRows) -> None:
         self._files = files
 
     def classes(self) -> I64:
@@ -53,7 +54,7 @@ class FileRank:
     round), then the one whose line is greater as bytes, then the first. Lines are read where nothing else tells, and so
     many at once as fit."""
 
-    def __init__(self, files: RowFiles, *, length_first: bool = False) -> None:
+    def __init__(self, files: PlacedRows, *, length_first: bool = False) -> None:
         self._files, self._length_first = files, length_first
 
     def classes(self) -> I64:
@@ -104,7 +105,7 @@ class FileRank:
         return ordered
 
 
-def rank_of(files: RowFiles, keep: Keep) -> Rank:
+def rank_of(files: PlacedRows, keep: Keep) -> Rank:
     """Which of two rows is to be kept."""
     return FirstRank(files) if keep == "first" else FileRank(files, length_first=keep == "longest")
 

@@ -24,8 +24,9 @@ from phase0.dedup.flat import U8
 from phase0.dedup.kernels.lines import PADDING, lines
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
-from phase0.stages.dedup_evidence import Evidence
-from phase0.stages.output import StageOutput, evidence_of
+from phase0.stages.dedup_evidence import Evidence, Gone, told
+from phase0.stages.output import StageOutput, evidence_of, names
+from phase0.stages.placed_rows import PlacedRows
 from phase0.stages.row_bytes import fill, scratch_of_blocks
 from phase0.stages.row_files import RowFiles
 
@@ -36,10 +37,11 @@ def write(out: StageOutput, files: RowFiles, gone: Removals, workers: int, progr
     """Send every row to where it belongs."""
     rows, before = files.rows(), len(files.others)
     edges = np.searchsorted(rows.file_R, np.arange(before, before + len(out.sums) + 1))
-    windows = _Windows(out, files, gone)
+    called = [*names(files.others, out.path.parent), *out.names]
+    windows = Windows(out.stage, called, files, told(files, gone))
     with ThreadPoolExecutor(workers) as pool:
         for file, (first, last) in enumerate(pairwise(edges.tolist())):
-            calls = ((windows.made, window) for window in windows.of(file, first, last))
+            calls = ((windows.made, window) for window in windows.of(before + file, first, last))
             for made in in_order(pool, workers, calls):
                 out.sums[file].read += made.kept + made.reasons.total()
                 out.keep_lines(memoryview(made.room_B)[: made.size], made.kept, file)
@@ -57,7 +59,7 @@ class _Window(NamedTuple):
     bad: Sequence[BadRow]
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """What is to be written of a window."""
 
     rows: int
@@ -68,21 +70,21 @@ class _Made(NamedTuple):
     reasons: Counter[str]  # how many of them for which reason
 
 
-class _Windows:
-    """The windows of the input files, made ready by any thread."""
+class Windows:
+    """The windows of files, made ready by any thread. `called`: what files are called, by their numbers."""
 
-    def __init__(self, out: StageOutput, files: RowFiles, gone: Removals) -> None:
-        self._stage, self._names = out.stage, out.names
-        self._files, self._rows, self._gone = files, files.rows(), gone
-        self._evidence = Evidence(out, files, gone)
+    def __init__(self, stage: str, called: Sequence[str], files: PlacedRows, gone: Gone) -> None:
+        self._stage, self._called = stage, called
+        self._files, self._rows, self._gone_R = files, files.rows(), gone.rows_R
+        self._evidence = Evidence(stage, called, gone)
         self._is_kept = np.ones(len(self._rows.file_R), np.bool_)
         self._is_kept[gone.rows_R] = False
         self.spare: deque[U8] = deque()  # rooms whose lines are written
 
     def of(self, file: int, first: int, last: int) -> list[_Window]:
-        """Those of the `file`-th input, whose rows are `first` to `last - 1`."""
-        rows, owner = self._rows, file + len(self._files.others)
-        bad = [row for other, row in rows.bad if other == owner]
+        """Those of the file of this number, whose rows are `first` to `last - 1`."""
+        rows = self._rows
+        bad = [row for other, row in rows.bad if other == file]
         begins = np.flatnonzero(np.diff(rows.begin_R[first:last] // _WINDOW, prepend=-1)) + first
         if not len(begins):
             return [_Window(file, first, first, bad)] if bad else []
@@ -90,20 +92,20 @@ class _Windows:
         spans = zip(pairwise([*begins.tolist(), last]), pairwise([0, *cuts, len(bad)]), strict=True)
         return [_Window(file, begin, end, bad[low:high]) for (begin, end), (low, high) in spans]
 
-    def made(self, window: _Window) -> _Made:
+    def made(self, window: _Window) -> Made:
         """What is to be written of it."""
         rows, chosen = self._rows, slice(window.begin, window.end)
         size = int(rows.end_R[window.end - 1] - rows.begin_R[window.begin]) if window.begin < window.end else 0
         start = int(rows.begin_R[window.begin]) if size else 0
         block = scratch_of_blocks.room(size + PADDING)
         if size:
-            path = self._files.path(window.file + len(self._files.others))
+            path = self._files.path(window.file)
             with opened(path) as plain:
                 fill(plain.fileno(), path, block[:size], start)
         is_kept = self._is_kept[chosen]
         room, kept = self._room(size + len(is_kept) + PADDING), int(is_kept.sum())
         used = lines(block, rows.begin_R[chosen][is_kept] - start, rows.end_R[chosen][is_kept] - start, room)
-        return _Made(len(is_kept), room, used, kept, *self._lost(window, block, start))
+        return Made(len(is_kept), room, used, kept, *self._lost(window, block, start))
 
     def _room(self, size: int) -> U8:
         """Memory that was given before is had again at once."""
@@ -112,24 +114,23 @@ class _Windows:
 
     def _lost(self, window: _Window, block: U8, start: int) -> tuple[bytes, Counter[str]]:
         """The lines of what goes, in the order of the input, and how many for which reason."""
-        rows, first = self._rows, int(np.searchsorted(self._gone.rows_R, window.begin))
-        gone = self._gone.rows_R[first : np.searchsorted(self._gone.rows_R, window.end)]
+        rows, first = self._rows, int(np.searchsorted(self._gone_R, window.begin))
+        gone = self._gone_R[first : np.searchsorted(self._gone_R, window.end)]
         begins, ends = rows.begin_R[gone] - start, rows.end_R[gone] - start
-        owner = window.file + len(self._files.others)
         reasons = Counter({self._evidence.reason: len(gone)} if len(gone) else {})
         if not window.bad and rows.plain_R[gone].all():
-            return self._evidence.lines(first, owner, block, begins, ends), reasons
+            return self._evidence.lines(first, window.file, block, begins, ends), reasons
         made = []
         for at, row in enumerate(gone.tolist()):
             raw = np.frombuffer(_as_row(block[begins[at] : ends[at]].tobytes()) + bytes(PADDING), np.uint8)
             size = np.array([len(raw) - PADDING])
-            made.append((int(rows.line_R[row]), self._evidence.lines(first + at, owner, raw, size - size, size)))
+            made.append((int(rows.line_R[row]), self._evidence.lines(first + at, window.file, raw, size - size, size)))
         for bad in window.bad:
             line = dropped(
                 stage=self._stage,
                 reason=bad.error.reason,
                 evidence=evidence_of(bad.error),
-                file=self._names[window.file],
+                file=self._called[window.file],
                 line=bad.line,
                 raw=bad.raw,
             )

@@ -9,10 +9,16 @@ from typing import Any, TypedDict, Unpack, get_args
 
 from phase0.dataset import Manifest, expand, file_digest
 from phase0.dedup import REMOVER, Clusters, Keep, Method, On, load_kernels, text_of
+from phase0.engine import Engine
+from phase0.engine.local import Local
 from phase0.errors import UsageError
+from phase0.partitioned.site import Site
 from phase0.progress import SILENT, Progress
-from phase0.stages.output import check_output, relative, stage_output
+from phase0.stages.fetched import fetched
+from phase0.stages.output import StageOutput, relative, stage_output
 from phase0.stages.parts import finished, parts_folder
+from phase0.stages.shards import FolderOutput, names_a_folder
+from phase0.workspace import MARK, workspace_of
 
 _NAMED = 5
 
@@ -35,6 +41,7 @@ class Work(Rule, total=False):
     per_source_alarm: bool
     workers: int | None
     max_memory: str | int | None
+    engine: Engine | None
 
 
 def deduplicate(
@@ -51,6 +58,7 @@ def deduplicate(
     per_source_alarm: bool = True,
     workers: int | None = None,
     max_memory: str | int | None = None,
+    engine: Engine | None = None,
     progress: Progress = SILENT,
 ) -> Manifest:
     """Keep one row of any rows whose word sets reach a Jaccard similarity of `threshold`.
@@ -62,19 +70,27 @@ def deduplicate(
     `against` go, however they rank; of those files nothing is written. With `per_source_alarm` a source that loses more
     than half of its rows is named. What does not fit into `max_memory` ("8GiB", or bytes; else most of what is free) is
     done on disk beside the output and in parts, with the same result.
+
+    An `engine` that is a cluster, or `Local(spread=True)`, works in partitions, through files beside the output that
+    every node must see; `max_memory` is then what its workers on one machine may take together, and `workers` is of no
+    account. The bytes are the same. So works an output that is a folder (it ends in a slash, or is one): it becomes
+    shards, `part-000000.jsonl` and on, which in the order of their names are what the file would be.
     """
     if keep not in get_args(Keep):
         raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
-    paths = expand(inputs)
-    check_output(Path(output), paths)  # before kernels are compiled for a call that cannot go on
-    others = _others(against, paths, Path(output))
+    engine = engine or Local(workers or 1)
+    paths = expand(fetched(inputs, workspace_of(Path(output)) / MARK / "fetched", engine, progress))
+    kind = FolderOutput if names_a_folder(output) else StageOutput
+    kind.check(Path(output), paths)  # before kernels are compiled for a call that cannot go on
+    others = _others(against, paths, Path(output), kind)
     load_kernels(progress, (*REMOVER, "json", "rows"))
     from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked
     from phase0.stages.dedup_files import keep_distinct
+    from phase0.stages.dedup_spread import InputRows, keep_distinct_spread
     from phase0.stages.row_files import RowFiles
 
-    how = asked(threshold, shingle, method=method, clusters=clusters, workers=workers or 1, max_memory=max_memory)
+    how = asked(threshold, shingle, method=method, clusters=clusters, workers=engine.threads, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
     settings = dedup_settings(
         output,
@@ -86,11 +102,20 @@ def deduplicate(
         keep=keep,
         against=others,
     )
-    with stage_output("dedup", Path(output), paths, settings) as out, parts_folder(out) as parts, bounded(how.memory):
+    with (
+        stage_output("dedup", Path(output), paths, settings, kind) as out,
+        parts_folder(out) as parts,
+        bounded(how.memory),
+    ):
         out.looks_at(others)
         how = how._replace(memory=how.memory._replace(folder=parts))
-        files = RowFiles(paths, on, parts, others)
-        out.figures = {"threshold": settings["threshold"]} | keep_distinct(out, files, how, keep, progress)
+        if engine.spread or kind is FolderOutput:
+            with engine.kept() as kept:
+                site = Site(kept, parts, progress)
+                told = keep_distinct_spread(site, out, InputRows(paths, others, on, keep), how)
+        else:
+            told = keep_distinct(out, RowFiles(paths, on, parts, others), how, keep, progress)
+        out.figures = {"threshold": settings["threshold"]} | told
         if per_source_alarm:
             _alarm(out.figures["sources_over_half_removed"], progress)
     if others and out.figures["against"]["unreadable"]:
@@ -98,10 +123,10 @@ def deduplicate(
     return finished(Path(output))
 
 
-def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path) -> list[Path]:
+def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path, kind: type[StageOutput]) -> list[Path]:
     """The files that inputs are compared with, or UsageError where they are inputs too or would be overwritten."""
     others = expand(against) if against else []
-    check_output(output, others)
+    kind.check(output, others)
     if twice := {path.resolve() for path in paths} & {path.resolve() for path in others}:
         raise UsageError(f"{min(twice)} is an input and also what inputs are compared with: all of its rows would go")
     return others

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -15,11 +16,13 @@ import msgspec
 from phase0.catalog.datasets import Dataset, find
 from phase0.dataset import Manifest, Rejected, expand, manifest_of, meta_folder
 from phase0.dataset.containers import stem, suffix
+from phase0.dataset.places import refuse
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.errors import DataError, UsageError
 from phase0.progress import SILENT, Progress
 from phase0.stages.acquire import COMBINED, Upstream, acquire_dataset, combine
+from phase0.stages.fetched import fetched
 from phase0.workspace import MARK, hold, workspace_of
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -83,6 +86,8 @@ def download(
     """
     if source is not None and revision is not None:
         raise UsageError(f"--revision {revision} names a version on the hub, but --from {source} reads files on disk")
+    if source is not None:
+        refuse(source, "a folder with files of datasets that are named")
     folder = _folder(output)
     cache = workspace_of(folder / COMBINED, workspace) / MARK / "hub"
 
@@ -101,15 +106,20 @@ def acquire(
     *,
     layout: str = "auto",
     limit: int | None = None,
+    workspace: Path | None = None,
     engine: Engine | None = None,
     progress: Progress = SILENT,
 ) -> Acquired:
     """Acquire files of any known layout into the folder `output`, each file a dataset of its own.
 
-    A file that cannot be read is named in `rejected` and the others go on; DataError only when none could be read.
+    An input may be the URL of a file, a pattern or a folder in a store that fsspec knows (`s3://bucket/dir/*.jsonl`);
+    such files are kept in the workspace. A file that cannot be read is named in `rejected` and the others go on;
+    DataError only when none could be read, or when a store cannot be.
     """
-    found = {source.name: partial(on_disk, source) for source in own_files(inputs, layout)}
-    return _acquire(found, _folder(output), limit, engine or Local(1), progress)
+    folder, engine = _folder(output), engine or Local(1)
+    given = fetched(inputs, workspace_of(folder / COMBINED, workspace) / MARK / "fetched", engine, progress)
+    found = {source.name: partial(on_disk, source) for source in own_files(given, layout)}
+    return _acquire(found, folder, limit, engine, progress)
 
 
 def on_disk(source: Source) -> Source:
@@ -118,6 +128,7 @@ def on_disk(source: Source) -> Source:
 
 
 def _folder(output: str | Path) -> Path:
+    refuse(output, "what is acquired")
     if Path(output).suffix in DATA_SUFFIXES or Path(output).is_file():
         raise UsageError(f"{output} is a file; acquiring writes several files, so --output names a folder")
     return Path(output)
@@ -188,7 +199,8 @@ def files_of(dataset: Dataset, cache: Path, revision: str | None, hub: Hub, prog
 
 
 def local_files(dataset: Dataset, folder: Path) -> Source:
-    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly.
+    """The files of a dataset in a folder: under its own name, under its name on the hub, or directly. Absolute patterns
+    are taken as they are.
 
     Where none has the name that it has on the hub, data files in a folder of the dataset's name, or of that name
     themselves, are taken, and their layout is recognised.
@@ -197,9 +209,10 @@ def local_files(dataset: Dataset, folder: Path) -> Source:
         raise UsageError(f"{folder}: there is no such folder")
     names = list(dict.fromkeys([dataset.name, *([dataset.hub.split("/")[1]] if dataset.hub else [])]))
     places = [*(folder / name for name in names), folder]
+    relative = [pattern for pattern in dataset.files if not Path(pattern).is_absolute()]
     for place in places:
-        for patterns in (dataset.files, [Path(pattern).name for pattern in dataset.files]):
-            paths = sorted({path for pattern in patterns for path in place.glob(pattern) if path.is_file()})
+        for patterns in (dataset.files, [Path(pattern).name for pattern in relative]):
+            paths = sorted({path for pattern in patterns for path in _matching(dataset, place, pattern)})
             if paths:
                 return _source(dataset, _upstream(dataset, place, paths), None)
     for name in names:
@@ -210,7 +223,19 @@ def local_files(dataset: Dataset, folder: Path) -> Source:
     raise DataError(f"{dataset.name}: none of its files ({', '.join(dataset.files)}) is in {looked}")
 
 
+def _matching(dataset: Dataset, place: Path, pattern: str) -> Iterator[Path]:
+    """Files of a pattern from a folder on; an absolute one has its own beginning."""
+    start = Path(pattern).anchor
+    try:
+        yield from (path for path in Path(start or place).glob(pattern[len(start) :]) if path.is_file())
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"{dataset.name}: {pattern!r} is no pattern of file names ({error})") from None
+
+
 def _upstream(dataset: Dataset, place: Path, paths: Sequence[Path]) -> list[Upstream]:
+    """Files are named from the folder on that they all are in, so that no row says where this machine keeps them."""
+    if not all(path.is_relative_to(place) for path in paths):
+        place = Path(os.path.commonpath([path.parent for path in paths]))
     return [Upstream(path, path.relative_to(place).as_posix(), dataset.name) for path in paths]
 
 

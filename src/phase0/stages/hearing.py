@@ -62,6 +62,19 @@ class Seat:
         rest = iter(heard)
         return [list(islice(rest, len(some))) for some in questions]
 
+    def to_ask(self, records: Sequence[Record], out: frozenset[str], *, again: bool) -> list[int]:
+        """How many questions about each record are still to be asked; with `again`, those too whose answer is no
+        verdict. What is `out` in batches has been asked."""
+        questions = [self.rubric.ask(record) for record in records]
+        wanted = iter(self.shop.answers.unasked([request for some in questions for request in some], out))
+        counts = [sum(islice(wanted, len(some))) for some in questions]
+        if not again:
+            return counts
+        return [
+            count + sum(worth_another(one) and another(request, one.tries + 1).key not in out for request, one in pairs)
+            for count, pairs in zip(counts, map(zip, questions, self.hear(records, questions)), strict=True)
+        ]
+
     def judged(self, record: Record, heard: Sequence[Heard]) -> Verdict:
         """The verdict about a row, of all that was heard about it."""
         replies = [one.answer.reply for one in heard]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from phase0.records import Record, Request, encode
 from phase0.stages.buying import Spent, Submitted, agree, buy, can_be_asked
 from phase0.stages.hearing import Seat, another, worth_another
 from phase0.stages.judges import Judge, kinship
-from phase0.stages.means import Asking
+from phase0.stages.means import Asking, Means
 from phase0.stages.output import StageOutput, stage_output
 from phase0.stages.parts import Kept, Key, Lost, bad_row, numbered
 from phase0.stages.score_figures import figures
@@ -25,6 +26,8 @@ from phase0.stages.verdicts import Judged, Rule, decided
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from phase0.gateway.estimate import Ask
 
     Mine: TypeAlias = npt.NDArray[np.bool_]  # (lines of all inputs,)
 
@@ -51,7 +54,7 @@ def judge_and_write(
     with stage_output("score", output, paths, settings) as out, ledger_of(asking.workspace) as ledger:
         bench = [Seat(judge, ledger) for judge in judges]
         kin = Kin(judges, progress)
-        buy_verdicts(out.inputs, bench, kin, rule, asking, progress=progress)
+        buy_verdicts(out.inputs, bench, kin, asking, progress=progress)
         write_judged(out, bench, rule, kin, progress)
 
 
@@ -59,14 +62,13 @@ def buy_verdicts(
     paths: Sequence[Path],
     bench: Sequence[Seat],
     kin: Kin,
-    rule: Rule,
     asking: Asking,
     *,
     mine: Mine | None = None,
     progress: Progress,
 ) -> None:
     """Have judges asked for what the ledger lacks about the lines that are `mine`; None: about all of them."""
-    _agree(paths, mine, bench, rule, asking)
+    _agree(paths, mine, bench, asking)
     _each(bench, partial(_asked, paths, mine, kin), asking, progress)
     if asking.means.retry_failed:
         _each(bench, partial(_further, paths, mine), asking, progress)
@@ -107,24 +109,41 @@ class Kin:
                 self._progress.warn(told)
 
 
-def _agree(paths: Sequence[Path], mine: Mine | None, bench: Sequence[Seat], rule: Rule, asking: Asking) -> None:
+def _agree(paths: Sequence[Path], mine: Mine | None, bench: Sequence[Seat], asking: Asking) -> None:
     """Tell what the judges will cost, unless a budget bounds it."""
-    from phase0.stages.estimating import judge_asks
-
     if not all(can_be_asked(seat.judge.model, asking.means) for seat in bench):
         return  # nothing can be missing, then
-    missing = bench[0].shop.answers.missing(_records(paths, mine), _Bench(bench))
-    agree(missing, lambda: judge_asks(rule.judges, rule.samples, asking.means), asking.means, own_answers=True)
+    wanted = _Wanted(bench, again=asking.means.retry_failed)
+    agree(wanted.of(_records(paths, mine)), partial(wanted.asks, asking.means), asking.means, own_answers=True)
 
 
-class _Bench:
-    """All judges as one: what is asked about a row by any of them."""
+class _Wanted:
+    """The rows that judges are still to be asked about, and how many questions about them each is asked."""
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
-        self._seats = seats
+    def __init__(self, bench: Sequence[Seat], *, again: bool) -> None:
+        self._bench, self._again = bench, again
+        self._rows, self._questions = 0, [0] * len(bench)
 
-    def ask(self, record: Record) -> list[Request]:
-        return [request for seat in self._seats for request in seat.rubric.ask(record)]
+    def of(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Those rows; all that is counted is known when the last has come."""
+        out = [seat.shop.answers.out() for seat in self._bench]
+        while part := list(islice(records, _TOGETHER)):
+            by_seat = [seat.to_ask(part, gone, again=self._again) for seat, gone in zip(self._bench, out, strict=True)]
+            self._questions = [had + sum(more) for had, more in zip(self._questions, by_seat, strict=True)]
+            for record, counts in zip(part, zip(*by_seat, strict=True), strict=True):
+                if any(counts):
+                    self._rows += 1
+                    yield record
+
+    def asks(self, means: Means) -> list[Ask]:
+        """Every judge, with as many questions to a row as there are on average."""
+        from phase0.stages.estimating import ask_of
+
+        shares = [Decimal(100 * asked) / max(1, self._rows) for asked in self._questions]
+        return [
+            ask_of(seat.judge.name, means, share=share, judges=True)
+            for seat, share in zip(self._bench, shares, strict=True)
+        ]
 
 
 def _each(bench: Sequence[Seat], requests: Callable[[Seat], Iterator[Request]], asking: Asking, at: Progress) -> None:

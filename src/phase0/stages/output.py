@@ -28,6 +28,7 @@ from phase0.dataset import (
     writer,
 )
 from phase0.dataset.manifest import Dropped, dropped_row, sharer
+from phase0.dataset.places import refuse
 from phase0.dataset.writing import Writer, sweep
 from phase0.errors import DataError, RowError, UsageError
 from phase0.records import digest
@@ -83,6 +84,11 @@ class StageOutput:
         self._files: ExitStack
         self._kept: Writer
         self._dropped: IO[bytes]
+
+    @staticmethod
+    def check(path: Path, inputs: Sequence[Path]) -> None:
+        """Raise for an output that cannot be made of these inputs."""
+        check_output(path, inputs)
 
     @property
     def recipe(self) -> str:
@@ -195,16 +201,14 @@ class StageOutput:
         """What the finished files hold. To be asked once they have their names."""
         reasons: Counter[str] = sum((sums.reasons for sums in self.sums), Counter())
         kept = sum(sums.kept for sums in self.sums)
+        output, others = self.published(kept)
         return Manifest(
             stage=self.stage,
             recipe=self.recipe,
             settings=self.settings,
             inputs=tuple(map(self._input, self.inputs, self._marks, self._digests.all(), self.sums)),
-            output=described(self.path, self._kept, kept - sum(part.rows for part in self._portions), self.path.parent),
-            others=(
-                *(described(path, out, kept, self.path.parent) for path, out in self._beside),
-                *(described(part.path, part.out, part.rows, self.path.parent) for part in self._portions),
-            ),
+            output=output,
+            others=others,
             counts=Counts(
                 read=sum(sums.read for sums in self.sums),
                 rows_in=kept + reasons.total(),
@@ -219,6 +223,15 @@ class StageOutput:
             started=self._started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self._clock, 3),
         )
+
+    def published(self, kept: int) -> tuple[OutputFile, tuple[OutputFile, ...]]:
+        """The output with so many kept rows, and further files, as the manifest names them."""
+        folder = self.path.parent
+        others = (
+            *(described(path, out, kept, folder) for path, out in self._beside),
+            *(described(part.path, part.out, part.rows, folder) for part in self._portions),
+        )
+        return described(self.path, self._kept, kept - sum(part.rows for part in self._portions), folder), others
 
     def _input(self, path: Path, mark: _Mark, seen: str, sums: Sums) -> InputFile:
         return InputFile(
@@ -242,19 +255,25 @@ class _Mark(NamedTuple):
 
 
 @contextmanager
-def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[str, Any]) -> Iterator[StageOutput]:
+def stage_output(
+    stage: str,
+    path: Path,
+    inputs: Sequence[Path],
+    settings: dict[str, Any],
+    kind: type[StageOutput] = StageOutput,
+) -> Iterator[StageOutput]:
     """Write one stage's output under its lock; published, manifest last, when the block ends well.
 
     Until then the old output and its manifest stand. A process killed while files take their names leaves no manifest:
     never one that speaks of other bytes.
     """
-    check_output(path, inputs)
+    kind.check(path, inputs)
     folder = meta_folder(path)
     manifest = folder / "manifest.json"
     with hold(folder / ".lock", str(path)):
         for written in (path, folder / "dropped.jsonl", manifest):
             sweep(written)
-        with closing(StageOutput(stage, path, inputs, settings)) as out:
+        with closing(kind(stage, path, inputs, settings)) as out:
             with ExitStack() as files:
                 out.open(files)
                 yield out
@@ -267,8 +286,14 @@ def stage_output(stage: str, path: Path, inputs: Sequence[Path], settings: dict[
 def check_output(path: Path, inputs: Sequence[Path]) -> None:
     """Raise for an output that is one of the inputs or would take what is another's, and for names that no file can be
     read or written under."""
+    refuse(path, "an output")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; the output is a file, such as {path / 'rows.jsonl'}")
+    check_names(path, inputs)
+
+
+def check_names(path: Path, inputs: Sequence[Path]) -> None:
+    """The same of an output of any kind."""
     if path.resolve() in {item.resolve() for item in inputs}:
         raise UsageError(f"{path} is both an input and the output; write to another file")
     for item in inputs:

@@ -1,7 +1,7 @@
 """Work cut into parts that any process may do: a part is written to two files, and the parts are joined in order.
 
 Rows never cross a process border; sums and names of files do. So results depend neither on the number of workers nor
-on who is done first.
+on who is done first, nor on how often a part is done: its files take their names when they are whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from phase0.dataset import BadRow, Manifest, Span, manifest_of, meta_folder, read_records, split
+from phase0.dataset import BadRow, Manifest, Span, manifest_of, meta_folder, read_records, split, whole
 from phase0.dataset.manifest import dropped
 from phase0.engine import Engine
 from phase0.errors import DataError
@@ -65,7 +65,7 @@ Transform = Callable[[bytes, Record], Kept | Lost]
 def write_part(place: Path, *, stage: str, file: str, outcomes: Iterable[Kept | Lost], sums: Sums) -> Part:
     """Write what became of each row to `place`.kept and `place`.lost."""
     kept, lost, tally = place.with_suffix(".kept"), place.with_suffix(".lost"), Counter[Key]()
-    with kept.open("wb") as good, lost.open("wb") as bad:
+    with whole(kept) as good, whole(lost) as bad:
         for outcome in outcomes:
             if isinstance(outcome, Kept):
                 good.write(outcome.raw + b"\n")

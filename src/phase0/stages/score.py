@@ -141,15 +141,24 @@ def to_be_made_again(made: Manifest, rule: Rule, means: Means) -> bool:
 
 def check_failures(made: Manifest, output: Path, rule: Rule) -> None:
     """Raise TooManyFailures where more rows have no score than the rule allows."""
+    told = too_many_failures(made, rule)
+    if told is not None:
+        raise TooManyFailures(
+            f"{told}. What was scored is in {output}, the others with their reasons in "
+            f"{meta_folder(output) / 'dropped.jsonl'}. --retry-failed asks about them once more; a larger max_failures "
+            "accepts them."
+        )
+
+
+def too_many_failures(made: Manifest, rule: Rule) -> str | None:
+    """How many judged rows have no score, where that is more than the rule allows."""
     share = failed_share(made.figures)
     if share <= rule.max_failures:
-        return
+        return None
     states = made.figures["states"] | {"scored": made.figures["states"].get("scored", 0) - by_student(made.figures)}
     told = ", ".join(f"{rows:,} {state}" for state, rows in states.items() if state != "scored")
-    raise TooManyFailures(
-        f"{share:.1%} of {sum(states.values()):,} judged rows have no score ({told}), and {rule.max_failures:.1%} may. "
-        f"What was scored is in {output}, the others with their reasons in {meta_folder(output) / 'dropped.jsonl'}. "
-        "--retry-failed asks about them once more; a larger max_failures accepts them."
+    return (
+        f"{share:.1%} of {sum(states.values()):,} judged rows have no score ({told}), and {rule.max_failures:.1%} may"
     )
 
 

@@ -1,9 +1,11 @@
-"""One pass over finished rows: is each of them valid, and what do the valid ones look like. Memory is for counters."""
+"""One pass over finished rows: is each of them valid, what do the valid ones look like, and which text of them is
+compared. Memory is for counters."""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +14,10 @@ import msgspec
 from phase0.dataset import BadRow, file_digest, manifest_of, meta_folder, raw_rows
 from phase0.dataset.reading import record_from
 from phase0.dataset.rows import NOT_JSON
+from phase0.dedup import On, text_of
 from phase0.errors import DataError, RowError
-from phase0.progress import Progress
 from phase0.records import CATEGORIES
-from phase0.scoring.category import categorise
+from phase0.stages.categories import categories
 from phase0.stages.publish import FULL
 from phase0.stages.verification import (
     Bucket,
@@ -40,7 +42,7 @@ BUCKETS = (
 """Each reaches from its least score up to the one before it; the first one includes 10."""
 
 _MICRO = 1_000_000  # scores are summed as whole millionths, so that the average does not depend on the order of rows
-_BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted in one call, on every core; 4 MB of text bound the memory
+_BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted together, on every core; 4 MB of text bound the memory
 
 
 class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,41 +130,61 @@ class Examined(NamedTuple):
     categories_from: dict[CategoryOrigin, int]
 
 
-def examine(paths: Sequence[Path], wanted: Mapping[str, float], progress: Progress) -> Examined:
-    """Read every row once. `wanted` are shares of categories in percent. DataError for a file that is no data."""
-    tally = _Tally()
-    files = []
-    progress.start("verify rows", _total(paths))
-    for path in paths:
-        before = tally.rows
-        for item, twin in zip(raw_rows(path), _full_rows(path), strict=False):
-            tally.rows += 1
-            _examine(path, item, twin, tally)
-            progress.advance(1)
-        files.append(
-            VerifiedFile(path=str(path), rows=tally.rows - before, bytes=path.stat().st_size, digest=file_digest(path))
+class Compared(msgspec.Struct, frozen=True):
+    """What is compared of a row. One that is not valid for another reason can still be a duplicate."""
+
+    instruction: str
+    response: str
+
+
+_compared = msgspec.json.Decoder(Compared).decode
+
+
+class Examination:
+    """One pass over finished rows: every row is read and decoded once, for all that is counted of it and for what is
+    compared. Mutable: what was found is known when the last text was drawn."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.lines: list[array[int]] = [array("Q") for _ in paths]  # of the rows that are compared, by file
+        self._paths = paths
+        self._files: list[VerifiedFile] = []
+        self._tally = _Tally()
+
+    def texts(self, on: On) -> Iterator[str]:
+        """The text of every row that has an instruction and a response. DataError for a file that is no data."""
+        for path, lines in zip(self._paths, self.lines, strict=True):
+            before = self._tally.rows
+            for item, twin in zip(raw_rows(path), _full_rows(path), strict=False):
+                row = _examined(path, item, twin, self._tally)
+                if row is not None:
+                    lines.append(item[0])
+                    yield text_of(row.instruction, row.response, on)
+            rows, size = self._tally.rows - before, path.stat().st_size
+            self._files.append(VerifiedFile(path=str(path), rows=rows, bytes=size, digest=file_digest(path)))
+
+    def promised(self) -> int | None:
+        """How many rows the manifests promise: for the progress bar alone."""
+        try:
+            manifests = [manifest_of(path) for path in self._paths]
+        except DataError:
+            return None
+        return None if None in manifests else sum(manifest.output.rows for manifest in manifests if manifest)
+
+    def found(self, wanted: Mapping[str, float]) -> Examined:
+        """What the rows came to. `wanted` are shares of categories in percent."""
+        tally = self._tally
+        tally.count()
+        return Examined(
+            files=tuple(self._files),
+            rows=tally.rows,
+            valid=tally.valid,
+            faults=tally.faults(),
+            quality=tally.quality(),
+            tokens=tally.tokens(),
+            sources=tally.source_shares(),
+            categories=tally.category_shares(wanted),
+            categories_from=dict(tally.origins),
         )
-    progress.finish()
-    return Examined(
-        files=tuple(files),
-        rows=tally.rows,
-        valid=tally.valid,
-        faults=tally.faults(),
-        quality=tally.quality(),
-        tokens=tally.tokens(),
-        sources=tally.source_shares(),
-        categories=tally.category_shares(wanted),
-        categories_from=dict(tally.origins),
-    )
-
-
-def _total(paths: Iterable[Path]) -> int | None:
-    """How many rows the manifests promise: for the progress bar alone."""
-    try:
-        manifests = [manifest_of(path) for path in paths]
-    except DataError:
-        return None
-    return None if None in manifests else sum(manifest.output.rows for manifest in manifests if manifest)
 
 
 def _full_rows(path: Path) -> Iterator[_Full | None]:
@@ -177,10 +199,14 @@ def _full_rows(path: Path) -> Iterator[_Full | None]:
         yield None
 
 
-def _examine(path: Path, item: tuple[int, bytes] | BadRow, twin: _Full | None, tally: _Tally) -> None:
+def _examined(
+    path: Path, item: tuple[int, bytes] | BadRow, twin: _Full | None, tally: _Tally
+) -> ValidRow | Compared | None:
+    """Count a row. What is compared of it; None where that cannot be read."""
+    tally.rows += 1
     if isinstance(item, BadRow):
         tally.fault(path, item.line, item.error)
-        return
+        return None
     line, raw = item
     try:
         row = valid_row(raw)
@@ -188,23 +214,23 @@ def _examine(path: Path, item: tuple[int, bytes] | BadRow, twin: _Full | None, t
         tally.fault(path, line, error)
         if error.reason == "score_out_of_range" and error.field == "quality_score":
             tally.see(_score_of(raw).quality_score)
-        return
-    tally.add(row, *_category(row, twin))
+        try:
+            return _compared(raw)
+        except NOT_JSON:
+            return None
+    tally.add(row, twin)
+    return row
 
 
-def _category(row: ValidRow, twin: _Full | None) -> tuple[str, CategoryOrigin]:
-    """The category that was set when the row was acquired, else the one that its text has now."""
-    if row.category is not None:
-        return row.category, "rows"
+def _stored_category(row: ValidRow, twin: _Full | None) -> str | None:
+    """The category that the full row beside this one has, if it is the same row."""
     stored = twin.meta.category if twin is not None and twin.meta is not None else None
     same = twin is not None and (twin.instruction, twin.response) == (row.instruction, row.response)
-    if same and stored in CATEGORIES:
-        return str(stored), "full rows"
-    return categorise(row.instruction, row.response, system=row.system), "computed"
+    return stored if same and stored in CATEGORIES else None
 
 
 class _Tally:
-    """Counts rows as they pass. Holds no row longer than it takes to count the tokens of a batch."""
+    """Counts rows as they pass. Holds no row longer than it takes to count those of a batch together."""
 
     def __init__(self) -> None:
         self.rows = self.valid = 0
@@ -216,9 +242,10 @@ class _Tally:
         self._buckets: Counter[str] = Counter()
         self._scored = self._micro = 0
         self._seen: list[float] = []  # the lowest and the highest score
-        self._texts: list[str] = []  # instruction, response, instruction, response …
-        self._chars = 0
         self._tokens = [0, 0]
+        self._batch: list[ValidRow] = []
+        self._unsorted: list[ValidRow] = []  # rows of the batch that came without a category
+        self._chars = 0
 
     def fault(self, path: Path, line: int, error: RowError) -> None:
         self._reasons[error.reason] += 1
@@ -227,34 +254,46 @@ class _Tally:
                 Fault(file=str(path), line=line, field=error.field, reason=error.reason, detail=error.detail)
             )
 
-    def add(self, row: ValidRow, category: str, origin: CategoryOrigin) -> None:
-        self.valid += 1
-        self._sources[row.source] += 1
-        self._categories[category] += 1
-        self.origins[origin] += 1
-        if row.quality_score is not None:
-            self.see(row.quality_score)
-            self._scored += 1
-            self._micro += round(row.quality_score * _MICRO)
-            self._buckets[bucket_of(row.quality_score)] += 1
-        self._texts += (row.instruction, row.response)
+    def add(self, row: ValidRow, twin: _Full | None = None) -> None:
+        """A valid row, with the full row that may have been read beside it. Its category is the one that was set when
+        it was acquired, else the one that its text has."""
+        if row.category is not None:
+            self.origins["rows"] += 1
+            self._categories[row.category] += 1
+        elif (stored := _stored_category(row, twin)) is not None:
+            self.origins["full rows"] += 1
+            self._categories[stored] += 1
+        else:
+            self._unsorted.append(row)
+        self._batch.append(row)
         self._chars += len(row.instruction) + len(row.response)
-        if len(self._texts) >= 2 * _BATCH_ROWS or self._chars >= _BATCH_CHARS:
-            self._count()
+        if len(self._batch) >= _BATCH_ROWS or self._chars >= _BATCH_CHARS:
+            self.count()
 
-    def see(self, score: float | None) -> None:
+    def see(self, score: float | None, rows: int = 0) -> None:
+        """A score that some valid rows have, or none."""
         if score is not None:
             self._seen = [min([score, *self._seen]), max([score, *self._seen])]
+            self._scored += rows
+            self._micro += rows * round(score * _MICRO)
+            self._buckets[bucket_of(score)] += rows
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Count the rows of the batch, and forget them."""
         import toktok
 
-        if not self._texts:
-            return
+        batch = self._batch
+        self.valid += len(batch)
+        self._sources.update(row.source for row in batch)
+        for score, rows in Counter(row.quality_score for row in batch).items():
+            self.see(score, rows)
         # with_special is off: "<|endoftext|>" in a row is text that somebody wrote, and is counted as such
-        counts = toktok.batch_count(self._texts, ENCODING)
+        counts = toktok.batch_count([text for row in batch for text in row[:2]], ENCODING) if batch else []
         self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
-        self._texts, self._chars = [], 0
+        self._categories.update(categories(self._unsorted))
+        if self._unsorted:
+            self.origins["computed"] += len(self._unsorted)
+        self._batch, self._unsorted, self._chars = [], [], 0
 
     def faults(self) -> Faults:
         return Faults(rows=self._reasons.total(), reasons=dict(sorted(self._reasons.items())), first=tuple(self._first))
@@ -273,7 +312,6 @@ class _Tally:
         )
 
     def tokens(self) -> Tokens:
-        self._count()
         instruction, response = self._tokens
         return Tokens(
             encoding=ENCODING,

@@ -64,7 +64,7 @@ def study_and_write(
 
         def judge(numbers: Numbers) -> Labels:
             mine = seen.lines(numbers)
-            buy_verdicts(out.inputs, bench, kin, rule, asking, mine=mine, progress=progress)
+            buy_verdicts(out.inputs, bench, kin, asking, mine=mine, progress=progress)
             return _labels(seen, numbers, verdicts_of(out.inputs, bench, rule, mine))
 
         cut = Cut(rule.threshold, rule.min_safety, rule.weights)

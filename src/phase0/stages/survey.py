@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xxhash
 
-from phase0.dataset import BadRow, Span, read_records, split
+from phase0.dataset import BadRow, Span, read_records, split, whole
 from phase0.engine import Engine
 from phase0.progress import Progress
 from phase0.records import CATEGORIES, Record, canonical
@@ -132,14 +132,15 @@ def _look(item: tuple[Path, Span]) -> _Part:
     local = np.rint(made.local_R * 2).astype(np.int64)  # half points: as fine as a sample of some hundred can cover
     seen = np.vstack([np.array(strata, np.int64).reshape(-1, 2).T, local])
     csr = {"words": made.words_RW, "evidence": made.evidence_RE}
-    np.savez(
-        place,
-        keys=np.array(keys, np.uint64),
-        strata=seen,
-        lines=np.array(lines, np.int64),
-        local=made.local_R,
-        **{f"{name}_{part}": getattr(matrix, part) for name, matrix in csr.items() for part in _CSR},
-    )
+    with whole(place) as file:
+        np.savez(
+            file,
+            keys=np.array(keys, np.uint64),
+            strata=seen,
+            lines=np.array(lines, np.int64),
+            local=made.local_R,
+            **{f"{name}_{part}": getattr(matrix, part) for name, matrix in csr.items() for part in _CSR},
+        )
     return _Part(place, count, len(lines))
 
 

@@ -4,22 +4,19 @@ again by another method than the one that removed them."""
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
-
-from phase0.dataset import BadRow, expand, raw_rows
-from phase0.dataset.rows import NOT_JSON
-from phase0.dedup import On, Pair, Remaining, ratio, remaining, text_of
+from phase0.dataset import expand
+from phase0.dedup import On, Pair, Remaining, remaining, text_of
 from phase0.errors import UsageError, near_miss
 from phase0.progress import SILENT, Progress
 from phase0.records import CATEGORIES
 from phase0.stages.certificate import certificates
 from phase0.stages.criteria import checked_limits, criteria
 from phase0.stages.provenance import chain, cost, dedup_impacts, rehearsed
-from phase0.stages.statistics import examine
+from phase0.stages.statistics import Examination
 from phase0.stages.verification import Duplicates, Example, Verification
 
 __all__ = ["Verification", "verify"]
@@ -49,14 +46,19 @@ def verify(
     """
     limits = checked_limits(target_rows, min_quality, budget_usd, min_teachers, max_duplicate_rate)
     wanted = _checked_categories(categories or {})
-    ratio(threshold)  # what is wrong should not be told after a long first pass
-    text_of("", "", on)
+    text_of("", "", on)  # what is wrong is told before the first row is read
     paths = expand(inputs)
-    found = examine(paths, wanted, progress)
-    places: list[array[int]] = [array("Q") for _ in paths]
-    texts = _texts(paths, on, places)
-    left = remaining(texts, threshold=threshold, shingle=shingle, workers=workers or 1, progress=progress)
-    duplicates = _duplicates(left, paths, places, threshold=threshold, shingle=shingle)
+    rows = Examination(paths)
+    left = remaining(
+        rows.texts(on),
+        threshold=threshold,
+        shingle=shingle,
+        expected=rows.promised(),
+        workers=workers or 1,
+        progress=progress,
+    )
+    found = rows.found(wanted)
+    duplicates = _duplicates(left, paths, rows.lines, threshold=threshold, shingle=shingle)
     known = chain(paths)
     spent = cost(known)
     decided = criteria(found, duplicates, spent, limits)
@@ -87,16 +89,6 @@ def _checked_categories(wanted: Mapping[str, float]) -> Mapping[str, float]:
     return wanted
 
 
-class _Texts(msgspec.Struct, frozen=True):
-    """What is compared. A row that is not valid for another reason can still be a duplicate."""
-
-    instruction: str
-    response: str
-
-
-_decode = msgspec.json.Decoder(_Texts).decode
-
-
 def _duplicates(
     left: Remaining,
     paths: Sequence[Path],
@@ -116,20 +108,6 @@ def _duplicates(
         wordless=left.wordless,
         examples=tuple(_example(pair, paths, places) for pair in left.examples),
     )
-
-
-def _texts(paths: Sequence[Path], on: On, places: Sequence[array[int]]) -> Iterator[str]:
-    for path, lines in zip(paths, places, strict=True):
-        for item in raw_rows(path):
-            if isinstance(item, BadRow):
-                continue
-            line, raw = item
-            try:
-                row = _decode(raw)
-            except NOT_JSON:
-                continue
-            lines.append(line)
-            yield text_of(row.instruction, row.response, on)
 
 
 def _example(pair: Pair, paths: Sequence[Path], places: Sequence[array[int]]) -> Example:

@@ -1,7 +1,7 @@
 """The index of a run's rows, in SQLite: made once, made anew when the files change, and then only read.
 
-What is filtered by stands in a narrow table of numbers, so that 300,000 rows are looked through in tens of
-milliseconds; words in an inverted list without the texts; ids and duplicates in a table of their own.
+What is filtered and sorted by stands in columns; words in an inverted list without the texts; where rows are, their ids
+and their duplicates in tables.
 """
 
 from __future__ import annotations
@@ -16,27 +16,24 @@ from typing import IO, NamedTuple
 
 from phase0.errors import DataError
 from phase0.progress import Progress
+from phase0.view import columns
+from phase0.view.columns import Group, Growing
 from phase0.view.entries import Entry, Place, copied, entry, is_plain, standing
 from phase0.view.places import Places, Source
 
 _BATCH = 5000  # rows that are written together
-_SCHEMA = """
+_SCHEMA = f"""
+{columns.SCHEMA}
 CREATE TABLE about (fingerprint TEXT NOT NULL);
 CREATE TABLE files (file INTEGER PRIMARY KEY, path TEXT, name TEXT, stage TEXT, dropped INTEGER);
 CREATE TABLE names (kind TEXT, name INTEGER, text TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID;
-CREATE TABLE rows (
-    row INTEGER PRIMARY KEY, file INTEGER, stage INTEGER, dropped INTEGER, reason INTEGER, source INTEGER,
-    category INTEGER, score REAL, start INTEGER, length INTEGER, line INTEGER
-);
+CREATE TABLE rows (row INTEGER PRIMARY KEY, file INTEGER, start INTEGER, length INTEGER, line INTEGER);
 CREATE TABLE ids (row INTEGER PRIMARY KEY, id TEXT, twin TEXT);
 CREATE VIRTUAL TABLE words USING fts5(
     text, content='', columnsize=0, detail=none, tokenize="unicode61 remove_diacritics 2"
 );
 """
 _INDEXES = """
-CREATE INDEX by_score ON rows (score);
-CREATE INDEX by_length ON rows (length);
-CREATE INDEX by_group ON rows (stage, dropped, reason, source, category, score);
 CREATE INDEX by_id ON ids (id);
 CREATE INDEX by_twin ON ids (twin) WHERE twin IS NOT NULL;
 """
@@ -119,9 +116,8 @@ def _make(places: Places, fingerprint: str, progress: Progress) -> int:
 def _fill(connection: sqlite3.Connection, sources: tuple[Source, ...], out: IO[bytes], progress: Progress) -> int:
     connection.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-200000; {_SCHEMA}")
     connection.execute("BEGIN")
-    numbers: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    filling = _Filling(connection)
     progress.start("index", None)
-    count = 0
     for file, source in enumerate(sources):
         plain = is_plain(source.path)
         path = source.path if plain else Path()  # the empty path stands for the sidecar
@@ -132,43 +128,52 @@ def _fill(connection: sqlite3.Connection, sources: tuple[Source, ...], out: IO[b
         for place, raw in standing(source.path) if plain else copied(source, out):
             batch.append(entry(place, raw, dropped=source.dropped))
             if len(batch) == _BATCH:
-                count = _write(connection, file, source, batch, count, numbers)
+                filling.write(file, source, batch)
                 progress.advance(len(batch))
                 batch = []
-        count = _write(connection, file, source, batch, count, numbers)
+        filling.write(file, source, batch)
         progress.advance(len(batch))
-    for kind, known in numbers.items():
-        rows = [(kind, number, name) for name, number in known.items()]
-        connection.executemany("INSERT INTO names VALUES (?, ?, ?)", rows)
-    for statement in _INDEXES.strip().split("\n"):
-        connection.execute(statement)
+    filling.end()
     progress.finish()
-    return count
+    return filling.rows
 
 
-def _write(  # noqa: PLR0917
-    connection: sqlite3.Connection,
-    file: int,
-    source: Source,
-    batch: list[Entry],
-    count: int,
-    numbers: dict[str, dict[str, int]],
-) -> int:
-    """Write a batch; how many rows there are then. 0 stands for a name that a row has not."""
+class _Filling:
+    """An index while rows are written to it."""
 
-    def number(kind: str, name: str | None) -> int:
-        known = numbers[kind]
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.rows = 0
+        self._connection = connection
+        self._columns = Growing()
+        self._numbers: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+
+    def _number(self, kind: str, name: str | None) -> int:
+        """0 stands for a name that a row has not."""
+        known = self._numbers[kind]
         return 0 if name is None else known.setdefault(name, len(known) + 1)
 
-    stage = number("stage", source.stage)
-    rows, ids, words = [], [], []
-    for row, item in enumerate(batch, count + 1):
-        place: Place = item.place
-        named = (number("reason", item.reason), number("source", item.source), number("category", item.category))
-        rows.append((row, file, stage, source.dropped, *named, item.score, place.start, place.length, place.line))
-        ids.append((row, item.row_id, item.twin))
-        words.append((row, item.text.encode("utf-8", "replace").decode()))
-    connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    connection.executemany("INSERT INTO ids VALUES (?, ?, ?)", ids)
-    connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", words)
-    return count + len(batch)
+    def write(self, file: int, source: Source, batch: list[Entry]) -> None:
+        """Write some rows of one file."""
+        stage = self._number("stage", source.stage)
+        rows, ids, words = [], [], []
+        for row, item in enumerate(batch, self.rows + 1):
+            place: Place = item.place
+            named = (("reason", item.reason), ("source", item.source), ("category", item.category))
+            group = Group(int(source.dropped), stage, *(self._number(kind, name) for kind, name in named))
+            self._columns.add(group, item.score, place.length)
+            rows.append((row, file, place.start, place.length, place.line))
+            ids.append((row, item.row_id, item.twin))
+            words.append((row, item.text.encode("utf-8", "replace").decode()))
+        self._connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+        self._connection.executemany("INSERT INTO ids VALUES (?, ?, ?)", ids)
+        self._connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", words)
+        self.rows += len(batch)
+
+    def end(self) -> None:
+        """Write what only all rows tell."""
+        for kind, known in self._numbers.items():
+            names = [(kind, number, name) for name, number in known.items()]
+            self._connection.executemany("INSERT INTO names VALUES (?, ?, ?)", names)
+        self._columns.write(self._connection)
+        for statement in _INDEXES.strip().split("\n"):
+            self._connection.execute(statement)

@@ -15,6 +15,7 @@ from phase0.view.markup import Html, el, joined, shown
 
 LONGEST = 20_000  # characters of a text that are shown before somebody asks for all of it
 COMPARED = 40_000  # characters of each of two texts that are compared
+_FIRST = Html("\n")  # a browser takes the first line end of a `pre` away, which so is none of the text's
 
 
 def words(row: Row, raw: bytes) -> list[tuple[str, str]]:
@@ -56,7 +57,7 @@ def text(name: str, said: str, whole: str | None, place: int) -> Html:
         else None
     )
     length = el("small", f"{len(said):,} characters")
-    body = el("pre", shown(said[:LONGEST] if cut else said), dir="auto", id=f"text-{place}")
+    body = el("pre", _FIRST, shown(said[:LONGEST] if cut else said), dir="auto", id=f"text-{place}")
     return el("section", el("h3", name, " ", length), body, more, class_="said")
 
 
@@ -149,7 +150,7 @@ def side_by_side(mine: Sequence[tuple[str, str]], other: Sequence[tuple[str, str
         found = compare(a[:COMPARED], b[:COMPARED])
         cut = max(len(a), len(b)) > COMPARED or not found.whole
         sides = (
-            el("pre", *(el("mark", piece.text) if piece.differs else piece.text for piece in side), dir="auto")
+            el("pre", _FIRST, *(el("mark", piece.text) if piece.differs else piece.text for piece in side), dir="auto")
             for side in (found.left, found.right)
         )
         note = el("p", "Too long to be compared to the end.", class_="note") if cut else None

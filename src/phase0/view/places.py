@@ -15,7 +15,7 @@ from phase0.stages.rounds import in_round, round_of
 from phase0.story import steps
 from phase0.workspace import MARK, workspace_of
 
-FORMAT = 1  # of the index: raised when an older one would be misread
+FORMAT = 2  # of the index: raised when an older one would be misread
 
 
 class Source(NamedTuple):

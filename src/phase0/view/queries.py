@@ -1,6 +1,6 @@
-"""What a person looks for, as it stands in the address of a page, and as SQL over the index. Pure.
+"""What a person looks for, as it stands in the address of a page, and which groups of rows that is. Pure.
 
-Every value goes into SQL as a parameter; words are quoted for the full-text search, which so has no syntax of its own.
+Words are quoted for the full-text search, which so has no syntax of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,13 +18,7 @@ from phase0.view.index import KINDS
 
 Label = Literal["good", "bad"]
 PAGE = 50  # rows
-ORDERS = {
-    "file": "rows.row",
-    "best": "rows.score IS NULL, rows.score DESC, rows.row",
-    "worst": "rows.score IS NULL, rows.score, rows.row",
-    "longest": "rows.length DESC, rows.row",
-    "shortest": "rows.length, rows.row",
-}
+ORDERS = ("file", "best", "worst", "longest", "shortest")
 _MOST_WORDS = 20
 _GOES_ON = 4  # letters
 _ID = re.compile(r"[0-9a-f]{6,32}")
@@ -79,13 +73,6 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class Condition(NamedTuple):
-    """A part of a WHERE clause and its parameters."""
-
-    sql: str
-    values: tuple[Any, ...] = ()
-
-
 def words_of(text: str) -> list[str]:
     """What is looked for, word by word; the marks between words are none."""
     return re.findall(r"\w+", searched(text))[:_MOST_WORDS]
@@ -99,43 +86,14 @@ def match_of(text: str) -> str:
     return " ".join(f'"{word}"' for word in words) + goes_on
 
 
-def _holds(text: str, *, scan: bool) -> Condition:
-    """Rows with these words, or the row with this id. With `scan` every row is asked whether it is among those found,
-    which is quicker (a plus keeps SQLite from looking each of them up) where they are many."""
-    match = match_of(text)
-    if not match:
-        return Condition("0")
-    row = "+rows.row" if scan else "rows.row"
-    among = f"{row} IN (SELECT rowid FROM words WHERE words MATCH ?)"  # noqa: S608 - parts of ours
-    found = Condition(among, (match,))
+def id_of(text: str) -> str | None:
+    """The id, or the first digits of one, that is looked for; None where it is none."""
     wanted = text.lower()
-    if not _ID.fullmatch(wanted):
-        return found
-    by_id = "rows.row IN (SELECT row FROM ids WHERE id >= ? AND id < ?)"
-    return Condition(f"({found.sql} OR {by_id})", (*found.values, wanted, wanted + "g"))
+    return wanted if _ID.fullmatch(wanted) else None
 
 
-def conditions(
-    query: Query, names: Mapping[str, Mapping[str, int]], labelled: Mapping[int, Label], *, scan: bool = False
-) -> Condition:
-    """The WHERE clause of a query. `scan`: its words are in many rows."""
-    parts: list[Condition] = []
-    if query.q:
-        parts.append(_holds(query.q, scan=scan))
-    if query.what:
-        parts.append(Condition("rows.dropped = ?", (int(query.what == "dropped"),)))
-    for kind in KINDS:
-        name = getattr(query, kind)
-        if name:
-            parts.append(Condition(f"rows.{kind} = ?", (0 if name == NONE else names[kind].get(name, -1),)))
-    if query.low is not None:
-        parts.append(Condition("rows.score >= ?", (query.low,)))
-    if query.high is not None:
-        parts.append(Condition("rows.score <= ?", (query.high,)))
-    if query.label:
-        chosen = [row for row, label in labelled.items() if query.label in {label, "any", "none"}]
-        negated = "NOT " if query.label == "none" else ""
-        among = f"rows.row {negated}IN (SELECT value FROM json_each(?))"  # noqa: S608 - of parts written here
-        parts.append(Condition(among, (str(sorted(chosen)),)))
-    sql = " AND ".join(part.sql for part in parts) or "1"
-    return Condition(sql, tuple(value for part in parts for value in part.values))
+def wanted_group(query: Query, names: Mapping[str, Mapping[str, int]]) -> tuple[int | None, ...]:
+    """The numbers that a group must have to be let through, in its order; None where any will do."""
+    what = None if not query.what else int(query.what == "dropped")
+    chosen = ((kind, getattr(query, kind)) for kind in KINDS)
+    return (what, *(None if not name else 0 if name == NONE else names[kind].get(name, -1) for kind, name in chosen))

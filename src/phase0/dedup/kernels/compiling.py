@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
 
 TEXT, BYTES = Kind("uint8", 1, read_only=True), Kind("uint8", 1)
-U32, U64 = Kind("uint32", 1), Kind("uint64", 1)
+U16, U32, U64 = Kind("uint16", 1), Kind("uint32", 1), Kind("uint64", 1)
 I32, I64 = Kind("int32", 1), Kind("int64", 1)
 FLAGS, F64 = Kind("bool", 1), Kind("float64", 1)
 SKETCHES, TABLE = Kind("uint64", 2), Kind("int64", 2)

@@ -70,7 +70,7 @@ def prefix(size: int, p: int, q: int) -> int:
 
 
 @kernel(count, U64, I64, count, count, I64)
-def prefixes(keys_S: Array, sizes_D: Array, p: int, q: int, held_D: Array) -> int:
+def cut_to_prefixes(keys_S: Array, sizes_D: Array, p: int, q: int, held_D: Array) -> int:
     """Keep the prefixes alone of sets that lie behind one another, in place and without gaps; `held_D` becomes their
     sizes. Answers how many keys there are."""
     start, to = 0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
@@ -13,6 +14,7 @@ from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, KEY_BITS
 from phase0.text import tokens
 
 _WORD = (1 << 64) - 1
+_LOW = (1 << 32) - 1
 
 
 def load64(text: bytes, at: int) -> int:
@@ -103,7 +105,7 @@ def arrange(rows: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
     return [value for row in order for value in rows[row]]
 
 
-def prefixes(sets: Sequence[Sequence[int]], threshold: Fraction) -> list[list[int]]:
+def cut_to_prefixes(sets: Sequence[Sequence[int]], threshold: Fraction) -> list[list[int]]:
     """Of each set the least keys, one of which any set shares that reaches the threshold with it."""
     return [list(one[: len(one) - ceil(len(one) * threshold) + 1]) for one in sets]
 
@@ -142,6 +144,28 @@ def recounted(row: Sequence[bytes], width: int) -> list[int]:
 
 def _spread(value: int) -> int:
     return (value ^ value >> 32) * recounting.SPREAD & _WORD
+
+
+def recounted_sums(keys: Iterable[int]) -> tuple[int, int]:
+    """The print and the check of a set."""
+    known = list(keys)
+    checks = (_spread((key * recounting.BASE + 1) & _WORD) for key in known)
+    return sum(map(_spread, known)) & _WORD, sum(checks) & _WORD
+
+
+def prefixes(sets: Sequence[Sequence[int]], lengths: Sequence[int], step: int, set_bits: int) -> list[int]:
+    """The entries of so many first keys of each set, where every `step`-th set tells which keys are common."""
+    seen = Counter(_counter(key) for one in sets[::step] for key in one)
+    entries = list[int]()
+    for number, (one, length) in enumerate(zip(sets, lengths, strict=True)):
+        levels = {key: sum(min(seen[_counter(key)], 255) >= level for level in recounting.LEVELS) for key in one}
+        shift = recounting.KEY_BITS + set_bits - 64
+        entries += [key >> shift << set_bits | number for _, key in sorted((levels[key], key) for key in one)[:length]]
+    return entries
+
+
+def _counter(key: int) -> int:
+    return key >> (recounting.KEY_BITS - recounting.COUNTER_BITS)
 
 
 def sign(keys: Iterable[int], order: Sequence[Sequence[int]]) -> list[int]:
@@ -192,3 +216,60 @@ def components(rows: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
         low, high = sorted((roots[one], roots[other]))
         roots = [low if root == high else root for root in roots]
     return roots
+
+
+def chain(keys: Sequence[int]) -> int:
+    hashed = SEED ^ len(keys)
+    for key in keys:
+        hashed = stir(hashed, key)
+    return hashed
+
+
+def prefix_records(keys: Sequence[int], row: int, marks: int, threshold: Fraction) -> list[list[int]]:
+    """The records of a row without their sketches."""
+    size, (p, q) = len(keys), threshold.as_integer_ratio()
+    prefix, found_by_larger = size - -(-size * p // q) + 1, size - -(-2 * size * p // (p + q)) + 1
+    return [
+        [keys[i], keys[max(i - 1, 0)], row << 3 | marks | (i < found_by_larger), size << 32 | (size - i)]
+        for i in range(prefix)
+    ]
+
+
+def folded(sketch: Sequence[int], width: int) -> list[int]:
+    """So many numbers, each the parity of those that fall together."""
+    made = [0] * width
+    for i, number in enumerate(sketch):
+        made[i % width] ^= number
+    return made
+
+
+def meetings(
+    records: Sequence[Sequence[int]], threshold: Fraction, *, apart: bool = False
+) -> list[tuple[int, int, int]]:
+    """Of records in ascending order of size those that meet and may reach the threshold: lower row, other, key."""
+    p, q = threshold.as_integer_ratio()
+    found = []
+    for at, (key, before, marked, sized, *sketch) in enumerate(records):
+        for other_key, other_before, other_marked, other_sized, *other_sketch in records[:at]:
+            sizes, rest = (sized >> 32) + (other_sized >> 32), min(sized & _LOW, other_sized & _LOW)
+            differing = sum((one ^ other).bit_count() for one, other in zip(sketch, other_sketch, strict=True))
+            if (
+                key == other_key
+                and other_marked & 1
+                and not marked & other_marked & 2
+                and (not apart or (marked ^ other_marked) & 4)
+                and (other_sized >> 32) * q >= (sized >> 32) * p
+                and (before != other_before or before == key)
+                and rest * (p + q) >= sizes * p
+                and differing <= sizes - 2 * -(-sizes * p // (p + q))
+            ):
+                rows = marked >> 3, other_marked >> 3
+                found.append((min(rows), max(rows), key))
+    return found
+
+
+def met_first(one: Sequence[int], other: Sequence[int], key: int, threshold: Fraction) -> int:
+    """What two ascending sets share, or -1."""
+    shared = set(one) & set(other)
+    near = Fraction(len(shared), len(set(one) | set(other))) >= threshold
+    return len(shared) if near and min(shared) == key else -1

@@ -38,6 +38,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(r"\D{0,30}?(-?\d[\d,]{0,20}(?:\.\d{1,12})?)\D{0,10}\Z")
+_LONGEST_ANSWER = 80  # characters: none that matches has more than 75
 
 
 def find(reading: Reading) -> Iterator[Finding]:
@@ -69,7 +70,10 @@ def find(reading: Reading) -> Iterator[Finding]:
 
 def _missed(asked: str, answer: str) -> str | None:
     """The sum that is asked for, with the wrong number that answers it; None where there is no such thing."""
-    sum_asked, given = _ASKED.search(asked[-200:]), _ANSWER.match(answer.strip()[:80])
+    answer = answer.strip()
+    if len(answer) > _LONGEST_ANSWER:
+        return None
+    sum_asked, given = _ASKED.search(asked[-200:]), _ANSWER.match(answer)
     if sum_asked is None or given is None or not any(sign in sum_asked[1] for sign in "+-*/×÷"):
         return None
     value = evaluate(sum_asked[1].strip())

@@ -12,7 +12,7 @@ _ITEM = re.compile(r"\n[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+\S")
 _HEADING = re.compile(r"\n(?:#{1,4} \S|\*\*[^*\n]{2,80}\*\*:?[ \t]*(?=\n|\Z))")
 _SENTENCE = re.compile(r"[.!?。！？\n](?:(?<!\n)(?=[\s\"')*]|\Z)|(?<=\n)[ \t]*[-*\d\n])")
 _SAMPLE = 500  # characters
-_UPPER = re.compile(r"[A-Z]")
+_NO_CAPITALS = bytes(byte for byte in range(256) if not 65 <= byte <= 90)
 _SHOUTING = re.compile(r"[!?]{4,}")
 
 
@@ -59,8 +59,8 @@ def _letters(reading: Reading) -> Iterator[Finding]:
     elif start in ",.;:)]}!?" and start:
         yield Finding("clarity", "starts_odd", -0.5, start)
     sample = reading.response[:_SAMPLE]
-    upper = len(_UPPER.findall(sample))
+    upper = len(sample.encode("ascii", "ignore").translate(None, _NO_CAPITALS))
     if upper > 40 and upper > 0.4 * len(sample):
         yield Finding("clarity", "capitals", -1.2)
-    if "!!!!" in sample or "????" in sample or _SHOUTING.search(sample):
+    if sample.count("!") + sample.count("?") > 3 and _SHOUTING.search(sample):
         yield Finding("clarity", "shouting", -0.6)

@@ -16,7 +16,7 @@ from phase0.text import addressed, terms
 _MARKS = terms("score rating grade correctness helpfulness clarity safety accuracy relevance quality coherence verdict")
 _BEST = terms("10 9 5 a 100 perfect excellent ten")
 _FULL = terms("10 9 100 perfect excellent")
-_FRACTIONS = ("out of", "/10", "/ 10", "5/5", "/ten", "/ ten")
+_FRACTIONS = ("/10", "/ 10", "5/5", "/ten", "/ ten")
 _DIMENSIONS = frozenset(DIMENSIONS)
 _WEAK = re.compile(
     r"\b(?:(?:overall |final |total |quality |my )?(?:score|rating|grade|correctness|helpfulness|clarity|safety"
@@ -52,7 +52,7 @@ def find(reading: Reading) -> Iterator[Finding]:
 def _full_marks(reading: Reading) -> Iterator[Finding]:
     low = reading.low
     named = not _MARKS.isdisjoint(reading.vocabulary) and (not _FULL.isdisjoint(reading.vocabulary) or "a+" in low)
-    if not named and not any(mark in low for mark in _FRACTIONS):
+    if not named and "out of" not in low and not ("/" in low and any(mark in low for mark in _FRACTIONS)):
         return
     weak = _WEAK.findall(reading.low)
     if len(weak) > 1 or (weak and len(reading.words) < 60):

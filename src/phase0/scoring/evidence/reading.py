@@ -111,6 +111,7 @@ def _ask(instruction: str) -> Ask:
 # Characters that composing leaves alone and that no script without spaces uses: a text of these is its words and gaps.
 _RARE = re.compile(r"[^\x00-\u02ff\u2010-\u2027\u2030-\u205e]")
 _WORD = re.compile(r"\w+")
+_ACCENTED = re.compile(r"[^\W\x00-\x7f]")  # a letter or figure beyond ASCII
 _GAPS = "".join(chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128))
 
 
@@ -118,7 +119,11 @@ def words_of(text: str, low: str) -> list[str]:
     """`tokens(text)`, faster for most texts. `low` is the text in lower case."""
     if text.isascii():
         return low.translate(_GAPS).split()
-    return tokens(text) if _RARE.search(text) else _WORD.findall(low)
+    if _RARE.search(text):
+        return tokens(text)
+    if _ACCENTED.search(low):
+        return _WORD.findall(low)
+    return low.encode("ascii", "replace").decode().translate(_GAPS).split()  # quotes and dashes, which are gaps
 
 
 def clip(text: str, head: int, tail: int) -> str:

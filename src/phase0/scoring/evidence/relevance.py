@@ -117,6 +117,8 @@ def _grammar(reading: Reading) -> Iterator[Finding]:
     words = reading.words
     if len(words) < 30 or reading.blocks or len(reading.lines) > len(words) / 12:
         return
+    if len(SERVING & reading.vocabulary) >= 0.12 * len(words):
+        return  # each of them stands there at least once
     serving = sum(map(SERVING.__contains__, words)) / len(words)
     if serving >= 0.12 or not reading.ask.words or not _is_prose(reading) or not _grammatical(reading.ask.words):
         return

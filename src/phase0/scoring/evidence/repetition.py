@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from phase0.scoring.evidence.reading import Finding, Reading
 
-_MARKS = {ord(mark): None for mark in "0123456789.#*-|:"}
+_MARKS = b"0123456789.#*-|:"
 _SUM = re.compile(r"\d ?[=+×÷*/<>−:%] ?-?\d")  # where numbers are what a line says
 _SHORT, _MANY = 5, 8  # a line of this many characters counts only where there are this many, as in a list of names
 _FIRST = 100  # words in which one that is a quarter of the text stands out
@@ -71,13 +71,18 @@ def _of_words(words: list[str]) -> float:
 def _bare_lines(reading: Reading) -> list[str]:
     """Lines without their numbers and marks: `1. Point 1` and `2. Point 2` say the same, two sums do not."""
     if _SUM.search(reading.response):
-        bare = [line if _SUM.search(line) else line.translate(_MARKS) for line in reading.lines]
+        bare = [line if _SUM.search(line) else _without_marks(line) for line in reading.lines]
     else:
-        bare = reading.response.translate(_MARKS).splitlines()
+        bare = _without_marks(reading.response).splitlines()
     longer = [line for line in map(str.strip, bare) if len(line) > _SHORT]
     if longer or len(bare) < _MANY:
         return longer
     return [line for line in map(str.strip, bare) if len(line) > 1]
+
+
+def _without_marks(text: str) -> str:
+    """In bytes, which is several times as fast: no other character of UTF-8 holds one of theirs."""
+    return text.encode("utf-8", "surrogatepass").translate(None, _MARKS).decode("utf-8", "surrogatepass")
 
 
 def _loops(share: float) -> Iterator[Finding]:
