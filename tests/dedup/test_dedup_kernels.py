@@ -190,6 +190,16 @@ spread = st.integers(0, 40).map(lambda i: i * 0x9E3779B97F4A7C15 % 2**64)
 thresholds = st.fractions(Fraction(1, 100), 1, max_denominator=100)
 
 
+@given(st.lists(st.lists(spread, max_size=25), max_size=14), thresholds)
+def test_prefixes_are_the_least_keys_of_each_set_without_gaps(rows, threshold):
+    made = sets_of(rows)
+    keys, held = made.keys_S.copy(), np.empty(len(rows), np.int64)
+    total = joining.cut_to_prefixes(keys, made.sizes_D, *threshold.as_integer_ratio(), held)
+    expected = slow.cut_to_prefixes([made.row(row).tolist() for row in range(len(rows))], threshold)
+    assert keys[:total].tolist() == [key for one in expected for key in one]
+    assert held.tolist() == [len(one) for one in expected]
+
+
 @given(st.lists(st.lists(spread, max_size=25), max_size=14), thresholds, st.booleans())
 @settings(max_examples=300)
 def test_the_join_finds_every_pair_at_the_threshold_and_no_other(rows, threshold, with_classes):
