@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -44,13 +44,16 @@ _MICRO = 1_000_000  # scores are summed as whole millionths, so that the average
 _BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted together, on every core; 4 MB of text bound the memory
 
 
-class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PublishedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A published row: what most rows are, decoded in one step."""
 
     instruction: str
     response: str
     source: str
     quality_score: float | None = None
+
+    category: ClassVar[None] = None
+    system: ClassVar[None] = None
 
 
 class _PeekedMeta(msgspec.Struct, frozen=True):
@@ -69,15 +72,19 @@ class _Scored(msgspec.Struct, frozen=True):
     quality_score: float | None = None
 
 
-class ValidRow(NamedTuple):
-    """A row that breaks no rule of the format."""
+class RecordedRow(NamedTuple):
+    """A row that is a record, as far as it is counted."""
 
     instruction: str
     response: str
     source: str
     quality_score: float | None
-    category: str | None = None
-    system: str | None = None
+    category: str | None
+    system: str | None
+
+
+ValidRow = PublishedRow | RecordedRow
+"""A row that breaks no rule of the format."""
 
 
 def valid_row(raw: bytes) -> ValidRow:
@@ -93,14 +100,14 @@ def valid_row(raw: bytes) -> ValidRow:
     scored = row.quality_score is None or 1 <= row.quality_score <= 10
     if not (scored and row.instruction.strip() and row.response.strip() and row.source.strip()):
         return _from_record(raw)  # it knows the words for what is wrong
-    return ValidRow(row.instruction, row.response, row.source, row.quality_score)
+    return row
 
 
-def _from_record(raw: bytes) -> ValidRow:
+def _from_record(raw: bytes) -> RecordedRow:
     record = record_from(raw, dataset="", row="")
     if record.response is None or not record.response.strip():
         raise RowError("no_response", "the row has no response", field="response")
-    return ValidRow(
+    return RecordedRow(
         record.instruction,
         record.response,
         record.source,
@@ -110,7 +117,7 @@ def _from_record(raw: bytes) -> ValidRow:
     )
 
 
-_plain = msgspec.json.Decoder(_Plain).decode
+_plain = msgspec.json.Decoder(PublishedRow).decode
 _full = msgspec.json.Decoder(_Full).decode
 _score_of = msgspec.json.Decoder(_Scored).decode
 
@@ -153,8 +160,9 @@ class Examination:
         """The text of every row that has an instruction and a response. DataError for a file that is no data."""
         for path, lines in zip(self._paths, self.lines, strict=True):
             before = self._tally.rows
-            for item, twin in zip(raw_rows(path), _full_rows(path), strict=False):
-                row = _examined(path, item, twin, self._tally)
+            twins = _full_rows(path)
+            for item in raw_rows(path):
+                row = _examined(path, item, next(twins) if twins else None, self._tally)
                 if row is not None:
                     lines.append(item[0])
                     yield text_of(row.instruction, row.response, on)
@@ -186,10 +194,14 @@ class Examination:
         )
 
 
-def _full_rows(path: Path) -> Iterator[_Full | None]:
-    """The full rows beside a published file, row for row; None without end where there are none, or no more."""
+def _full_rows(path: Path) -> Iterator[_Full | None] | None:
+    """The full rows beside a published file, row for row, if any are there; None without end where no more are."""
     full = meta_folder(path) / FULL
-    for item in raw_rows(full) if full.exists() else ():
+    return _each_full(full) if full.exists() else None
+
+
+def _each_full(full: Path) -> Iterator[_Full | None]:
+    for item in raw_rows(full):
         try:
             yield None if isinstance(item, BadRow) else _full(item[1])
         except NOT_JSON:
@@ -287,7 +299,11 @@ class _Tally:
         for score, rows in Counter(row.quality_score for row in batch).items():
             self.see(score, rows)
         # with_special is off: "<|endoftext|>" in a row is text that somebody wrote, and is counted as such
-        counts = toktok.batch_count([text for row in batch for text in row[:2]], ENCODING) if batch else []
+        counts = (
+            toktok.batch_count([text for row in batch for text in (row.instruction, row.response)], ENCODING)
+            if batch
+            else []
+        )
         self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
         if self._unsorted:
             from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
