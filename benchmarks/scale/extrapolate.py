@@ -130,7 +130,8 @@ def instance(given: str) -> Instance:
         name, cores, memory, dollars = given.split(":")
         return Instance(name, int(cores), int(memory), float(dollars))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{given!r} is not NAME:CORES:GIB:DOLLARS, as c7i.16xlarge:64:128:2.856") from None
+        told = f"{given!r} is not NAME:CORES:GIB:DOLLARS, as c7i.16xlarge:64:128:2.856"
+        raise argparse.ArgumentTypeError(told) from None
 
 
 def main() -> None:

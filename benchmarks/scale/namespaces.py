@@ -52,10 +52,10 @@ def connect() -> None:
 
 
 def disconnect() -> None:
+    """Ends what runs in these namespaces, which is what was started there."""
     for name in NODES:
-        for process in subprocess.run(
-            ["ip", "netns", "pids", name], check=False, capture_output=True, text=True
-        ).stdout.split():
+        left = subprocess.run(["ip", "netns", "pids", name], check=False, capture_output=True, text=True)
+        for process in left.stdout.split():
             subprocess.run(["kill", "-9", process], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
     subprocess.run(["ip", "link", "del", BRIDGE], check=False, capture_output=True)
@@ -75,7 +75,8 @@ def start(temporary: str) -> str:
 def travelled() -> dict[str, int]:
     """Bytes that each node took in and gave out."""
     folder = "/sys/class/net/eth0/statistics"
-    return {name: sum(map(int, inside(name, "cat", f"{folder}/rx_bytes", f"{folder}/tx_bytes").stdout.split())) for name in NODES}
+    asked = "cat", f"{folder}/rx_bytes", f"{folder}/tx_bytes"
+    return {name: sum(map(int, inside(name, *asked).stdout.split())) for name in NODES}
 
 
 def digest(path: Path) -> str:
