@@ -31,7 +31,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "dedup")]
 from rows import Made, count_of, make
 from shared import measure, results
 from shared.tools import Tool, python_of
-from truth import Truth, Verdict, judge, truth_of
+from truth import Truth, Verdict, judge, kept_lines, truth_of
 
 from phase0.dedup import ratio
 
@@ -94,20 +94,6 @@ def shuffled(said: str, rows: int) -> float | None:
         return int(found[1]) / rows
     found = re.search(r"([\d,]+) bytes were shuffled for a row", said)
     return float(found[1].replace(",", "")) if found else None
-
-
-def kept_lines(rows: Path, output: Path) -> np.ndarray:
-    """The numbers of the input lines that the output holds, as the same bytes in the same order."""
-    kept = []
-    with rows.open("rb") as lines, output.open("rb") as answers:
-        wanted = next(answers, None)
-        for number, line in enumerate(lines):
-            if line == wanted:
-                kept.append(number)
-                wanted = next(answers, None)
-    if wanted is not None:
-        raise SystemExit(f"{output} holds a line that is not the input's next: {wanted[:80]!r}")
-    return np.array(kept, np.int64)
 
 
 def line(name: str, outcome: Outcome, local: Outcome | None) -> list[str]:
