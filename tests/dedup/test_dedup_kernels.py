@@ -15,7 +15,7 @@ from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.exact import distinct
 from phase0.dedup.flat import flat
 from phase0.dedup.kernels import choosing, confirming, hashing, instructions, joining, lines, recounting, slow, sorting
-from phase0.dedup.letters import LIMIT, letters
+from phase0.dedup.letters import LIMIT, learn, letters
 from phase0.dedup.sets import Sets, hashed
 from phase0.text import tokens
 
@@ -92,6 +92,7 @@ def test_every_character_alone_and_between_letters_is_read_as_phase0_text_reads_
 
 
 def test_few_characters_are_odd():
+    learn("".join(map(chr, [*range(0, 0xD800, 256), *range(0xE000, len(letters()), 256)])))
     odd = np.flatnonzero(letters() == np.uint32(0xFFFFFFFF))
     assert 2048 + 500 < len(odd) < 2048 + 3000  # surrogates, which no UTF-8 holds, and marks that NFC may join
     assert not set(odd.tolist()) & set(range(0x300)) - {ord("İ")}
@@ -187,6 +188,16 @@ def test_rows_with_equal_sets_are_known_by_the_first_of_them(rows):
 
 spread = st.integers(0, 40).map(lambda i: i * 0x9E3779B97F4A7C15 % 2**64)
 thresholds = st.fractions(Fraction(1, 100), 1, max_denominator=100)
+
+
+@given(st.lists(st.lists(spread, max_size=25), max_size=14), thresholds)
+def test_prefixes_are_the_least_keys_of_each_set_without_gaps(rows, threshold):
+    made = sets_of(rows)
+    keys, held = made.keys_S.copy(), np.empty(len(rows), np.int64)
+    total = joining.cut_to_prefixes(keys, made.sizes_D, *threshold.as_integer_ratio(), held)
+    expected = slow.cut_to_prefixes([made.row(row).tolist() for row in range(len(rows))], threshold)
+    assert keys[:total].tolist() == [key for one in expected for key in one]
+    assert held.tolist() == [len(one) for one in expected]
 
 
 @given(st.lists(st.lists(spread, max_size=25), max_size=14), thresholds, st.booleans())

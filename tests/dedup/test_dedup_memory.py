@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from fractions import Fraction
 
@@ -17,7 +18,7 @@ from phase0.dedup.bands import Banding
 from phase0.dedup.kernels import slow
 from phase0.dedup.kernels.arranging import arrange
 from phase0.dedup.kernels.joining import count_pairs
-from phase0.dedup.memory import Memory, memory_size, spelled
+from phase0.dedup.memory import Memory, Sample, Storage, memory_size, plan, spelled
 from phase0.dedup.search import NO_LIMIT, Looking, by_size
 from phase0.dedup.sets import read_sets
 from phase0.errors import DataError, UsageError
@@ -81,6 +82,47 @@ def test_any_limit_that_works_gives_the_same_answer(monkeypatch, method, size):
     tiny(monkeypatch)
     found = dedup(texts, method=method, against=texts[:60:7], max_memory=size, workers=2)
     assert found._replace(candidates=0) == expected._replace(candidates=0)
+
+
+@given(made_texts, made_thresholds, st.booleans(), st.sampled_from([600, 1 << 40]), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_with_prefixes_alone_held_the_answer_is_that_of_whole_sets(texts, threshold, on_disk, size, once):
+    how = {"threshold": threshold, "shingle": 2, "method": "exact", "workers": 2, "against": texts[::5]}
+    expected = dedup(texts, **how)
+    with pytest.MonkeyPatch.context() as patch:
+        tiny(patch)
+        patch.setattr(near, "plan", lambda *_: Storage(prefixes=True, on_disk=on_disk))
+        found = dedup(iter(texts) if once else texts, max_memory=size, **how)
+    assert found._replace(candidates=0) == expected._replace(candidates=0)
+
+
+def test_what_is_held_and_where_depends_on_what_fits():
+    rows, shingles = 1_000_000, 200_000_000
+    sample = Sample(rows // 100, shingles // 100, 100)
+    limited = Memory(0, row=memory.ROW, entries=0.2, prefixes=True)
+    chosen = {}
+    for size in range(500 << 20, 4 << 30, 1 << 20):
+        with contextlib.suppress(DataError):
+            chosen.setdefault(plan(limited._replace(limit=size), sample, SILENT), size)
+    assert list(chosen) == [
+        *(Storage(prefixes=True, on_disk=True), Storage(prefixes=True, on_disk=False), Storage()),
+    ]
+    in_memory = chosen[Storage(prefixes=True)]
+    assert memory.BASE + rows * memory.ROW + shingles * 0.2 * memory.KEY < in_memory < shingles * memory.KEY
+    whole = [plan(limited._replace(limit=size, prefixes=False), sample, SILENT) for size in (in_memory, 4 << 30)]
+    assert whole == [Storage(on_disk=True), Storage()]
+
+
+def test_texts_that_are_others_when_sets_are_had_again_are_told(monkeypatch):
+    texts = edited(random.Random(9), 300, [f"w{i}" for i in range(40)])
+    monkeypatch.setattr(near, "plan", lambda *_: Storage(prefixes=True))
+
+    class Changing(list):
+        def __getitem__(self, row):
+            return f"other {super().__getitem__(row)}"
+
+    with pytest.raises(DataError, match="the texts were changed while they were being read"):
+        dedup(Changing(texts))
 
 
 def test_hashes_go_to_disk_when_there_are_more_than_was_thought(monkeypatch):

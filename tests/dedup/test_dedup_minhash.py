@@ -6,6 +6,7 @@ import random
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from searched import banded_pairs, joined_pairs
@@ -18,6 +19,7 @@ from phase0.dedup.minhash import borrowing_order
 from phase0.dedup.sets import Sets
 
 T = Fraction(4, 5)
+PAIRS = 20_000
 
 
 def sets_of(rows):
@@ -95,6 +97,25 @@ def test_pairs_at_exactly_the_threshold_are_found_nearly_always_and_each_once():
         found = pairs_of(banded_pairs(made, T, choose(T), 2))
         assert len({pair[:2] for pair in found}) == len(found)
         assert 1985 <= len(found) <= 2000  # the formula expects 1996.6; sets of 5 fill few slots and vary more
+
+
+@pytest.mark.parametrize("threshold", [Fraction(3, 10), Fraction(1, 2), T, Fraction(9, 10)])
+def test_few_pairs_at_the_threshold_are_missed_beyond_what_is_stated_and_none_beyond_of_longer_rows(threshold):
+    """Four standard errors of 20,000 pairs, which is what a few in a hundred thousand such tests would fail by."""
+    draw, banding, order = np.random.default_rng(5), choose(threshold), borrowing_order()
+    for together in (2, 3, 4, 5, 6, 10, 50):
+        shared = -(-together * threshold.numerator // threshold.denominator)
+        alone = shared + (together - shared) // 2
+        keys = draw.integers(0, 1 << sorting.KEY_BITS, (PAIRS, together), np.uint64)
+        found = []
+        for rows in (keys[:, :alone], np.delete(keys, np.s_[shared:alone], axis=1)):
+            sizes = np.full(PAIRS, rows.shape[1])
+            found.append(np.empty((banding.bands, PAIRS), np.uint64))
+            arrays = (np.sort(rows, axis=1).reshape(-1), np.cumsum(sizes) - sizes, sizes)
+            minhashing.band_keys(*arrays, 0, PAIRS, order, 0, banding.rows, found[-1])
+        missed = (found[0] != found[1]).all(axis=0).mean()
+        most = banding.missed(shared / together) + (0.008 if together < 50 else 0)
+        assert missed <= most + 4 * (most * (1 - most) / PAIRS) ** 0.5 + 1 / PAIRS, together
 
 
 def test_candidates_that_miss_the_threshold_are_not_answered():

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from workloads import fail_at_three, process, slow_at_first, square
 
 from phase0.engine import ENGINES
 from phase0.engine.local import Local
@@ -18,29 +19,10 @@ from phase0.errors import DataError, UsageError
 from phase0.registry import load
 
 
-def square(number: int) -> int:
-    return number * number
-
-
-def slow_at_first(number: int) -> int:
-    time.sleep(0.3 if number == 0 else 0)
-    return number
-
-
-def fail_at_three(number: int) -> int:
-    if number == 3:
-        raise DataError(f"x.jsonl: item {number} is bad")
-    return number
-
-
 def die_at_three(number: int) -> int:
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
-
-
-def process(number: int) -> int:
-    return os.getpid()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])

@@ -412,7 +412,7 @@ def test_output_is_the_same_when_keys_are_on_disk_and_joined_in_many_parts(lines
     monkeypatch.setattr(near, "ROW", 0)
     monkeypatch.setattr(exact, "_ENTRIES_A_PARTITION", 20)
     said, passes, entries = [], [], exact._entries
-    monkeypatch.setattr(exact, "_entries", lambda *given: passes.append(given[-1]) or entries(*given))
+    monkeypatch.setattr(exact, "_entries", lambda *given, room: passes.append(given[-1]) or entries(*given, room=room))
     progress = SimpleNamespace(
         **dict.fromkeys(("start", "advance", "finish", "warn"), lambda *a: None), say=said.append
     )

@@ -179,6 +179,7 @@ def test_a_changed_word_is_marked_and_no_other() -> None:
 
 
 def test_ctrl_c_ends_the_command_well(catalogue: Catalogue) -> None:
+    catalogue.mark(catalogue.page(Query())[0], "good")
     arguments = [sys.executable, "-m", "phase0", "view", str(catalogue.places.target)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -11,7 +11,7 @@ import msgspec
 from phase0.changes.found import Side
 from phase0.dataset import file_digest, meta_folder
 from phase0.dataset.rows import NOT_JSON
-from phase0.errors import UsageError
+from phase0.report import located
 from phase0.report.judging import ScoreNumbers, score_numbers
 from phase0.report.numbers import PLAN, VERIFICATION, MixPart, StageNumbers, mix_part, stage_numbers, verification_of
 from phase0.stages.provenance import Chain, chain, cost
@@ -51,13 +51,8 @@ class Compared(NamedTuple):
 
 def compared(target: str | Path) -> Compared:
     """A run's folder or a file of rows. Raises UsageError where there is no dataset."""
+    dataset, root, beside = located(target)
     target = Path(target)
-    is_run = target.is_dir()
-    dataset = target / _DATASET if is_run else target
-    if not dataset.is_file():
-        why = f"there is no {_DATASET} in it; is it a run, and finished?" if is_run else "there is no such file"
-        raise UsageError(f"{target}: {why}")
-    root, beside = (target, target) if is_run else (target.parent, meta_folder(target))
     known, digest = chain([dataset]), file_digest(dataset)
     checked, _ = verification_of(beside / VERIFICATION, digest)
     return Compared(
@@ -65,7 +60,7 @@ def compared(target: str | Path) -> Compared:
         dataset=dataset,
         digest=digest,
         known=known,
-        plan=_plan(target / PLAN) if is_run else None,
+        plan=_plan(target / PLAN) if target.is_dir() else None,
         stages=tuple(stage_numbers(made, root) for made in known.made),
         mix=tuple(mix_part(made, root) for made in known.made if made.manifest.stage == "distill"),
         scores=tuple(score_numbers(made, root) for made in known.made if made.manifest.stage == "score"),

@@ -58,7 +58,7 @@ class Known(NamedTuple):
     workers: int
     method: str
     exact: bool  # whether every pair is found
-    missed_share: float  # expected share of pairs at the threshold that are never compared; above it, fewer
+    missed_share: float  # expected share of pairs at the threshold that are never compared (see `Banding.missed`)
 
     def limit(self) -> int:
         """So many pairs are held at once."""

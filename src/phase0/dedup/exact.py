@@ -5,7 +5,7 @@ Shapes: D rows, N sets in ascending order of size, X partitions, E entries, P pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from phase0.dedup.flat import I64
-from phase0.dedup.kernels.joining import collapse, count_entries, join, place_entries, table_size
+from phase0.dedup.kernels.joining import (
+    NO_KEYS,
+    PREFIXES,
+    WHOLE_SETS,
+    collapse,
+    count_entries,
+    join,
+    place_entries,
+    table_size,
+)
 from phase0.dedup.memory import ENTRY
 from phase0.dedup.pages import untouched
 from phase0.dedup.search import (
@@ -38,6 +47,7 @@ from phase0.progress import Progress
 _ENTRIES_A_PARTITION = 50_000  # 1.6 MB with its table: a core's cache
 _SPANS = 16  # sets are laid out in so many pieces of work, or more where they are on disk
 _GROUPS = 64  # partitions are joined in so many
+_OPEN = 1024  # partitions that are written to together: a core finds about as many pages without a search
 _REPEATED = 32  # times that a pair may be met before its keys are looked up
 _ROW_ON_DISK = 160 << 10  # bytes that become resident when two sets are compared
 
@@ -62,13 +72,16 @@ class Layout(NamedTuple):
 
 
 def distinct(sets: Sets) -> I32:
-    """The first row with the same set as each row, -1 for a row without tokens."""
+    """The first row with the same set as each row, -1 for a row without tokens.
+
+    Where prefixes alone are held, sets are the same that have these, and the fingerprint of 64 bits, in common.
+    """
     rows = len(sets.sizes_D)
     same, table = np.empty(rows, np.int32), np.full(table_size(rows), -1, np.int32)
     step = rows if sets.shelf is None else max(16, sets.shelf.window // _ROW_ON_DISK)
     for first in range(0, rows, max(1, step)):
         last = min(first + step, rows)
-        collapse(sets.prints_D, sets.keys_S, sets.starts_D, sets.sizes_D, first, last, table, same)
+        collapse(sets.prints_D, sets.keys_S, sets.starts_D, sets.held_D, first, last, table, same)
         sets.release()
     return same
 
@@ -87,7 +100,7 @@ class Join(NamedTuple):
             if not found.add(part):
                 progress.finish(TOO_MANY)
                 return None
-        pairs = counted(looking, ordered, found.pairs()) if on_disk else found.pairs()
+        pairs = found.pairs() if looking.sets.at_hand else counted(looking, ordered, found.pairs())
         return finished(ordered, pairs, limit, progress)
 
     def connect(self, ordered: Ordered, progress: Progress) -> Pairs:
@@ -105,15 +118,16 @@ def _worked(
         layout = _layout(looking, ordered, pool)
         passes = _passes(looking, layout)
         progress.start("join", len(passes) * _GROUPS, "parts")
+        most = max(int(layout.counts[:, first:last].sum()) for first, last in passes)
+        room = [untouched(most, kind) for kind in (np.uint64, np.uint64, np.int32, np.int32)]
         for partitions in passes:
-            entries = _entries(looking, ordered, layout, pool, partitions)
+            entries = _entries(looking, ordered, layout, pool, partitions, room=room)
             bounds = np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64)
             for answer in in_order(
                 pool, looking.workers, [(work, entries, group) for group in pairwise(bounds.tolist())]
             ):
                 yield answer
                 progress.advance(1)
-            del entries  # before the next are laid out
 
 
 def _layout(looking: Looking, ordered: Ordered, pool: ThreadPoolExecutor) -> Layout:
@@ -128,28 +142,34 @@ def _layout(looking: Looking, ordered: Ordered, pool: ThreadPoolExecutor) -> Lay
 
 
 def _passes(looking: Looking, layout: Layout) -> list[tuple[int, int]]:
-    """Runs of partitions whose entries fit into memory together."""
+    """Runs of partitions whose entries fit into memory together, and of so few that writing to all of them is fast."""
     room = looking.room() // ENTRY
     ends = np.cumsum(layout.counts.sum(axis=0))
     cuts = [0]
     while cuts[-1] < len(ends):
         before = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
-        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, before + room, side="right"))))
+        fitting = min(cuts[-1] + _OPEN, int(np.searchsorted(ends, before + room, side="right")))
+        cuts.append(max(cuts[-1] + 1, fitting))
     return list(pairwise(cuts))
 
 
 def _entries(
-    looking: Looking, ordered: Ordered, layout: Layout, pool: ThreadPoolExecutor, partitions: tuple[int, int]
+    looking: Looking,
+    ordered: Ordered,
+    layout: Layout,
+    pool: ThreadPoolExecutor,
+    partitions: tuple[int, int],
+    *,
+    room: Sequence[Any],
 ) -> Entries:
+    """Those of some partitions, in memory that those of others were in."""
     first, last = partitions
     chosen = layout.counts[:, first:last]
     starts = np.zeros(last - first + 1, np.int64)
     np.cumsum(chosen.sum(axis=0), out=starts[1:])
     places = np.full_like(layout.counts, -1)  # where each span begins to write in each partition
     places[:, first:last] = starts[:-1] + np.cumsum(chosen, axis=0) - chosen
-    size = int(starts[-1])
-    keys, befores = untouched(size, np.uint64), untouched(size, np.uint64)
-    owners, rests = untouched(size, np.int32), untouched(size, np.int32)
+    keys, befores, owners, rests = (array[: starts[-1]] for array in room)
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N)
     _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, befores, owners, rests)
     return Entries(layout.bits, keys, befores, owners, rests, starts)
@@ -178,9 +198,10 @@ def _joined(
     looking: Looking, ordered: Ordered, limits: Limits, entries: Entries, group: tuple[int, int]
 ) -> Pairs | None:
     on_disk = looking.sets.shelf is not None
+    known = NO_KEYS if on_disk else (WHOLE_SETS if looking.sets.at_hand else PREFIXES)
     room = min(limits.pairs, (1 << 14) + len(ordered.rows_N) // (4 if on_disk else 32))
-    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.sketches_N8)
-    given = (*arrays, *looking.threshold.as_integer_ratio(), *entries, *group, ordered.apart, not on_disk)
+    arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.ends_Z, ordered.sketches_N8)
+    given = (*arrays, *looking.threshold.as_integer_ratio(), *entries, *group, ordered.apart, known)
     made = emitted(partial(join, *given), room, limits)
     return each_once(made) if on_disk and made is not None else made
 

@@ -41,6 +41,7 @@ class Memory(NamedTuple):
     folder: Path | None = None  # where keys go that do not fit; None for the system's own place
     row: float = ROW  # with all that the method keeps of a row
     entries: float = 1.0  # entries of prefixes to a shingle
+    prefixes: bool = False  # whether prefixes alone may be held, as the rest of a set can be read again
 
     def held(self, rows: int) -> int:
         """What stays in memory whatever goes to disk."""
@@ -53,6 +54,10 @@ class Memory(NamedTuple):
     def whole(self, rows: int, shingles: int) -> int:
         """What doing everything at once takes."""
         return BASE + int(rows * self.row + shingles * (KEY + ENTRY * self.entries))
+
+    def of_prefixes(self) -> Memory:
+        """The same where every key that is held is one of a prefix."""
+        return self._replace(entries=1.0)
 
     def segment(self) -> int:
         """Bytes of keys that are sorted together when they are on disk."""
@@ -108,25 +113,40 @@ class Sample(NamedTuple):
     times: float
 
 
-def plan(memory: Memory, sample: Sample | None, progress: Progress) -> bool:
-    """Say what is needed before it starts. Answers whether keys go to disk from the beginning.
+class Storage(NamedTuple):
+    """Where keys are, and which."""
+
+    prefixes: bool = False  # those of prefixes alone
+    on_disk: bool = False  # from the beginning
+
+
+def plan(memory: Memory, sample: Sample | None, progress: Progress) -> Storage:
+    """Say what is needed before it starts, and choose what takes the least time of all that fits.
 
     Raises DataError where they cannot: rows beyond what the limit can hold, or a disk without room.
     """
     if sample is None:
-        return False
+        return Storage()
     rows, shingles = int(sample.rows * sample.times), int(sample.shingles * sample.times)
     allowed = f"{spelled(memory.limit)} allowed"
     whole, held = memory.whole(rows, shingles), memory.held(rows)
     if whole <= memory.limit:
         if whole - BASE > WORTH_SAYING:
             progress.say(f"needs about {spelled(whole)} for about {many(rows, 'row')}; {allowed}")
-        return False
+        return Storage()
     if (held + memory.window()) * 4 // 5 > memory.limit:  # the estimate is on the high side
         raise too_little(memory, rows, about="about ")
     if memory.keys(rows, shingles) <= memory.limit:
         progress.say(f"needs about {spelled(whole)} at once for about {many(rows, 'row')}; {allowed}, so in parts")
-        return False
+        return Storage()
+    if memory.prefixes:
+        shingles = int(shingles * memory.entries)
+        if memory.of_prefixes().keys(rows, shingles) <= memory.limit:
+            progress.say(
+                f"needs about {spelled(whole)} at once for about {many(rows, 'row')}; {allowed}, "
+                "so in parts, and rows that may be near-duplicates are read again"
+            )
+            return Storage(prefixes=True)
     size = KEY * shingles + 2 * memory.segment()  # while sets are laid out, hashes that were read make room
     place = memory.folder or Path(tempfile.gettempdir())
     free = shutil.disk_usage(place).free
@@ -138,7 +158,7 @@ def plan(memory: Memory, sample: Sample | None, progress: Progress) -> bool:
     progress.say(
         f"needs about {spelled(whole)} for about {many(rows, 'row')}; {allowed}, so up to {spelled(size)} go to {place}"
     )
-    return True
+    return Storage(prefixes=memory.prefixes, on_disk=True)
 
 
 def check_rows(memory: Memory, rows: int) -> None:

@@ -72,7 +72,8 @@ def asked(
         method = "exact" if exactly >= _EXACT_FROM else "minhash"
     limit = memory_size(max_memory) or int(SHARE_OF_FREE * free_memory())
     if method == "exact":
-        memory = Memory(limit, folder, row=ROW, entries=float(1 - exactly))
+        again = clusters == "greedy"  # chains of near-duplicates are followed over whole sets
+        memory = Memory(limit, folder, row=ROW, entries=float(1 - exactly), prefixes=again)
     else:
         memory = Memory(limit, folder, row=ROW + BAND_KEY * choose(exactly).bands, entries=0.0)
     return Asked(exactly, checked_width(shingle), method, clusters, max(1, workers), memory)
@@ -84,8 +85,11 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
     `fixed` is asked when all are read: so many texts come first that are of another dataset.
     """
     sample, levels = _sampled(texts, asked)
-    on_disk = plan(asked.memory, sample, progress)
-    sets = read_sets(texts, asked.width, asked.workers, progress, asked.memory, levels=levels, on_disk=on_disk)
+    storage = plan(asked.memory, sample, progress)
+    prefixes = asked.threshold if storage.prefixes else None
+    memory = asked.memory if prefixes is None else asked.memory.of_prefixes()
+    how = (texts, asked.width, asked.workers, progress, memory)
+    sets = read_sets(*how, levels=levels, on_disk=storage.on_disk, prefixes=prefixes)
     looking = Looking(sets, asked.threshold, asked.workers, asked.memory)
     search: Search = exact.Join(looking)
     banding, method, missed = how_found(asked, progress)
@@ -117,7 +121,10 @@ def how_found(asked: Asked, progress: Progress) -> tuple[Banding | None, str, fl
     banding = choose(asked.threshold)
     method = f"minhash, {banding.bands} bands of {banding.rows}, every candidate counted exactly"
     missed = banding.missed(float(asked.threshold))
-    progress.say(f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed")
+    progress.say(
+        f"{method}: of pairs at exactly the threshold {missed:.2%} are expected to be missed, "
+        "with fewer than 50 shingles up to 0.8 percentage points more"
+    )
     return banding, method, missed
 
 

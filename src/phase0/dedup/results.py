@@ -42,7 +42,7 @@ class Deduplicated(NamedTuple):
     removed: Sequence[Removed]
     wordless: int  # rows without a single token: kept, and compared with nothing
     candidates: int  # pairs of different texts whose Jaccard was counted
-    missed_share: float  # expected share of pairs at the threshold that were never compared; above it, fewer
+    missed_share: float  # expected share of pairs at the threshold that were never compared (see `Banding.missed`)
     exact: bool  # whether every pair was found
     method: str
     against: Sequence[Removed] = ()

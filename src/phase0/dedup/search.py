@@ -1,11 +1,11 @@
 """What looking for pairs is told and answers, by whichever method.
 
-Shapes: D rows, N sets in ascending order of size, P pairs.
+Shapes: D rows, N sets in ascending order of size, P pairs, Z sizes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
@@ -14,11 +14,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.flat import I64, U8
+from phase0.dedup.flat import I64, U8, marked
 from phase0.dedup.kernels.choosing import connect
 from phase0.dedup.kernels.joining import count_pairs
 from phase0.dedup.memory import UNLIMITED, Memory
-from phase0.dedup.sets import U64, Sets
+from phase0.dedup.sets import U64, Sets, whole_sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
 
@@ -48,6 +48,7 @@ class Ordered(NamedTuple):
     rows_N: I32  # noqa: N815 - the first row of each
     starts_N: I64  # noqa: N815
     sizes_N: I64  # noqa: N815
+    ends_Z: I64  # noqa: N815 - how many have no more keys than each size
     kinds_N: U8  # noqa: N815
     sketches_N8: U64  # noqa: N815
     apart: bool  # whether pairs of different kind are looked for, and not those of equal kind
@@ -69,7 +70,7 @@ class Looking(NamedTuple):
 
     def spans(self, ordered: Ordered, least: int) -> list[tuple[int, int]]:
         """All sets in pieces of work: at least so many, and so many that what is read from disk fits into memory."""
-        read = self.workers * _AROUND * int(ordered.sizes_N.sum()) * 8 if self.sets.shelf is not None else 0
+        read = self.workers * _AROUND * self.sets.keys_S.nbytes if self.sets.shelf is not None else 0
         spans = max(least, min(_MOST_SPANS, read // self.memory.window()), 1)
         return list(pairwise(np.linspace(0, len(ordered.rows_N), spans + 1).astype(np.int64).tolist()))
 
@@ -111,7 +112,8 @@ def by_size(sets: Sets, firsts: I64, others: I64 | None = None) -> Ordered:
     order = np.argsort(narrow, kind="stable")
     rows_N = rows[order].astype(np.int32)  # noqa: N806
     sketches = sets.sketches_D8[rows_N]
-    return Ordered(rows_N, sets.starts_D[rows_N], sizes[order], kinds[order], sketches, apart=others is not None)
+    ends = np.cumsum(np.bincount(sizes))
+    return Ordered(rows_N, sets.starts_D[rows_N], sizes[order], ends, kinds[order], sketches, apart=others is not None)
 
 
 def all_of(parts: list[Pairs]) -> Pairs:
@@ -217,22 +219,45 @@ def each_once(pairs: Pairs) -> Pairs:
 
 
 def counted(looking: Looking, ordered: Ordered, pairs: Pairs) -> Pairs:
-    """Those of some possible pairs that reach the threshold, read from disk in an order in which neighbours share
-    pages."""
-    sets, (p, q) = looking.sets, looking.threshold.as_integer_ratio()
-    arrays = (sets.keys_S, ordered.starts_N, ordered.sizes_N, p, q)
-    step = max(16, looking.memory.window() // (_PAIR_ON_DISK * looking.workers))
-
-    def parts() -> Iterator[tuple[Callable[..., None], slice]]:
-        for at in range(0, len(pairs.ones_P), step):
-            yield count, slice(at, at + step)
-
-    def count(part: slice) -> None:
-        count_pairs(*arrays, pairs.ones_P[part], pairs.others_P[part], pairs.shared_P[part])
-        sets.release()
-
+    """Those of some possible pairs that reach the threshold. Where sets are on disk pairs come by the larger set and
+    then by the smaller, so that neighbours share pages."""
     with ThreadPoolExecutor(looking.workers) as pool:
-        for _ in in_order(pool, looking.workers, parts()):
-            pass
+        if looking.sets.rest is None:
+            _count(looking, pool, (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N), pairs)
+        else:
+            _count_whole(looking, pool, ordered, pairs)
     true = pairs.shared_P >= 0
     return Pairs(pairs.ones_P[true], pairs.others_P[true], pairs.shared_P[true], pairs.compared)
+
+
+def _count(looking: Looking, pool: ThreadPoolExecutor, arrays: tuple[U64, I64, I64], pairs: Pairs) -> None:
+    """Count what sets share, -1 where that is too little, into `pairs`."""
+    ratio = looking.threshold.as_integer_ratio()
+    step = max(16, looking.memory.window() // (_PAIR_ON_DISK * looking.workers))
+
+    def count(part: slice) -> None:
+        count_pairs(*arrays, *ratio, pairs.ones_P[part], pairs.others_P[part], pairs.shared_P[part])
+        looking.sets.release()
+
+    parts = ((count, slice(at, at + step)) for at in range(0, len(pairs.ones_P), step))
+    for _ in in_order(pool, looking.workers, parts):
+        pass
+
+
+def _count_whole(looking: Looking, pool: ThreadPoolExecutor, ordered: Ordered, pairs: Pairs) -> None:
+    """The same with whole sets, which are read again: as many together as fit, for then most are read once."""
+    sets = looking.sets
+    place_D = np.empty(len(sets.sizes_D), np.int32)  # noqa: N806
+    waiting = [np.arange(len(pairs.ones_P))] if len(pairs.ones_P) else []
+    while waiting:
+        part = waiting.pop()
+        ones, others = ordered.rows_N[pairs.ones_P[part]], ordered.rows_N[pairs.others_P[part]]
+        rows = marked(len(sets.sizes_D), ones, others)
+        if len(part) > 1 and 8 * sets.sizes_D[rows].sum() > looking.room():
+            part = part[np.argsort(ones, kind="stable")]  # so that each half is of fewer rows
+            waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
+            continue
+        place_D[rows] = np.arange(len(rows), dtype=np.int32)
+        some = Pairs(place_D[ones], place_D[others], np.empty(len(part), np.int32), 0)
+        _count(looking, pool, whole_sets(sets, rows, looking.workers, pool), some)
+        pairs.shared_P[part] = some.shared_P

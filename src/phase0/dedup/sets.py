@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import chain, islice
+from fractions import Fraction
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +18,13 @@ import numpy.typing as npt
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.flat import I64, Chunk, Texts
 from phase0.dedup.kernels.hashing import shingles
+from phase0.dedup.kernels.joining import cut_to_prefixes
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
 from phase0.dedup.memory import UNLIMITED, Memory, check_rows
 from phase0.dedup.pages import untouched
 from phase0.dedup.shelf import Arranged, Shelf, Spilled
 from phase0.dedup.threads import in_order
+from phase0.errors import DataError
 from phase0.progress import Progress
 
 U64 = npt.NDArray[np.uint64]
@@ -31,8 +34,17 @@ _COMMON = (3, 8, 32)  # rows of a sample that hold a shingle → its class, from
 _PEEKED = 8  # chunks that stand for all, where texts can be drawn only once
 
 
+class Rest(NamedTuple):
+    """How whole sets are had where prefixes alone are held: from their texts."""
+
+    texts: Texts
+    width: int
+    levels: U64
+    held_D: I64  # noqa: N815 - how many keys of each set are held
+
+
 class Sets(NamedTuple):
-    """One set per row: keys_S[starts_D[d]:starts_D[d] + sizes_D[d]], ascending."""
+    """One set per row: keys_S[starts_D[d]:starts_D[d] + held_D[d]], ascending."""
 
     keys_S: U64  # noqa: N815 - the suffix is the shape
     starts_D: I64  # noqa: N815
@@ -40,10 +52,21 @@ class Sets(NamedTuple):
     sketches_D8: U64  # noqa: N815
     prints_D: U64  # noqa: N815
     shelf: Shelf | None = None  # where the keys are, if they are on disk
+    rest: Rest | None = None  # how whole sets are had, if prefixes alone are held
+
+    @property
+    def held_D(self) -> I64:  # noqa: N802
+        """How many keys of each set are held."""
+        return self.sizes_D if self.rest is None else self.rest.held_D
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether whole sets are in memory."""
+        return self.shelf is None and self.rest is None
 
     def row(self, row: int) -> U64:
-        """The keys of one row."""
-        return self.keys_S[self.starts_D[row] : self.starts_D[row] + self.sizes_D[row]]
+        """The keys of one row that are held."""
+        return self.keys_S[self.starts_D[row] : self.starts_D[row] + self.held_D[row]]
 
     def release(self) -> None:
         """Give back the memory of keys that are on disk."""
@@ -60,11 +83,13 @@ def read_sets(
     *,
     levels: U64 | None = None,
     on_disk: bool = False,
+    prefixes: Fraction | None = None,
 ) -> Sets:
     """Read every text once and make its set. Workers and memory change only the time.
 
     `levels` are the classes of shingles (see `rarity`); without them they are those of the first texts. Keys go to disk
-    when they do not fit into memory, or at once where that is known.
+    when they do not fit into memory, or at once where that is known. With a threshold as `prefixes` no others are held
+    than sets that reach it must share one of.
     """
     collected = _Collected(texts.hint() // _BYTES_A_SHINGLE, memory)
     if on_disk:
@@ -75,12 +100,12 @@ def read_sets(
         chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        calls = ((chunk_sets, chunk, share, width, levels) for chunk, share in chunks)
+        calls = ((chunk_sets, chunk, share, width, levels, prefixes) for chunk, share in chunks)
         for made in in_order(pool, workers, calls):
             collected.append(made)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
         progress.finish()
-        return collected.sets(progress)
+        return collected.sets(progress, None if prefixes is None else (texts, width, levels))
 
 
 def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
@@ -119,17 +144,21 @@ class Made(NamedTuple):
 
     keys_S: U64  # noqa: N815
     sizes_D: I64  # noqa: N815
+    held_D: I64  # noqa: N815 - how many keys of each there are
     sketches_D8: U64  # noqa: N815
     prints_D: U64  # noqa: N815
     extent: int  # of the chunk they were read from
 
 
-def chunk_sets(chunk: Chunk, extent: int, width: int, levels: U64) -> Made:
-    """Read some texts and make their sets; `extent` is the chunk's share of all."""
+def chunk_sets(chunk: Chunk, extent: int, width: int, levels: U64, threshold: Fraction | None = None) -> Made:
+    """Read some texts and make their sets, or with a threshold their prefixes; `extent` is the chunk's share of all."""
     hashes, sizes = hashed(chunk, width)
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
-    total = sort_rows(hashes, sizes, levels, sketches, prints)
-    return Made(hashes[:total], sizes, sketches, prints, extent)
+    total, held = sort_rows(hashes, sizes, levels, sketches, prints), sizes
+    if threshold is not None:
+        held = np.empty_like(sizes)
+        total = cut_to_prefixes(hashes, sizes, *threshold.as_integer_ratio(), held)
+    return Made(hashes[:total], sizes, held, sketches, prints, extent)
 
 
 class _Collected:
@@ -169,7 +198,7 @@ class _Collected:
         self._spilled = Spilled(self._memory)
         at, row = 0, 0
         for part in self._parts:
-            end = at + int(part.sizes_D.sum())
+            end = at + int(part.held_D.sum())
             self._spilled.append(self._keys[at:end], row)
             at, row = end, row + len(part.sizes_D)
         self._keys = np.empty(0, np.uint64)
@@ -179,23 +208,51 @@ class _Collected:
         if self._spilled is not None:
             self._spilled.close()
 
-    def sets(self, progress: Progress) -> Sets:
-        """All of them."""
+    def sets(self, progress: Progress, source: tuple[Texts, int, U64] | None) -> Sets:
+        """All of them; with where whole sets are had if these are none."""
         parts = self._parts or [Made(*_none(), 0)]
-        sizes, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 4))
+        sizes, held, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 5))
         self._parts.clear()
+        rest = None if source is None else Rest(*source, held)
         if self._spilled is None or not self._used:
-            return Sets(self._keys[: self._used], np.cumsum(sizes) - sizes, sizes, sketches, prints)
+            return Sets(self._keys[: self._used], np.cumsum(held) - held, sizes, sketches, prints, None, rest)
         progress.start("lay out the sets", len(sizes))
-        with closing(Arranged(self._memory, sizes)) as arranged:
+        with closing(Arranged(self._memory, held)) as arranged:
             for segment in self._spilled.segments(len(sizes)):
                 arranged.place(segment)
                 progress.advance(segment.last - segment.first)
             shelf = arranged.shelf()
         progress.finish()
-        return Sets(shelf.keys_S, arranged.starts_D, sizes, sketches, prints, shelf)
+        return Sets(shelf.keys_S, arranged.starts_D, sizes, sketches, prints, shelf, rest)
 
 
-def _none() -> tuple[U64, I64, U64, U64]:
-    keys = np.empty(0, np.uint64)
-    return keys, np.empty(0, np.int64), np.empty((0, SKETCH_WORDS), np.uint64), keys
+def _none() -> tuple[U64, I64, I64, U64, U64]:
+    keys, sizes = np.empty(0, np.uint64), np.empty(0, np.int64)
+    return keys, sizes, sizes, np.empty((0, SKETCH_WORDS), np.uint64), keys
+
+
+def whole_sets(sets: Sets, rows: I64, workers: int, pool: ThreadPoolExecutor) -> tuple[U64, I64, I64]:
+    """The whole sets of some rows, ascending, where prefixes alone are held: keys, and the start and size of each.
+
+    Raises DataError where their texts are others than before.
+    """
+    if sets.rest is None:
+        raise RuntimeError("these sets are whole")
+    texts, width, levels, _ = sets.rest
+    sizes = sets.sizes_D[rows]
+    ends = np.cumsum(sizes)
+    keys, starts = untouched(int(sizes.sum()), np.uint64), ends - sizes
+
+    def read(piece: Chunk, first: int, last: int) -> bool:
+        made = chunk_sets(piece, piece.extent, width, levels)
+        same = np.array_equal(made.sizes_D, sizes[first:last])
+        if same:
+            keys[starts[first] : ends[last - 1]] = made.keys_S
+        return same
+
+    pieces = texts.again(rows)
+    bounds = np.cumsum([0, *(piece.rows for piece in pieces)]).tolist()
+    calls = ((read, piece, *bound) for piece, bound in zip(pieces, pairwise(bounds), strict=True))
+    if not all(in_order(pool, workers, calls)):
+        raise DataError("the texts were changed while they were being read; run the same again")
+    return keys, starts, sizes

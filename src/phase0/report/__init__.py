@@ -74,17 +74,23 @@ def gather_from(target: str | Path, *, look: bool = False, progress: Progress = 
     """The numbers of a run's folder or of a dataset file, with `look` also those that rows alone tell."""
     from phase0.report.numbers import gather
 
+    dataset, root, place = located(target)
+    progress.start("report", None)
+    numbers = gather(dataset, root, place, look=look, progress=progress)
+    progress.finish()
+    return Told(numbers, dataset, place)
+
+
+def located(target: str | Path) -> tuple[Path, Path, Path]:
+    """The dataset of a run's folder or the dataset file itself, what its names start from, and where its reports lie.
+    Raises UsageError where there is no dataset."""
     target = Path(target)
     is_run = target.is_dir()
     dataset = target / _DATASET if is_run else target
     if not dataset.is_file():
         why = f"there is no {_DATASET} in it; is it a run, and finished?" if is_run else "there is no such file"
         raise UsageError(f"{target}: {why}")
-    root, place = (target, target) if is_run else (target.parent, meta_folder(target))
-    progress.start("report", None)
-    numbers = gather(dataset, root, place, look=look, progress=progress)
-    progress.finish()
-    return Told(numbers, dataset, place)
+    return (dataset, target, target) if is_run else (dataset, target.parent, meta_folder(target))
 
 
 def is_ours(page: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, get_args
 
 from phase0.dataset import Manifest, expand, file_digest
 from phase0.dedup import REMOVER, Clusters, Keep, Method, On, load_kernels, text_of
@@ -19,6 +19,10 @@ from phase0.stages.output import StageOutput, relative, stage_output
 from phase0.stages.parts import finished, parts_folder
 from phase0.stages.shards import FolderOutput, names_a_folder
 from phase0.workspace import MARK, workspace_of
+
+if TYPE_CHECKING:
+    from phase0.dedup.near import Asked
+    from phase0.stages.dedup_spread import InputRows
 
 _NAMED = 5
 
@@ -86,9 +90,7 @@ def deduplicate(
     load_kernels(progress, (*REMOVER, "json", "rows"))
     from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked
-    from phase0.stages.dedup_files import keep_distinct
-    from phase0.stages.dedup_spread import InputRows, keep_distinct_spread
-    from phase0.stages.row_files import RowFiles
+    from phase0.stages.dedup_spread import InputRows
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=engine.threads, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
@@ -109,18 +111,26 @@ def deduplicate(
     ):
         out.looks_at(others)
         how = how._replace(memory=how.memory._replace(folder=parts))
-        if engine.spread or kind is FolderOutput:
-            with engine.kept() as kept:
-                site = Site(kept, parts, progress)
-                told = keep_distinct_spread(site, out, InputRows(paths, others, on, keep), how)
-        else:
-            told = keep_distinct(out, RowFiles(paths, on, parts, others), how, keep, progress)
+        told = _decided(out, Site(engine, parts, progress), InputRows(paths, others, on, keep), how)
         out.figures = {"threshold": settings["threshold"]} | told
         if per_source_alarm:
             _alarm(out.figures["sources_over_half_removed"], progress)
     if others and out.figures["against"]["unreadable"]:
         progress.warn(f"{out.figures['against']['unreadable']} lines of what inputs are compared with are no rows")
     return finished(Path(output))
+
+
+def _decided(out: StageOutput, site: Site, rows: InputRows, how: Asked) -> dict[str, Any]:
+    """Every row sent where it belongs, in partitions or at once; what the manifest tells of it."""
+    from phase0.stages.dedup_files import keep_distinct
+    from phase0.stages.dedup_spread import keep_distinct_spread
+    from phase0.stages.row_files import RowFiles
+
+    if site.engine.spread or isinstance(out, FolderOutput):
+        with site.engine.kept() as kept:
+            return keep_distinct_spread(site._replace(engine=kept), out, rows, how)
+    files = RowFiles(rows.paths, rows.on, site.folder, rows.others)
+    return keep_distinct(out, files, how, rows.keep, site.progress)
 
 
 def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path, kind: type[StageOutput]) -> list[Path]:

@@ -29,7 +29,9 @@ from phase0.stages.row_lines import COLUMNS, Rows, no_rows, read_lines, strictly
 
 _BLOCK = 1 << 21  # bytes of a file that are read together
 _BEHIND = 1 << 13  # bytes behind a block that are read with it: they end its last line, mostly
-_SAMPLES, _SAMPLE = 640, 1 << 15  # places, and bytes at each, that tell how much there will be, and what is common
+_SAMPLE = 1 << 15  # bytes at each of some places that tell how much there will be, and what is common
+_SAMPLES, _MOST_SAMPLES = 640, 3200  # places
+_APART = 1300 << 10  # bytes from one place to the next: what is common among more rows takes more of them to see
 _PADDING = bytes(PADDING)
 
 
@@ -70,7 +72,7 @@ class RowFiles(PlacedRows):
 
     def sample(self) -> Part | None:
         size = self.hint()
-        step = max(_SAMPLE, size // _SAMPLES)
+        step = max(_SAMPLE, size // min(max(_SAMPLES, size // _APART), _MOST_SAMPLES))
         drawn = [
             _Lines(file, path, begin, begin + _SAMPLE, self._on)
             for file, (path, span) in enumerate(zip(self._plain, self.spans(), strict=True))

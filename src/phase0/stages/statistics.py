@@ -17,7 +17,6 @@ from phase0.dataset.rows import NOT_JSON
 from phase0.dedup import On, text_of
 from phase0.errors import DataError, RowError
 from phase0.records import CATEGORIES
-from phase0.stages.categories import categories
 from phase0.stages.publish import FULL
 from phase0.stages.verification import (
     Bucket,
@@ -290,8 +289,10 @@ class _Tally:
         # with_special is off: "<|endoftext|>" in a row is text that somebody wrote, and is counted as such
         counts = toktok.batch_count([text for row in batch for text in row[:2]], ENCODING) if batch else []
         self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
-        self._categories.update(categories(self._unsorted))
         if self._unsorted:
+            from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
+
+            self._categories.update(categories(self._unsorted))
             self.origins["computed"] += len(self._unsorted)
         self._batch, self._unsorted, self._chars = [], [], 0
 

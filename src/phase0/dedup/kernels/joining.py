@@ -8,7 +8,7 @@ Sets are of one of two kinds, and a join answers pairs of equal kind or pairs of
 join what is new with what was decided, without looking at pairs within either.
 
 Shapes: D rows, S keys, N sets in ascending order of size, E entries by partition of keys, X partitions, P pairs, T
-slots of a table.
+slots of a table, Z sizes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from phase0.dedup.kernels.bits import ones
 from phase0.dedup.kernels.compiling import BYTES, I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing, word
 
 FOUND_BY_LARGER, KIND, SHIFT = 1, 2, 2  # an entry's set is set << SHIFT, its kind, and who may find it there
+NO_KEYS, WHOLE_SETS, PREFIXES = 0, 1, 2  # what may be looked up of sets that may be a pair
 _ONE = np.uint64(1)
 
 
@@ -62,6 +63,26 @@ def at_least(size: int, part: int, whole: int) -> int:
     return -(-size * part // whole)
 
 
+@kernel(count, count, count, count)
+def prefix(size: int, p: int, q: int) -> int:
+    """How many keys of a set of this size, which is not empty, are its prefix at p/q."""
+    return size - at_least(size, p, q) + 1
+
+
+@kernel(count, U64, I64, count, count, I64)
+def cut_to_prefixes(keys_S: Array, sizes_D: Array, p: int, q: int, held_D: Array) -> int:
+    """Keep the prefixes alone of sets that lie behind one another, in place and without gaps; `held_D` becomes their
+    sizes. Answers how many keys there are."""
+    start, to = 0, 0
+    for row in range(len(sizes_D)):
+        held_D[row] = prefix(sizes_D[row], p, q) if sizes_D[row] > 0 else 0
+        for i in range(held_D[row]):
+            keys_S[to + i] = keys_S[start + i]
+        start += sizes_D[row]
+        to += held_D[row]
+    return to
+
+
 @kernel(nothing, U64, I64, I64, count, count, count, count, count, I64)
 def count_entries(
     keys_S: Array,
@@ -77,7 +98,7 @@ def count_entries(
     """How many entries of the sets `first` to `last - 1` fall into each partition: the lowest `bits` bits of a key."""
     mask = np.uint64((1 << bits) - 1)
     for one in range(first, last):
-        for i in range(starts_N[one], starts_N[one] + sizes_N[one] - at_least(sizes_N[one], p, q) + 1):
+        for i in range(starts_N[one], starts_N[one] + prefix(sizes_N[one], p, q)):
             counts_X[keys_S[i] & mask] += 1
 
 
@@ -105,7 +126,7 @@ def place_entries(
     for one in range(first, last):
         start, size = starts_N[one], sizes_N[one]
         found_by_larger = size - at_least(2 * size, p, p + q) + 1
-        for i in range(size - at_least(size, p, q) + 1):
+        for i in range(prefix(size, p, q)):
             entry = next_X[keys_S[start + i] & mask]
             if entry >= 0:
                 keys_E[entry] = keys_S[start + i]
@@ -172,13 +193,14 @@ def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, b
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I32, I32, count, flag, I64, count),
+    *(count, U64, I64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I32, I32, count, count, I64, count),
     *(I32, I32, I32, I64),
 )
 def join_partition(
     keys_S: Array,
     starts_N: Array,
     sizes_N: Array,
+    ends_Z: Array,
     sketches_N8: Array,
     p: int,
     q: int,
@@ -190,7 +212,7 @@ def join_partition(
     table_T: Array,
     following_E: Array,
     apart: int,
-    counted: bool,
+    known: int,
     limits: Array,
     found: int,
     ones_P: Array,
@@ -199,31 +221,38 @@ def join_partition(
     seen: Array,
 ) -> int:
     """See `join`. `table_T` comes as -1; `found` pairs were found before."""
+    counted = np.int64(known == WHOLE_SETS)
+    size, larger, least, fewest = 0, 0, 0, 0
     for entry in range(len(keys_E)):
         key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
+        if one >= larger:  # sizes come in ascending order: so each is looked up once, not for every entry
+            size = sizes_N[one]
+            larger, smallest = ends_Z[size], at_least(size, p, q)
+            least, fewest = ends_Z[smallest - 1], (size + smallest) * p
         slot = slot_of(keys_E, sets_E, table_T, key, kind ^ apart, bits)
-        size, start, earlier = sizes_N[one], starts_N[one], table_T[slot]
-        smallest = at_least(size, p, q)
+        earlier = table_T[slot]
         while earlier >= 0:  # from the largest down, as entries came in ascending order of size
-            other, other_rest = np.int64(sets_E[earlier] >> SHIFT), rests_E[earlier]
-            if sizes_N[other] < smallest:
+            other, most = np.int64(sets_E[earlier] >> SHIFT), min(rest, rests_E[earlier]) * (p + q)
+            if other < least:
                 break
             met_before = befores_E[earlier] == befores_E[entry] != key
             earlier = following_E[earlier]
-            if met_before:  # nine of ten times that near-duplicates meet again, known without a look at their sets
+            # Nine of ten times that near-duplicates meet again, known without a look at their sets; and what would
+            # share too few even with the smallest set, if this is the first key they share.
+            if met_before or most < fewest:
                 continue
             sizes = size + sizes_N[other]
-            # If this is the first key they share, they share too few. Said without a division, which took a tenth.
-            if min(rest, other_rest) * (p + q) < sizes * p:
+            if most < sizes * p:  # said without a division, which took a tenth
                 continue
             needed = at_least(sizes, p, p + q)
             seen[0] += 1
             if seen[0] > limits[1]:
                 return int(limits[0] + 1)
             if may_reach(sketches_N8, one, other, sizes - 2 * needed):
-                there, shared = starts_N[other], np.int64(0)
-                if counted:
-                    shared = meet(keys_S, start, start + size, there, there + sizes_N[other], key, needed)
+                start, there, shared = starts_N[one], starts_N[other], np.int64(0)
+                if known != NO_KEYS:  # of prefixes it is known where they meet, but not what they share from there on
+                    end, there_end = start + counted * size, there + counted * sizes_N[other]
+                    shared = meet(keys_S, start, end, there, there_end, key, counted * needed)
                 if shared >= 0:
                     if found < len(ones_P):
                         ones_P[found], others_P[found], shared_P[found] = one, other, shared
@@ -238,7 +267,8 @@ def join_partition(
 
 
 @kernel(
-    *(count, U64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count, flag, flag, I64),
+    *(count, U64, I64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count, flag, count),
+    *(I64,),
     *(I32, I32, I32, I64),
     allocates=True,
 )
@@ -246,6 +276,7 @@ def join(
     keys_S: Array,
     starts_N: Array,
     sizes_N: Array,
+    ends_Z: Array,
     sketches_N8: Array,
     p: int,
     q: int,
@@ -258,7 +289,7 @@ def join(
     first: int,
     last: int,
     apart: bool,
-    counted: bool,
+    known: int,
     limits: Array,
     ones_P: Array,
     others_P: Array,
@@ -266,11 +297,13 @@ def join(
     seen: Array,
 ) -> int:
     """Every pair with J >= p/q, of different kind if `apart`, else of equal kind, that meets in the partitions first to
-    last - 1. Answers how many, also where they are more than there is room for. It stops, and answers limits[0] + 1,
-    where they are more than limits[0], or where more than limits[1] sketches would be compared.
+    last - 1. No set is empty, and ends_Z[z] have no more than z keys.
 
-    Unless they are to be `counted`, no key is looked up, and pairs are those whose sketches allow it: some of them do
-    not reach p/q, and they come once for each key they meet at. seen[0] grows by how many sketches were compared.
+    Answers how many pairs, also where they are more than there is room for. It stops, and answers limits[0] + 1, where
+    they are more than limits[0], or where more than limits[1] sketches would be compared.
+
+    Unless WHOLE_SETS are known, pairs are those whose sketches allow it: some of them do not reach p/q. Where NO_KEYS
+    are looked up they come once for each key they meet at. seen[0] grows by how many sketches were compared.
     """
     widest = 0
     for part in range(first, last):
@@ -282,9 +315,9 @@ def join(
         slots = table_size(end - begin)
         table[:slots] = -1
         found = join_partition(
-            *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits),
+            *(keys_S, starts_N, sizes_N, ends_Z, sketches_N8, p, q, bits),
             *(keys_E[begin:end], befores_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
-            *(other_kind, counted, limits, found, ones_P, others_P, shared_P, seen),
+            *(other_kind, known, limits, found, ones_P, others_P, shared_P, seen),
         )
         if found > limits[0]:
             return found

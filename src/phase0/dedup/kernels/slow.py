@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from math import ceil
 
 from phase0.dedup.kernels import recounting
 from phase0.dedup.kernels.hashing import MULTIPLIER, SEED
@@ -102,6 +103,11 @@ def fingerprint(keys: Iterable[int]) -> int:
 
 def arrange(rows: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
     return [value for row in order for value in rows[row]]
+
+
+def cut_to_prefixes(sets: Sequence[Sequence[int]], threshold: Fraction) -> list[list[int]]:
+    """Of each set the least keys, one of which any set shares that reaches the threshold with it."""
+    return [list(one[: len(one) - ceil(len(one) * threshold) + 1]) for one in sets]
 
 
 def collapse(sets: Sequence[Sequence[int]]) -> list[int]:
