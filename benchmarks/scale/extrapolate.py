@@ -2,16 +2,19 @@
 
     python benchmarks/scale/extrapolate.py [--rows 1000000000] [--write]
 
-    --instance NAME:CORES:GIB:DOLLARS   what a machine is called, has, and costs in an hour; may be given again
     --cores 512                         in the whole cluster
+    --wait 2                            milliseconds to open a file of the shared folder and read a piece of it
+    --instance NAME:CORES:GIB:DOLLARS   what a machine is called, has, and costs in an hour; may be given again
     --write                             keep what is printed in ../results/scale_billion.md
 
-The formula. A step that takes c CPU seconds, r and w bytes for n rows is given, for N rows,
+The formula. n rows took a step c CPU seconds and moved b bytes through files; N rows are given
     CPU      C = c · N / n             for steps whose tasks are as many as there are units (64 MiB of input each)
              C = c · (N / n) ** e      for those where rows meet, e fitted to the two sizes that were measured, e ≥ 1
-    bytes    the same with r + w
-    hours    ΣC / cores / busy / 3600, busy = 0.7 of the time, plus what the command itself does alone, C = c · N / n
-    dollars  hours · machines · price
+    bytes    B = b · N / n, or with the same e
+    pieces   four shuffles, in each of which every unit has a piece for every partition: P = 4 · units · partitions,
+             units = those measured · N / n, partitions as phase0 would choose for so many bytes
+    hours    H = (ΣC / busy + P · wait) / cores / 3600 + C of the command itself / 3600, busy = 0.7
+    dollars  H · machines · price
 Prices are assumptions, those of ASSUMED at its date: give your own.
 """
 
@@ -21,6 +24,7 @@ import argparse
 import math
 import re
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,10 +33,17 @@ sys.path.append(str(HERE.parents[1]))
 
 from shared import results
 
-ASSUMED = "2026-11, on demand, us-east-1, from memory and not looked up"
+from phase0.dedup.memory import memory_size
+from phase0.partitioned.bounds import UNIT, bounds
+from phase0.partitioned.layout import Rule
+
+ASSUMED = "November 2026, on demand, us-east-1, written down from memory and not looked up"
 BUSY = 0.7  # share of the time that cores have work: nodes wait at the end of every step
-MEETING = ("find equal rows", "join", "count pairs")  # steps whose work may grow faster than rows
-ALONE = "between"
+READING, JOINING, COUNTING = "read the words", "join", "count pairs"
+MEETING = ("find equal rows", JOINING, COUNTING)  # steps whose work may grow faster than rows
+ALONE, STARTING = "between", "start workers"
+SHUFFLES = 4  # sets, later, entries, met: see phase0.partitioned.search
+THRESHOLD, WIDTH = Fraction(4, 5), 5
 HEAD = ("step", "CPU s / million rows", "exponent", "core-hours", "TB read", "TB written")
 
 
@@ -60,26 +71,57 @@ class Cost(NamedTuple):
 
 class Measured(NamedTuple):
     rows: int
+    size: float  # bytes of JSONL
     steps: dict[str, Cost]
+    units: int
     peak: int  # MiB of a worker at most
-    bound: str  # as it was stated
+    bound: int  # bytes that were stated
+
+
+class Asked(NamedTuple):
+    rows: int
+    cores: int
+    wait: float  # seconds to a piece
+    instances: tuple[Instance, ...]
+
+
+class Computed(NamedTuple):
+    """A step as it was measured with the more rows, how it grows, and what it comes to."""
+
+    name: str
+    measured: Cost
+    growth: float
+    cost: Cost
 
 
 def measured(text: str) -> list[Measured]:
     """The sections of a file of results, by number of rows."""
-    found = []
-    for part in text.split("\n## ")[1:]:
-        rows = int(part.split(" ", 1)[0].replace(",", ""))
-        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if "|" in line]
-        steps = {
-            name: Cost(float(cpu), float(read) * 1e6, float(written) * 1e6)
-            for name, _, _, cpu, read, written, _ in cells[2:]
-        }
-        told = re.search(r"took ([\d,]+) MiB at most, \w+ the ([\d.]+ \wiB)", part)
-        if told is None:
-            raise SystemExit(f"the section of {rows:,} rows does not say what a worker took")
-        found.append(Measured(rows, steps, int(told[1].replace(",", "")), told[2]))
-    return sorted(found)
+    return sorted((_section(part) for part in text.split("\n## ")[1:]), key=lambda section: section.rows)
+
+
+def _section(part: str) -> Measured:
+    rows = int(part.split(" ", 1)[0].replace(",", ""))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if "|" in line]
+    steps, units = {}, 0
+    for name, tasks, _, cpu, read, written, _ in cells[2:]:
+        steps[name] = Cost(float(cpu), float(read) * 1e6, float(written) * 1e6)
+        units = int(tasks) if name == READING else units
+    size = _number(r"([\d,]+) MB of JSONL", part)
+    looked = re.search(r"all were looked at once, ([\d,]+) MB.* met, ([\d,]+) MB at most", part)
+    peak = _number(r"took ([\d,]+) MiB at most", part)
+    stated = re.search(r"\w+ the ([\d.]+ \wiB) that were stated", part)
+    if looked is None or stated is None or not units:
+        raise SystemExit(f"the section of {rows:,} rows is not one that stages.py writes")
+    for name, found in (("send what rows can meet at", looked[1]), (COUNTING, looked[2])):
+        steps[name] = steps[name]._replace(read=steps[name].read + float(found.replace(",", "")) * 1e6)
+    return Measured(rows, size * 1e6, steps, units, int(peak), memory_size(stated[1]) or 0)
+
+
+def _number(pattern: str, part: str) -> float:
+    found = re.search(pattern, part)
+    if found is None:
+        raise SystemExit(f"nothing in the results is {pattern}; stages.py writes them")
+    return float(found[1].replace(",", ""))
 
 
 def exponent(name: str, few: Measured, many: Measured) -> float:
@@ -90,39 +132,63 @@ def exponent(name: str, few: Measured, many: Measured) -> float:
     return max(1.0, math.log(other.cpu / one.cpu) / math.log(many.rows / few.rows))
 
 
-def computed(cost: Cost, growth: float, times: float) -> Cost:
-    return Cost(*(part * times**growth for part in cost))
-
-
-def told(sizes: list[Measured], rows: int, cores: int, instances: tuple[Instance, ...]) -> list[str]:
+def computed(sizes: list[Measured], rows: int) -> list[Computed]:
+    """Every step but the starting of workers, which is done once for each of them."""
     few, many = sizes[0], sizes[-1]
-    times = rows / many.rows
-    table, total, alone = [], Cost(0, 0, 0), 0.0
+    found = []
     for name, cost in many.steps.items():
         growth = exponent(name, few, many)
-        there = computed(cost, growth, times)
-        if name == ALONE:
-            alone = there.cpu
-        else:
-            total = Cost(*(one + other for one, other in zip(total, there, strict=True)))
-        moved = [f"{there.read / 1e12:.1f}", f"{there.written / 1e12:.1f}"]
-        table.append([name, f"{cost.cpu / many.rows * 1e6:.1f}", f"{growth:.2f}", f"{there.cpu / 3600:.1f}", *moved])
-    hours = total.cpu / cores / BUSY / 3600 + alone / 3600
-    prices = [
-        [each.name, f"{each.dollars}", f"{(count := -(-cores // each.cores))}", f"{hours * count * each.dollars:.0f}"]
-        for each in instances
-    ]
+        grown = Cost(*(part * (rows / many.rows) ** growth for part in cost))
+        if name != STARTING:
+            found.append(Computed(name, cost, growth, grown))
+    return found
+
+
+def pieces(many: Measured, asked: Asked) -> tuple[int, int, int]:
+    """Units, partitions, and how often a piece of a file is opened and read."""
+    times = asked.rows / many.rows
+    units = math.ceil(many.units * times)
+    cut = bounds(int(many.size * times), UNIT, Rule(THRESHOLD, WIDTH, None), many.bound, asked.cores)
+    return units, 1 << cut.bits, SHUFFLES * units << cut.bits
+
+
+def told(sizes: list[Measured], asked: Asked) -> list[str]:
+    few, many = sizes[0], sizes[-1]
+    steps = computed(sizes, asked.rows)
+    spread = Cost(*map(sum, zip(*(step.cost for step in steps if step.name != ALONE), strict=True)))
+    alone = sum(step.cost.cpu for step in steps if step.name == ALONE)
+    units, partitions, opened = pieces(many, asked)
+    hours = ((spread.cpu / BUSY + opened * asked.wait) / asked.cores + alone) / 3600
     return [
-        f"COMPUTED, not measured: {rows:,} rows from what was measured at {few.rows:,} and {many.rows:,}.",
-        results.table(HEAD, table),
-        f"{total.cpu / 3600:,.0f} core-hours of tasks; on {cores} cores, {BUSY:.0%} of the time busy, {hours:.1f} hours,",
-        f"of which {alone / 3600:.1f} hours are the command itself, alone: joining parts does not spread.",
-        f"Through the shared folder go {total.read / 1e12:.1f} TB to nodes and {total.written / 1e12:.1f} TB from them, "
-        f"{(total.read + total.written) / rows:,.0f} bytes for a row.",
-        f"A worker took {many.peak:,} MiB where {many.bound} were stated; the statement does not depend on the rows.",
-        results.table(("instance", "$ / hour, assumed", "machines", "$ in all"), prices),
+        f"COMPUTED, not measured: {asked.rows:,} rows from what was measured at {few.rows:,} and {many.rows:,}.",
+        results.table(HEAD, [line(step, many.rows) for step in steps]),
+        f"{spread.cpu / 3600:,.0f} core-hours of tasks. On {asked.cores} cores, {BUSY:.0%} of the time busy: "
+        f"{hours:.1f} hours, of which {alone / 3600:.1f} are the command itself, alone, and "
+        f"{opened * asked.wait / asked.cores / 3600:.1f} are waiting for {opened:,} pieces of files ({units:,} units, "
+        f"{partitions:,} partitions, {SHUFFLES} shuffles; {asked.wait * 1000:g} ms each, assumed).",
+        f"Through the shared folder go {spread.read / 1e12:.1f} TB to nodes and {spread.written / 1e12:.1f} TB from "
+        f"them, {(spread.read + spread.written) / asked.rows:,.0f} bytes for a row; over these hours "
+        f"{(spread.read + spread.written) / hours / 3600 / 1e9:.1f} GB a second.",
+        f"A worker took {many.peak:,} MiB where {many.bound / 2**20:,.0f} MiB were stated; neither depends on the rows.",
+        results.table(("instance", "$ / hour, assumed", "machines", "workers' GiB of its", "$ in all"), prices(many, asked, hours)),
         f"Prices: {ASSUMED}.",
     ]
+
+
+def line(step: Computed, rows: int) -> list[str]:
+    each, cost = step.measured.cpu / rows * 1e6, step.cost
+    moved = [f"{cost.read / 1e12:.1f}", f"{cost.written / 1e12:.1f}"]
+    return [step.name, f"{each:.1f}", f"{step.growth:.2f}", f"{cost.cpu / 3600:.1f}", *moved]
+
+
+def prices(many: Measured, asked: Asked, hours: float) -> list[list[str]]:
+    """What each kind of machine would cost, and whether all of its cores can have a worker at once."""
+    found = []
+    for each in asked.instances:
+        count = -(-asked.cores // each.cores)
+        held = f"{each.cores * many.bound / 2**30:.0f} of {each.memory}"
+        found.append([each.name, f"{each.dollars}", f"{count}", held, f"{hours * count * each.dollars:,.0f}"])
+    return found
 
 
 def instance(given: str) -> Instance:
@@ -138,11 +204,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000_000)
     parser.add_argument("--cores", type=int, default=512)
+    parser.add_argument("--wait", type=float, default=2.0, help="milliseconds for a piece of a file")
     parser.add_argument("--instance", type=instance, action="append")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="keep it in results/scale_billion.md")
     options = parser.parse_args()
     sizes = measured((results.FOLDER / "scale_stages.md").read_text())
-    lines = told(sizes, options.rows, options.cores, tuple(options.instance or INSTANCES))
+    asked = Asked(options.rows, options.cores, options.wait / 1000, tuple(options.instance or INSTANCES))
+    lines = told(sizes, asked)
     print("\n\n".join(lines))
     if options.write:
         results.keep("scale_billion", "Computed: de-duplication of very many rows", lines, HERE)

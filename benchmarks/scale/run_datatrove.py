@@ -2,21 +2,26 @@
 
     run_datatrove.py ROWS KEPT [--threshold 0.8] --workers 2
 
-As documented: 14 buckets of 8 hashes, which stand for a threshold of some 0.72; another one cannot be asked for. Words
-are split as for all peers (../dedup/peers/reading.py), so its own normalising is off: it would be done twice. The first
-of what it keeps is as it chooses. Prints what its stages wrote for each other.
+As documented: 14 buckets of 8 hashes, which stand for a threshold of some 0.72; another one cannot be asked for. Its
+reader takes the words of a row, as all peers are given them (../dedup/peers/reading.py), so its own normalising is off:
+it would be done twice. It shares work out by files, so rows are first cut into some. Which row of a cluster stays is as
+it chooses. Prints what its stages wrote for each other.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dedup" / "peers"))
 
 from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import (
     MinhashDedupBuckets,
     MinhashDedupCluster,
@@ -28,16 +33,17 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.text import TextNormConfig
 from datatrove.utils.word_tokenizers import WordTokenizer
-from reading import WIDTH, arguments, word_texts, write_kept
+from reading import WIDTH, Arguments, arguments, write_kept
 
 SHARDS = 16
+_WORDS = re.compile(r"\w+")
 
 
-class Words(WordTokenizer):
+class Spaces(WordTokenizer):
     """Texts are words with one space between."""
 
     def word_tokenize(self, text: str) -> list[str]:
-        return text.split()
+        return text.split(" ")
 
     def sent_tokenize(self, text: str) -> list[str]:
         return [text]
@@ -46,42 +52,59 @@ class Words(WordTokenizer):
         return [(0, len(text))]
 
 
+def document(_: JsonlReader, row: dict[str, Any], path: str, line: int) -> dict[str, Any]:
+    """What datatrove is given of a row: its words, and the number of the row as its name."""
+    text = f"{row['instruction']}\n{row['response']}".lower()
+    return {"id": str(int(Path(path).stem) + line), "text": " ".join(_WORDS.findall(text))}
+
+
 def main() -> None:
     given = arguments()
-    plain = TextNormConfig(False, False, False, False, False)
-    config = MinhashConfig(n_grams=WIDTH, norm_config=plain)
     with tempfile.TemporaryDirectory(dir=given.kept.parent) as folder:
-        place = Path(folder)
-        cut(word_texts(given.rows), place / "input")
-        names = ("signatures", "buckets", "remove")
-        signatures, buckets, remove = (place / name for name in names)
-        reader = JsonlReader(str(place / "input"))
-        output = JsonlWriter(str(place / "kept"), compression=None)
-        stages = (
-            ([reader, MinhashDedupSignature(str(signatures), config=config, language=Words())], SHARDS),
-            ([MinhashDedupBuckets(str(signatures), str(buckets), config=config)], config.num_buckets),
-            ([MinhashDedupCluster(str(buckets), str(remove), config=config)], 1),
-            ([reader, MinhashDedupFilter(str(remove)), output], SHARDS),
-        )
-        for number, (pipeline, tasks) in enumerate(stages):
-            logs = str(place / "logs" / str(number))
-            LocalPipelineExecutor(pipeline, tasks=tasks, workers=given.workers, logging_dir=logs).run()
-        files = (path for name in names for path in (place / name).rglob("*"))
-        print(f"shuffled {sum(path.stat().st_size for path in files if path.is_file())} bytes")
-        write_kept(given.kept, sorted(kept(place / "kept")))
+        write_kept(given.kept, sorted(deduplicated(given, Path(folder))))
 
 
-def cut(texts: list[str], folder: Path) -> None:
+def deduplicated(given: Arguments, place: Path) -> list[int]:
+    """The numbers of the rows that it keeps."""
+    cut(given.rows, place / "input")
+    passed = [place / name for name in ("signatures", "buckets", "remove")]
+    for number, (pipeline, tasks) in enumerate(stages(place, *map(str, passed))):
+        logs = str(place / "logs" / str(number))
+        LocalPipelineExecutor(pipeline, tasks=tasks, workers=given.workers, logging_dir=logs).run()
+    files = [path for folder in passed for path in folder.rglob("*") if path.is_file()]
+    print(f"shuffled {sum(path.stat().st_size for path in files)} bytes")
+    return [int(json.loads(line)["id"]) for path in (place / "kept").glob("*.jsonl") for line in path.open()]
+
+
+def stages(place: Path, signatures: str, buckets: str, remove: str) -> list[tuple[list[PipelineStep], int]]:
+    """Each with the number of its tasks."""
+    plain = TextNormConfig(
+        lowercase=False,
+        norm_whitespace=False,
+        remove_punctuation=False,
+        norm_unicode_diacritics=False,
+        norm_numbers=False,
+    )
+    config = MinhashConfig(n_grams=WIDTH, norm_config=plain)
+    reader = JsonlReader(str(place / "input"), adapter=document)
+    output = JsonlWriter(str(place / "kept"), compression=None)
+    return [
+        ([reader, MinhashDedupSignature(signatures, config=config, language=Spaces())], SHARDS),
+        ([MinhashDedupBuckets(signatures, buckets, config=config)], config.num_buckets),
+        ([MinhashDedupCluster(buckets, remove, config=config)], 1),
+        ([reader, MinhashDedupFilter(remove), output], SHARDS),
+    ]
+
+
+def cut(rows: Path, folder: Path) -> None:
+    """Files of some rows each, named by the number of their first."""
     folder.mkdir()
-    each = -(-len(texts) // SHARDS)
-    for shard in range(SHARDS):
-        rows = range(shard * each, min(len(texts), (shard + 1) * each))
-        with (folder / f"{shard:05d}.jsonl").open("w") as file:
-            file.writelines(json.dumps({"id": str(row), "text": texts[row]}) + "\n" for row in rows)
-
-
-def kept(folder: Path) -> list[int]:
-    return [int(json.loads(line)["id"]) for path in folder.glob("*.jsonl") for line in path.open()]
+    with rows.open("rb") as lines:
+        each = -(-sum(1 for _ in lines) // SHARDS)
+        lines.seek(0)
+        for first in range(0, SHARDS * each, each):
+            with (folder / f"{first:09}.jsonl").open("wb") as file:
+                file.writelines(islice(lines, each))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ def main() -> None:
 
     node = {"num_cpus": int(cores), "object_store_memory": STORE, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
-    for _ in range(int(nodes) - 1):
-        cluster.add_node(**node)
-    command = [sys.executable, "-m", "phase0", "dedup", *asked, "--engine", "ray", "--address", cluster.address]
-    done = subprocess.run(command, check=False)
-    cluster.shutdown()
+    try:
+        for _ in range(int(nodes) - 1):
+            cluster.add_node(**node)
+        command = [sys.executable, "-m", "phase0", "dedup", *asked, "--engine", "ray", "--address", cluster.address]
+        done = subprocess.run(command, check=False)
+    finally:
+        cluster.shutdown()
     sys.exit(done.returncode)
 
 

@@ -2,10 +2,10 @@
 
     PHASE0_DEV_DATA=… python benchmarks/scale/stages.py --rows 300000,3000000 --cache DIR [--write]
 
-    --workers 2          processes of one machine, as a cluster would have on its nodes
+    --workers 2             processes of one machine, as a cluster would have on its nodes
     --max-memory 1900MiB    what they may take together
-    --method exact       or minhash
-    --write [NAME]       keep what is printed in ../results/NAME.md (scale_stages), which extrapolate.py reads
+    --method exact          or minhash
+    --write [NAME]          keep what is printed in ../results/NAME.md (scale_stages), which extrapolate.py reads
 
 Linux only. Each task tells the processor time that it took, the most memory that its process held meanwhile, and the
 bytes that it read and wrote; on a cluster with a shared folder these are what travels.
@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,13 +35,18 @@ from shared import results
 from phase0.dedup.memory import memory_size, spelled
 from phase0.engine import Engine, Item, Result
 from phase0.engine.local import Local
+from phase0.partitioned.units import UnitRead
+from phase0.partitioned.verifying import Verified
 from phase0.progress import Silent
 from phase0.stages.deduplicate import deduplicate
 
 HEAD = ("step", "tasks", "wall s", "CPU s", "read MB", "written MB", "peak MiB")
-LEGEND = """CPU: user and system time of the tasks. read, written: what tasks passed to the system's calls; files that are
-mapped into memory are not in it. peak: the most resident memory of one process during a task of the step, shared
-libraries and mapped files included. "between": the command itself, which starts workers, deals out and joins parts."""
+LEGEND = """CPU: user and system time of the tasks. read, written: what tasks passed to the system's calls; what they read of
+files that are mapped into memory is not in it, so that of sets is told apart. peak: the most resident memory of one
+process during a task of the step, shared libraries and mapped files included. "between": the command itself, which
+deals work out and joins parts. "start workers": processor time of the workers outside of tasks."""
+ALONE, STARTING = "between", "start workers"
+KEY = 8  # bytes of a shingle in a set
 
 
 class Task(NamedTuple):
@@ -62,11 +68,12 @@ class Step(NamedTuple):
 
 
 class Steps(Silent):
-    """Hears which step is under way and what is said of memory."""
+    """Hears which step is under way, what is said of memory, and what tasks looked at of sets in mapped files."""
 
     def __init__(self) -> None:
-        self.steps = [Step("between", time.monotonic(), [])]
+        self.steps = [Step(ALONE, time.monotonic(), [])]
         self.said: list[str] = []
+        self.rows = self.keys = self.met = 0
 
     def start(self, step: str, total: int | None, unit: str = "rows") -> None:
         self.steps.append(Step(step, time.monotonic(), []))
@@ -76,7 +83,14 @@ class Steps(Silent):
         self.said.append(message)
 
     def finish(self, note: str = "") -> None:
-        self.steps.append(Step("between", time.monotonic(), []))
+        self.steps.append(Step(ALONE, time.monotonic(), []))
+
+    def take(self, result: object, task: Task) -> None:
+        self.steps[-1].tasks.append(task)
+        if isinstance(result, UnitRead):
+            self.rows, self.keys = self.rows + result.rows, self.keys + result.keys
+        elif isinstance(result, Verified):
+            self.met += result.met
 
 
 class Watched:
@@ -88,7 +102,7 @@ class Watched:
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         for result, task in self._engine.map(partial(watched, work), items):
-            self._heard.steps[-1].tasks.append(task)
+            self._heard.take(result, task)
             yield result
 
     @contextmanager
@@ -122,31 +136,34 @@ def held() -> int:
 class Run(NamedTuple):
     rows: int
     size: int  # bytes of JSONL
-    steps: list[Step]  # one more than there are, for the end
-    said: list[str]
-    bound: int  # bytes that a worker may take
-    own: float  # CPU seconds of this process, tasks of its own not counted
-    figures: dict[str, Any]
+    heard: Steps
+    bound: int  # bytes that a worker may take, as was said
+    own: float  # CPU seconds of this process, tasks that it did itself not counted
+    starting: float  # and of workers
+    removed: int
 
 
 def measured(rows: int, options: argparse.Namespace) -> Run:
     made = make(rows, 0, options.cache, Path(options.data))
     heard = Steps()
     with tempfile.TemporaryDirectory(dir=options.cache) as scratch:
-        before = time.process_time()
+        before = os.times()
         manifest = deduplicate(
             [made.rows],
-            Path(scratch) / "kept",
+            f"{scratch}/kept/",  # shards, as whoever has very many rows would have them
             method=options.method,
             max_memory=options.max_memory,
             engine=Watched(Local(options.workers, spread=True), heard),
             progress=heard,
         )
-    here = sum(task.cpu for step in heard.steps for task in step.tasks if task.process == os.getpid())
-    own = time.process_time() - before - here
+        after = os.times()
     heard.finish()
-    bound = stated(heard.said)
-    return Run(rows, made.rows.stat().st_size, heard.steps, heard.said, bound, own, manifest.figures)
+    tasks = [task for step in heard.steps for task in step.tasks]
+    here = sum(task.cpu for task in tasks if task.process == os.getpid())
+    own = after.user + after.system - before.user - before.system - here
+    theirs = after.children_user + after.children_system - before.children_user - before.children_system
+    starting = theirs - sum(task.cpu for task in tasks) + here
+    return Run(rows, made.rows.stat().st_size, heard, stated(heard.said), own, starting, manifest.figures["removed"])
 
 
 def stated(said: Iterable[str]) -> int:
@@ -158,7 +175,8 @@ def stated(said: Iterable[str]) -> int:
 def lines(run: Run) -> list[list[str]]:
     """A line of the table for each name of a step, in the order in which they first come."""
     sums: dict[str, list[float]] = {}
-    for step, after in zip(run.steps, run.steps[1:], strict=False):
+    steps = run.heard.steps
+    for step, after in pairwise(steps):
         total = sums.setdefault(step.name, [0.0] * 6)
         total[0] += len(step.tasks)
         total[1] += after.began - step.began
@@ -166,9 +184,9 @@ def lines(run: Run) -> list[list[str]]:
         total[3] += sum(task.read for task in step.tasks) / 1e6
         total[4] += sum(task.written for task in step.tasks) / 1e6
         total[5] = max([total[5], *(task.peak / 2**20 for task in step.tasks)])
-    between = sums.pop("between")
-    between[2] += run.own
-    table = [*sums.items(), ("between", between)]
+    alone = sums.pop(ALONE)
+    alone[2] += run.own
+    table = [*sums.items(), (ALONE, alone), (STARTING, [0, 0, run.starting, 0, 0, 0])]
     return [
         [name, f"{tasks:.0f}", f"{wall:.1f}", f"{cpu:.1f}", f"{read:.0f}", f"{written:.0f}", f"{peak:.0f}"]
         for name, (tasks, wall, cpu, read, written, peak) in table
@@ -176,12 +194,19 @@ def lines(run: Run) -> list[list[str]]:
 
 
 def section(run: Run) -> str:
-    peak = max(task.peak for step in run.steps for task in step.tasks)
+    heard = run.heard
+    peak = max(task.peak for step in heard.steps for task in step.tasks)
     inside = "within" if peak <= run.bound else "BEYOND"
-    counts = f"{run.figures['removed']:,} of {run.rows:,} rows removed, {run.size / 1e6:,.0f} MB of JSONL"
+    counts = f"{run.removed:,} of {run.rows:,} rows removed, {run.size / 1e6:,.0f} MB of JSONL"
     verdict = f"A worker took {peak / 2**20:,.0f} MiB at most, {inside} the {spelled(run.bound)} that were stated."
-    said = " ".join(f"{line}." for line in run.said)
-    return f"## {run.rows:,} rows\n\n{counts}. {said}\n\n{verdict}\n\n{results.table(HEAD, lines(run))}"
+    said = " ".join(f"{line}." for line in heard.said)
+    pair = 2 * KEY * heard.keys / max(1, heard.rows)  # bytes of two sets
+    mapped = (
+        f"Of sets in mapped files, all were looked at once, {KEY * heard.keys / 1e6:,.0f} MB, and two for each of "
+        f"{heard.met:,} pairs that met, {heard.met * pair / 1e6:,.0f} MB at most."
+    )
+    table = results.table(HEAD, lines(run))
+    return f"## {run.rows:,} rows\n\n{counts}. {said}\n\n{verdict} {mapped}\n\n{table}"
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SAMPLE_S = 0.05
+_SHARE = 20  # a look is followed by so many times as long without one: a cluster is hundreds of threads to ask
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")  # to a second
 
@@ -71,10 +72,13 @@ class _Watch(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(SAMPLE_S):
+        took = 0.0
+        while not self._ended.wait(max(SAMPLE_S, _SHARE * took)):
+            began = time.thread_time()
             tree = _tree(self._process)
             self._ticks |= {one: ticks for one in tree if (ticks := _ticks(one))}
             self.peak = max(self.peak, sum(map(_resident, tree)), *map(_most_resident, tree))
+            took = time.thread_time() - began
 
     @property
     def cpu(self) -> float:
