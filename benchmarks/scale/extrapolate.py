@@ -28,15 +28,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve()
-sys.path.append(str(HERE.parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from shared import results
 
-from phase0.dedup.memory import memory_size
+from phase0.dedup.memory import memory_size, spelled
 from phase0.partitioned.bounds import UNIT, bounds
 from phase0.partitioned.layout import Rule
 
+HERE = Path(__file__).resolve()
 ASSUMED = "November 2026, on demand, us-east-1, written down from memory and not looked up"
 BUSY = 0.7  # share of the time that cores have work: nodes wait at the end of every step
 READING, JOINING, COUNTING = "read the words", "join", "count pairs"
@@ -45,6 +45,7 @@ ALONE, STARTING = "between", "start workers"
 SHUFFLES = 4  # sets, later, entries, met: see phase0.partitioned.search
 THRESHOLD, WIDTH = Fraction(4, 5), 5
 HEAD = ("step", "CPU s / million rows", "exponent", "core-hours", "TB read", "TB written")
+PRICED = ("instance", "$ / hour, assumed", "machines", "workers' GiB of its", "$ in all")
 
 
 class Instance(NamedTuple):
@@ -159,18 +160,24 @@ def told(sizes: list[Measured], asked: Asked) -> list[str]:
     alone = sum(step.cost.cpu for step in steps if step.name == ALONE)
     units, partitions, opened = pieces(many, asked)
     hours = ((spread.cpu / BUSY + opened * asked.wait) / asked.cores + alone) / 3600
-    return [
-        f"COMPUTED, not measured: {asked.rows:,} rows from what was measured at {few.rows:,} and {many.rows:,}.",
-        results.table(HEAD, [line(step, many.rows) for step in steps]),
+    moved = spread.read + spread.written
+    work = (
         f"{spread.cpu / 3600:,.0f} core-hours of tasks. On {asked.cores} cores, {BUSY:.0%} of the time busy: "
         f"{hours:.1f} hours, of which {alone / 3600:.1f} are the command itself, alone, and "
         f"{opened * asked.wait / asked.cores / 3600:.1f} are waiting for {opened:,} pieces of files ({units:,} units, "
-        f"{partitions:,} partitions, {SHUFFLES} shuffles; {asked.wait * 1000:g} ms each, assumed).",
+        f"{partitions:,} partitions, {SHUFFLES} shuffles; {asked.wait * 1000:g} ms each, assumed)."
+    )
+    traffic = (
         f"Through the shared folder go {spread.read / 1e12:.1f} TB to nodes and {spread.written / 1e12:.1f} TB from "
-        f"them, {(spread.read + spread.written) / asked.rows:,.0f} bytes for a row; over these hours "
-        f"{(spread.read + spread.written) / hours / 3600 / 1e9:.1f} GB a second.",
-        f"A worker took {many.peak:,} MiB where {many.bound / 2**20:,.0f} MiB were stated; neither depends on the rows.",
-        results.table(("instance", "$ / hour, assumed", "machines", "workers' GiB of its", "$ in all"), prices(many, asked, hours)),
+        f"them, {moved / asked.rows:,.0f} bytes for a row; {moved / hours / 3600 / 1e9:.1f} GB a second on average."
+    )
+    return [
+        f"COMPUTED, not measured: {asked.rows:,} rows from what was measured at {few.rows:,} and {many.rows:,}.",
+        results.table(HEAD, [line(step, many.rows) for step in steps]),
+        work,
+        traffic,
+        f"A worker took {many.peak:,} MiB where {spelled(many.bound)} were stated; neither depends on the rows.",
+        results.table(PRICED, prices(many, asked, hours)),
         f"Prices: {ASSUMED}.",
     ]
 

@@ -22,12 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve()
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "dedup")]
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "dedup"))
 
 from rows import count_of, make
 from shared import results
 
+HERE = Path(__file__).resolve()
 SUBNET = "10.213.7"
 NODES = 3  # the first is the head
 PORT = 6379
@@ -49,7 +50,7 @@ def sh(*words: str) -> None:
 
 
 def inside(node: Node, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # nobody else is there
     command = ["ip", "netns", "exec", node.space, *words]
     return subprocess.run(command, check=check, capture_output=True, text=True, env=environment)
 
@@ -119,7 +120,7 @@ def digest(path: Path) -> str:
 def compared(nodes: list[Node], rows: Path, scratch: Path) -> list[str]:
     command = [sys.executable, "-m", "phase0", "dedup", "--input", str(rows), "--output"]
     subprocess.run([*command, str(scratch / "here.jsonl")], check=True, capture_output=True)
-    with tempfile.TemporaryDirectory(prefix="p0", ignore_cleanup_errors=True) as short:  # names of sockets must be short
+    with tempfile.TemporaryDirectory(prefix="p0", ignore_cleanup_errors=True) as short:  # names of sockets are short
         asked = [*command, str(scratch / "there.jsonl"), "--engine", "ray", "--address", start(nodes, short)]
         before, began = travelled(nodes), time.monotonic()
         done = inside(nodes[0], *asked, check=False)

@@ -1,11 +1,10 @@
 """datatrove: its four documented stages of MinHash de-duplication, each by its executor for one machine.
 
-    run_datatrove.py ROWS KEPT [--threshold 0.8] --workers 2
+    run_datatrove.py BUCKETS HASHES ROWS KEPT [--threshold 0.8] --workers 2
 
-As documented: 14 buckets of 8 hashes, which stand for a threshold of some 0.72; another one cannot be asked for. Its
-reader takes the words of a row, as all peers are given them (../dedup/peers/reading.py), so its own normalising is off:
-it would be done twice. It shares work out by files, so rows are first cut into some. Which row of a cluster stays is as
-it chooses. Prints what its stages wrote for each other.
+It takes no threshold, but so many buckets of so many hashes. Its reader takes the words of a row, as all peers are given
+them (../dedup/peers/reading.py), so its own normalising is off: it would be done twice. It shares work out by files, so
+rows are first cut into some. Which row of a cluster stays is as it chooses. Prints what its stages wrote for each other.
 """
 
 from __future__ import annotations
@@ -36,6 +35,13 @@ from datatrove.utils.word_tokenizers import WordTokenizer
 from reading import WIDTH, Arguments, arguments, write_kept
 
 SHARDS = 16
+PLAIN = TextNormConfig(
+    lowercase=False,
+    norm_whitespace=False,
+    remove_punctuation=False,
+    norm_unicode_diacritics=False,
+    norm_numbers=False,
+)
 _WORDS = re.compile(r"\w+")
 
 
@@ -59,16 +65,18 @@ def document(_: JsonlReader, row: dict[str, Any], path: str, line: int) -> dict[
 
 
 def main() -> None:
+    buckets, hashes = (int(sys.argv.pop(1)) for _ in range(2))
     given = arguments()
+    config = MinhashConfig(n_grams=WIDTH, num_buckets=buckets, hashes_per_bucket=hashes, norm_config=PLAIN)
     with tempfile.TemporaryDirectory(dir=given.kept.parent) as folder:
-        write_kept(given.kept, sorted(deduplicated(given, Path(folder))))
+        write_kept(given.kept, sorted(deduplicated(given, config, Path(folder))))
 
 
-def deduplicated(given: Arguments, place: Path) -> list[int]:
+def deduplicated(given: Arguments, config: MinhashConfig, place: Path) -> list[int]:
     """The numbers of the rows that it keeps."""
     cut(given.rows, place / "input")
     passed = [place / name for name in ("signatures", "buckets", "remove")]
-    for number, (pipeline, tasks) in enumerate(stages(place, *map(str, passed))):
+    for number, (pipeline, tasks) in enumerate(stages(config, place, *map(str, passed))):
         logs = str(place / "logs" / str(number))
         LocalPipelineExecutor(pipeline, tasks=tasks, workers=given.workers, logging_dir=logs).run()
     files = [path for folder in passed for path in folder.rglob("*") if path.is_file()]
@@ -76,16 +84,10 @@ def deduplicated(given: Arguments, place: Path) -> list[int]:
     return [int(json.loads(line)["id"]) for path in (place / "kept").glob("*.jsonl") for line in path.open()]
 
 
-def stages(place: Path, signatures: str, buckets: str, remove: str) -> list[tuple[list[PipelineStep], int]]:
+def stages(
+    config: MinhashConfig, place: Path, signatures: str, buckets: str, remove: str
+) -> list[tuple[list[PipelineStep], int]]:
     """Each with the number of its tasks."""
-    plain = TextNormConfig(
-        lowercase=False,
-        norm_whitespace=False,
-        remove_punctuation=False,
-        norm_unicode_diacritics=False,
-        norm_numbers=False,
-    )
-    config = MinhashConfig(n_grams=WIDTH, norm_config=plain)
     reader = JsonlReader(str(place / "input"), adapter=document)
     output = JsonlWriter(str(place / "kept"), compression=None)
     return [

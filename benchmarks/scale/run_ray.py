@@ -1,6 +1,6 @@
 """phase0 on a cluster of so many nodes on this machine, each a raylet of its own, that lives as long as the command.
 
-    run_ray.py NODES CORES ARGUMENT…      as `phase0 dedup ARGUMENT… --engine ray --address …`
+run_ray.py NODES CORES ARGUMENT…      as `phase0 dedup ARGUMENT… --engine ray --address …`
 """
 
 from __future__ import annotations
