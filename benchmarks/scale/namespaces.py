@@ -75,7 +75,7 @@ def network() -> Iterator[list[Node]]:
         sh("ip", "link", "add", bridge, "type", "bridge")
         sh("ip", "link", "set", bridge, "up")
         for number, node in enumerate(nodes):
-            outer = f"p0v{os.getpid()}{'abc'[number]}"
+            outer = f"p0v{os.getpid()}-{number}"
             sh("ip", "netns", "add", node.space)
             sh("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", node.space)
             sh("ip", "link", "set", outer, "master", bridge, "up")
@@ -84,10 +84,11 @@ def network() -> Iterator[list[Node]]:
             inside(node, "ip", "link", "set", "lo", "up")
         yield nodes
     finally:
-        for node in nodes:
+        for number, node in enumerate(nodes):
             left = subprocess.run(["ip", "netns", "pids", node.space], check=False, capture_output=True, text=True)
             for process in left.stdout.split():
                 subprocess.run(["kill", "-9", process], check=False, capture_output=True)
+            subprocess.run(["ip", "link", "del", f"p0v{os.getpid()}-{number}"], check=False, capture_output=True)
             subprocess.run(["ip", "netns", "del", node.space], check=False, capture_output=True)
         subprocess.run(["ip", "link", "del", bridge], check=False, capture_output=True)
 

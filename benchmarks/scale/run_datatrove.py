@@ -2,9 +2,10 @@
 
     run_datatrove.py BUCKETS HASHES ROWS KEPT [--threshold 0.8] --workers 2
 
-It takes no threshold, but so many buckets of so many hashes. Its reader takes the words of a row, as all peers are given
-them (../dedup/peers/reading.py), so its own normalising is off: it would be done twice. It shares work out by files, so
-rows are first cut into some. Which row of a cluster stays is as it chooses. Prints what its stages wrote for each other.
+It takes no threshold, but so many buckets of so many hashes. Its reader takes the words of a row, as all peers are
+given them (../dedup/peers/reading.py), so its own normalising is off: it would be done twice. It shares work out by
+files, so rows are first cut into some. Which row of a cluster stays is as it chooses. Prints what its stages wrote for
+each other.
 """
 
 from __future__ import annotations
