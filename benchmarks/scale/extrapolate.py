@@ -15,6 +15,7 @@ The formula. n rows took a step c CPU seconds and moved b bytes through files; N
              units = those measured · N / n, partitions as phase0 would choose for so many bytes
     hours    H = (ΣC / busy + P · wait) / cores / 3600 + C of the command itself / 3600, busy = 0.7
     dollars  H · machines · price
+Bytes of sets where pairs met are counted at most; a node that has them in its memory already does not ask for them.
 Prices are assumptions, those of ASSUMED at its date: give your own.
 """
 
@@ -108,7 +109,7 @@ def _section(part: str) -> Measured:
         steps[name] = Cost(float(cpu), float(read) * 1e6, float(written) * 1e6)
         units = int(tasks) if name == READING else units
     size = _number(r"([\d,]+) MB of JSONL", part)
-    looked = re.search(r"all were looked at once, ([\d,]+) MB.* met, ([\d,]+) MB at most", part)
+    looked = re.search(r"all were looked at once, ([\d,]+) MB.* pairs met, ([\d,]+) MB at most", part)
     peak = _number(r"took ([\d,]+) MiB at most", part)
     stated = re.search(r"\w+ the ([\d.]+ \wiB) that were stated", part)
     if looked is None or stated is None or not units:

@@ -212,13 +212,14 @@ def section(run: Run) -> str:
     counts = f"{run.removed:,} of {run.rows:,} rows removed, {run.size / 1e6:,.0f} MB of JSONL"
     verdict = f"A worker took {peak / 2**20:,.0f} MiB at most, {inside} the {spelled(run.bound)} that were stated."
     said = " ".join(f"{line}." for line in heard.said)
-    pair = 2 * KEY * heard.keys / max(1, heard.rows)  # bytes of two sets
+    each = KEY * heard.keys / max(1, heard.rows)  # bytes of a set
+    again = heard.met + min(heard.met, heard.rows)  # a unit looks at those of its own rows once, in a million pairs
     mapped = (
-        f"Of sets in mapped files, all were looked at once, {KEY * heard.keys / 1e6:,.0f} MB, and two for each of "
-        f"{heard.met:,} pairs that met, {heard.met * pair / 1e6:,.0f} MB at most."
+        f"Of sets in mapped files, all were looked at once, {KEY * heard.keys / 1e6:,.0f} MB, and where {heard.met:,} "
+        f"pairs met, {again * each / 1e6:,.0f} MB at most."
     )
     table = results.table(HEAD, lines(run))
-    return f"## {run.rows:,} rows\n\n{counts}. {said}\n\n{verdict} {mapped}\n\n{table}"
+    return f"## {run.rows:,} rows\n\n{counts}. {said}\n\n{verdict}\n\n{mapped}\n\n{table}"
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ def section(rows: int, read: float, joined: float) -> str:
     """As stages.py writes it."""
     return (
         f"## {rows:,} rows\n\n5 of {rows:,} rows removed, {rows // 1000:,} MB of JSONL. Something.\n\n"
-        "A worker took 1,200 MiB at most, within the 1.3 GiB that were stated. Of sets in mapped files, all were "
-        "looked at once, 7 MB, and two for each of 10 pairs that met, 3 MB at most.\n\n"
+        "A worker took 1,200 MiB at most, within the 1.3 GiB that were stated.\n\n"
+        "Of sets in mapped files, all were looked at once, 7 MB, and where 10 pairs met, 3 MB at most.\n\n"
         "| step | tasks | wall s | CPU s | read MB | written MB | peak MiB |\n|---|--:|--:|--:|--:|--:|--:|\n"
         f"| read the words | 4 | 1.0 | {read} | 100 | 50 | 400 |\n"
         "| send what rows can meet at | 4 | 1.0 | 0.0 | 0 | 50 | 400 |\n"
