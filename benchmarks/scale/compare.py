@@ -157,6 +157,12 @@ def warm(bench: Bench, names: list[str]) -> None:
         subprocess.run(command(small, name, kept), capture_output=True, check=True)
 
 
+def chosen(only: list[str] | None) -> list[str]:
+    """Those that are named in whole, or of which a part is."""
+    parts = [part for part in only or [""] if part not in NAMES]
+    return [name for name in NAMES if name in (only or []) or any(part in name for part in parts)]
+
+
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=count_of, default=100_000)
@@ -177,7 +183,7 @@ def main() -> None:
     options = parsed()
     made = make(options.rows, 0, options.cache, Path(options.data))
     truth = truth_of(made.rows, ratio(THRESHOLD)) if options.rows <= MOST_ROWS_JUDGED else None
-    names = [name for name in NAMES if not options.only or any(part in name for part in options.only)]
+    names = chosen(options.only)
     outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory(dir=options.cache) as scratch:
         bench = Bench(made, options.rows, options.workers, options.max_memory, options.cache, Path(scratch))

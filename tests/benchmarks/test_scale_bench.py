@@ -94,6 +94,13 @@ def test_what_tools_say_of_their_shuffle_is_understood(benchmark) -> None:
     assert shuffled("nothing of the kind", 100) is None
 
 
+def test_what_is_compared_may_be_named_in_whole_or_in_part(benchmark) -> None:
+    chosen = benchmark["compare"].chosen
+    assert chosen(["phase0 local", "2 nodes"]) == ["phase0 local", "phase0 ray, 2 nodes"]
+    assert chosen(["local"]) == ["phase0 local", "phase0 local, shards"]
+    assert chosen(None) == list(benchmark["compare"].NAMES)
+
+
 def test_shards_are_joined_in_the_order_of_their_names(benchmark, tmp_path) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
