@@ -2,7 +2,7 @@
 
     PHASE0_DEV_DATA=… python benchmarks/scale/compare.py --cache DIR [--rows 100k] [--write]
 
-    --only local,ray,datatrove     parts of names
+    --only local,ray,datatrove     parts of names, or whole ones
     --max-memory 12GiB             what phase0 may take
     --write [NAME]                 keep what is printed in ../results/NAME.md (scale)
 
@@ -167,7 +167,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=count_of, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", type=lambda value: value.split(","), help="parts of names")
+    parser.add_argument("--only", type=lambda value: value.split(","), help="parts of names, or whole ones")
     parser.add_argument("--max-memory", help="handed to phase0")
     parser.add_argument("--cache", type=Path, required=True, help="folder for rows, environments and exact pairs")
     parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
