@@ -206,7 +206,7 @@ def told(sizes: list[Measured], asked: Asked) -> list[str]:
         results.table(HEAD, [line(step, many.rows, asked) for step in steps]),
         work,
         traffic,
-        f"A worker took {many.peak:,} MiB where {spelled(many.bound)} were stated; what is stated does not depend on the rows.",
+        f"A worker took {many.peak:,} MiB where {spelled(many.bound)} were stated, however many rows there are.",
         results.table(PRICED, prices(many, asked, hours)),
         f"Prices: {ASSUMED}.",
     ]
