@@ -185,17 +185,22 @@ def main() -> None:
     truth = truth_of(made.rows, ratio(THRESHOLD)) if options.rows <= MOST_ROWS_JUDGED else None
     names = chosen(options.only)
     outcomes: dict[str, Outcome] = {}
+    failures = []
     with tempfile.TemporaryDirectory(dir=options.cache) as scratch:
         bench = Bench(made, options.rows, options.workers, options.max_memory, options.cache, Path(scratch))
         warm(bench, names)
         for name in names:
-            outcomes[name] = run(bench, name, truth)
-            print(name, outcomes[name], file=sys.stderr, flush=True)
+            try:
+                outcomes[name] = run(bench, name, truth)
+                print(name, outcomes[name], file=sys.stderr, flush=True)
+            except measure.RunFailed as failed:
+                failures.append(f"{name} {failed}")
     table = results.table(HEAD, [line(name, found, outcomes.get(LOCAL)) for name, found in outcomes.items()])
     size = f"{options.rows:,} rows, {made.rows.stat().st_size / 1e6:,.0f} MB of JSONL, threshold {THRESHOLD}."
     if truth is None:
         size += " Recall is over the recorded edits alone."
     told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.workers} of them used.", size, table]
+    told += failures
     print("\n\n".join(told))
     if options.write:
         results.keep(options.write, "De-duplication past one machine", [*told, LEGEND], HERE, options.cache)

@@ -200,7 +200,7 @@ def lines(run: Run) -> list[list[str]]:
     alone[2] += run.own
     table = [*sums.items(), (ALONE, alone), (STARTING, [0, 0, run.starting, 0, 0, 0])]
     return [
-        [name, f"{tasks:.0f}", f"{wall:.1f}", f"{cpu:.1f}", f"{read:.0f}", f"{written:.0f}", f"{peak:.0f}"]
+        [name, f"{tasks:.0f}", f"{wall:.1f}", f"{cpu:.2f}", f"{read:.0f}", f"{written:.0f}", f"{peak:.0f}"]
         for name, (tasks, wall, cpu, read, written, peak) in table
     ]
 
