@@ -31,14 +31,14 @@ ROWS, SMALL = 600, 4096  # bytes to a part, so that there are many
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
         monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
-    for name in ("dedup_spread.UNIT", "verify.SPAN", "verify.UNIT"):
+    for name in ("dedup_spread.UNIT", "verify.SPAN", "verify.UNIT", "export.SPAN", "export.UNIT"):
         monkeypatch.setattr(f"phase0.stages.{name}", 8 * SMALL)
     monkeypatch.setattr("phase0.partitioned.recounting._bits", lambda *_: 2)
 
 
 def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
     """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, de-duplication, a
-    student's survey, verification."""
+    student's survey, verification, export."""
     rows = inputs / "b.jsonl"
     phase0.acquire([inputs], output / "raw", engine=engine)
     phase0.score([rows], output / "scored.jsonl", threshold=5.0, engine=engine)
@@ -49,6 +49,10 @@ def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
     (output / "features").mkdir()
     seen = survey([rows], output / "features", engine, SILENT)
     checked = verified(inputs, alike, engine)
+    forms = ["trl", "llama-factory-alpaca"]
+    phase0.export(
+        [alike / "alike.jsonl", rows], output / "export", to=forms, validation=0.2, max_tokens=90, engine=engine
+    )
     surveyed = b"".join(array.tobytes() for array in (seen.rows_N, seen.questions_L, *seen.frame))
     return contents(output) | {"survey": surveyed, "verification": checked}
 
