@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase0.records import CATEGORIES
-from phase0.scoring import cues, seeing
+from phase0.scoring import cues, marks, seeing
 from phase0.scoring.category import categorise
 from phase0.scoring.seeing import ASK_CHARS, HEAD_CHARS, RESPONSE_CHARS, TAIL_CHARS
 
@@ -132,7 +132,10 @@ def test_no_text_makes_it_hang(unit):
 
 
 def test_the_request_is_split_from_what_is_handed_over():
-    split = seeing._split
+    def split(text):
+        parts = seeing.parts_of(text, None)
+        return parts.ask, parts.matter
+
     assert split("What is a tide?") == ("What is a tide?", "")
     assert split("Shorten this text: It was late.") == ("Shorten this text:", " It was late.")
     ask, matter = split("Read these notes from the meeting.\nWe met at noon.\nWho was late?")
@@ -143,15 +146,15 @@ def test_the_request_is_split_from_what_is_handed_over():
 
 @pytest.mark.parametrize("table", [cues.CUES, cues.THINGS, cues.UNSPACED_CUES])
 def test_every_cue_stands_once_in_a_known_category_with_a_weight(table):
-    cues = [(cue, name) for cue, name, _ in seeing.weights(table)]
+    cues = [(cue, name) for cue, name, _ in marks.weights(table)]
     assert {name for _, name in cues} <= set(CATEGORIES)
-    assert all(weight > 0 for _, _, weight in seeing.weights(table))
+    assert all(weight > 0 for _, _, weight in marks.weights(table))
     assert [cue for cue, times in Counter(cues).items() if times > 1] == []
 
 
 def test_every_phrase_can_be_found_in_the_words_of_a_text():
     """A phrase that the word pattern would cut otherwise could never match."""
-    phrases = [phrase for phrase, _, _ in seeing.weights(cues.CUES)]
+    phrases = [phrase for phrase, _, _ in marks.weights(cues.CUES)]
     assert [phrase for phrase in phrases if seeing._WORD.findall(phrase.lower()) != phrase.split(" ")] == []
 
 

@@ -17,6 +17,7 @@ from upstream import GOOD, MESSAGES, alpaca, read_all, take
 
 from phase0.dataset import manifest_of
 from phase0.records import decode, encode, identity
+from phase0.stages import acquire
 from phase0.stages.acquire import Upstream
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
@@ -161,6 +162,32 @@ def test_phase0s_own_rows_come_through_with_their_origin_and_scores(
         assert category is not None
         assert new == msgspec.structs.replace(old, meta=msgspec.structs.replace(old.meta, category=category))
         assert old.meta.category in (None, category)
+
+
+@pytest.mark.parametrize("together", [1, 7, 4096])
+def test_rows_that_are_categorised_together_are_written_as_rows_alone_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    asked = [
+        "Write a poem on tides.",
+        "What is 3 + 4?",
+        "Fix `x = [1`",
+        "Hello!",
+        "Which sea is salty?",
+        "¿Quién eres?",
+    ]
+    made = [alpaca(n, instruction=f"{n}: {asked[n % 6]}", output="def f(x):\n    return 7") for n in range(40)]
+    filed = [{**made[9], "output": None}, b"{broken", *made[:20], "[]", *made[20:]]
+    path = write(tmp_path / "in.jsonl", *filed)
+    manifest = read_all(path, tmp_path / "alone.jsonl", layout="alpaca")
+    monkeypatch.setattr(acquire, "_FEW", 0)
+    monkeypatch.setattr(acquire, "_TOGETHER", together)
+    assert read_all(path, tmp_path / "together.jsonl", layout="alpaca").counts == manifest.counts
+    assert (tmp_path / "together.jsonl").read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
+    assert len({row["meta"]["category"] for row in rows_of(tmp_path / "alone.jsonl")}) > 1
+    take(tmp_path / "raw", path, limit=5)
+    limited = rows_of(tmp_path / "raw" / "combined.jsonl")
+    assert [row["instruction"] for row in limited] == [row["instruction"] for row in made[:5]]
 
 
 def test_an_edited_row_of_phase0s_own_gets_the_id_of_what_it_says_now(tmp_path: Path) -> None:

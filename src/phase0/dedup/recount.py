@@ -1,8 +1,8 @@
 """The second, independent count of near-duplicates: every pair at or above the threshold, and no other.
 
-It shares only the tokens with the remover. Its own hashes (FNV-1a per token, combined as a polynomial, 62 bits: a
-chance below 1e-3 of any collision among 50 million shingles), its own collapse of equal rows, and another algorithm:
-an inverted index with prefix and length filters (Bayardo, Ma and Srikant 2007; Xiao et al. 2008). Each set is looked at
+It shares only the tokens with the remover. Its own hashes (polynomials of bytes, then of words, 62 bits: a chance below
+1e-3 of any collision among 50 million shingles), its own collapse of equal rows, and another algorithm: an inverted
+index with prefix and length filters (Bayardo, Ma and Srikant 2007; Xiao et al. 2008). Each set is looked at
 in one order of all shingles, rare ones first. Two sets that reach the threshold must share one of their first
 |A| - ceil(t|A|) + 1 shingles, so partners are looked for there. The entries of the index are sorted by shingle, and
 those that one set alone holds, nearly all where no duplicates are left, are dropped. What partners share is counted.

@@ -29,8 +29,8 @@ from __future__ import annotations
 import re
 
 from phase0.records import CATEGORIES
-from phase0.scoring.cues import KINDS, MARKS, THINGS, UNSPACED_CUES
-from phase0.scoring.seeing import (
+from phase0.scoring.cues import THINGS, UNSPACED_CUES
+from phase0.scoring.marks import (
     CALL,
     CODE,
     EQUATION,
@@ -39,6 +39,7 @@ from phase0.scoring.seeing import (
     NUMBER,
     OF_CODE,
     REFUSAL,
+    REFUSING,
     SELF,
     SPEAKER,
     SUM,
@@ -46,13 +47,10 @@ from phase0.scoring.seeing import (
     TICK,
     TOOL,
     VERSE,
-    Parts,
-    Seen,
-    blocks,
-    parts_of,
-    seen,
+    WORDS_OF_KIND,
     weights,
 )
+from phase0.scoring.seeing import Parts, Seen, parts_of, seen
 
 _NUMBER, _ASCII_NUMBER = re.compile(r"\d[\d,.]*"), re.compile(r"[0-9][0-9,.]*")
 _LATEX = re.compile(
@@ -84,6 +82,7 @@ _VERSE = re.compile(r"\n[\w\"'][^\n.:;{}()=]{16,60},(?=\n[\w\"'])")
 _SPEAKER = re.compile(r"\n[A-Z]{2,20}: ")
 _MUDDLE = re.compile(r"(.)\1\1\1|[bcdfghjklmnpqrstvwxz]{5}")
 _CHARACTER = re.compile(r"[Yy]ou(?: are|['’]re) (?:now )?(?:an? |the |my |[A-Z])|[Aa]ct as |[Ss]uppose you are ")
+BRIEF = 40  # characters of an answer that is a bare result
 _AS_A = re.compile(r"[Aa]s (?:an? (?!result|beginner|whole|student|group)|[A-Z])")
 
 
@@ -98,32 +97,75 @@ def categorise(instruction: str, response: str | None = None, *, system: str | N
 
 def decided(parts: Parts, found: Seen, system: str | None = None) -> str:
     """The category of a row in whose parts that was found."""
+    scores = weighed(parts, found, system)
+    return max(scores, key=scores.__getitem__)
+
+
+def weighed(parts: Parts, found: Seen, system: str | None = None) -> dict[str, int]:
+    """What the rules come to for each category. Each of them adds to what the cues weigh; none takes away."""
     asked, words = parts.asked, frozenset(parts.asked)
     scores = dict(zip(CATEGORIES, found.cues, strict=True))
     if parts.unspaced:
         _weigh_unspaced(parts.text, scores)
     _weigh_thing(asked, words, scores)
-    _weigh_character(parts.ask, asked, (system or "")[:300].lower(), scores)
+    _weigh_character(parts.ask, asked, scores)
+    scores["creative"] += weight_of_system(system)
     if (found.text | found.answer) & OF_CODE or found.text & LATEX:
         _weigh_code(parts, found, scores)
     _weigh_sums(parts, found, words, scores)
-    if found.opening or found.answer & (SPEAKER | VERSE) or parts.opening.startswith(_REFUSING):
+    if found.opening or found.answer & (SPEAKER | VERSE):
         _weigh_answer(parts, found, words, scores)
     if (found.text | found.answer) & TOOL:
         scores["other"] += 8000
     if not parts.matter and len(asked) <= 30:
         _weigh_chat(parts.text, asked, words, scores)
-    return max(scores, key=scores.__getitem__)
+    return scores
+
+
+def weight_of_system(system: str | None) -> int:
+    """What a system prompt adds to creative: it counts where it asks for role-play."""
+    opening = (system or "")[:300].lower()
+    return 2500 if "roleplay" in opening or "role-play" in opening or "in character" in opening else 0
+
+
+def equations_in(text: str) -> int:
+    """How many equations, or parts of such, a text has."""
+    return len(_EQUATION.findall(text))
+
+
+def numbers_in(text: str) -> int:
+    """How many numbers in digits a text has."""
+    return len((_ASCII_NUMBER if text.isascii() else _NUMBER).findall(text))
+
+
+def has_latex(text: str) -> bool:
+    """Whether a text has formulas."""
+    return _LATEX.search(text) is not None
+
+
+def states_and_asks(ask: str) -> bool:
+    """Whether a request is some sentences and then a question."""
+    return ask.endswith("?") and ask.count(". ") >= 2
+
+
+def may_be_addressed(ask: str) -> bool:
+    """Whether a request may begin with who is to speak."""
+    return _CHARACTER.match(ask) is not None or _AS_A.match(ask) is not None
+
+
+def may_be_muddled(ask: str) -> bool:
+    """Whether a word of a request may be none."""
+    return _MUDDLE.search(ask.lower()) is not None
 
 
 _THINGS = {noun: (category, weight) for noun, category, weight in weights(THINGS)}
 _UNSPACED_CUES = tuple((re.compile(cue), category, weight) for cue, category, weight in weights(UNSPACED_CUES))
-_KINDS = {kind: frozenset(words[0].split()) for kind, words in blocks(KINDS)}
-_REFUSING = tuple(dict(blocks(MARKS))["refusing"])
-_MAKE, _ABOUT, _PROFESSIONS = _KINDS["make"], _KINDS["about"], _KINDS["professions"]
-_NUMBERS, _ASKING = _KINDS["numbers"], _KINDS["asking"]
-_I, _YOU, _ASSISTANT, _HARMS = _KINDS["i"], _KINDS["you"], _KINDS["assistant"], _KINDS["harms"]
-_GREETINGS, _SMALL_TALK, _STATEMENT = _KINDS["greetings"], _KINDS["small talk"], _KINDS["statement"]
+_MAKE, _ABOUT, _PROFESSIONS, _NUMBERS, _ASKING, _I, _YOU = (
+    WORDS_OF_KIND[kind] for kind in ("make", "about", "professions", "numbers", "asking", "i", "you")
+)
+_ASSISTANT, _HARMS, _GREETINGS, _SMALL_TALK, _STATEMENT = (
+    WORDS_OF_KIND[kind] for kind in ("assistant", "harms", "greetings", "small talk", "statement")
+)
 
 
 def _weigh_unspaced(text: str, scores: dict[str, int]) -> None:
@@ -146,16 +188,14 @@ def _weigh_thing(asked: list[str], words: frozenset[str], scores: dict[str, int]
                 break
 
 
-def _weigh_character(ask: str, asked: list[str], system: str, scores: dict[str, int]) -> None:
+def _weigh_character(ask: str, asked: list[str], scores: dict[str, int]) -> None:
     """Who is to speak: "You are a grumpy dragon", "As a pirate, ..."."""
     if _CHARACTER.match(ask) or (_AS_A.match(ask) and _I.isdisjoint(asked[:20])):
         scores["creative"] += 500 if _PROFESSIONS.intersection(asked[2:12]) else 2200
-    if "roleplay" in system or "role-play" in system or "in character" in system:
-        scores["creative"] += 2500
 
 
 def _weigh_code(parts: Parts, found: Seen, scores: dict[str, int]) -> None:
-    latex = bool(found.text & LATEX and _LATEX.search(parts.text))
+    latex = bool(found.text & LATEX and has_latex(parts.text))
     if found.text & OF_CODE:
         scores["code"] += _code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
     if found.answer & OF_CODE:
@@ -180,18 +220,17 @@ def _weigh_sums(parts: Parts, found: Seen, words: frozenset[str], scores: dict[s
     ask, answer, asked = parts.ask, parts.answer, parts.asked
     if scores["code"] < 3000:
         if found.answer & SUM and found.answer & EQUATION:
-            scores["reasoning"] += 900 * min(len(_EQUATION.findall(answer)), 3)
+            scores["reasoning"] += 900 * min(equations_in(answer), 3)
         if found.text & EQUATION:
-            scores["reasoning"] += 1200 * min(len(_EQUATION.findall(ask)), 2)
+            scores["reasoning"] += 1200 * min(equations_in(ask), 2)
         if _may_deduce(words, found):
             scores["reasoning"] += 1200 * min(len(_DEDUCTION.findall(f" {' '.join(asked)} ")), 2)
-    asks = not parts.matter and ask.endswith("?")
-    if asks and ask.count(". ") >= 2 and len(asked) <= 90 and _I.isdisjoint(words):
+    if not parts.matter and states_and_asks(ask) and len(asked) <= 90 and _I.isdisjoint(words):
         scores["reasoning"] += 1500
-    is_short = len(answer) <= 40
+    is_short = len(answer) <= BRIEF
     if not is_short and scores["reasoning"] <= 1000:
         return
-    numbers = len((_ASCII_NUMBER if ask.isascii() else _NUMBER).findall(ask)) if found.text & NUMBER else 0
+    numbers = numbers_in(ask) if found.text & NUMBER else 0
     if numbers >= 2 and is_short and _NUMBER.search(answer):
         scores["reasoning"] += 1200
     numbers += len(_NUMBERS & words)
@@ -210,7 +249,7 @@ def _may_deduce(words: frozenset[str], found: Seen) -> bool:
 
 def _weigh_answer(parts: Parts, found: Seen, words: frozenset[str], scores: dict[str, int]) -> None:
     answer, text, asked = parts.answer, parts.text, parts.asked
-    if found.opening & REFUSAL or parts.opening.startswith(_REFUSING):
+    if found.opening & (REFUSAL | REFUSING):
         scores["other"] += 2000
     if found.opening & SELF:
         of_itself = len(asked) <= 14 and (not _YOU.isdisjoint(words) or "你" in text or "您" in text)

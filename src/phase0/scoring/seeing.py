@@ -1,42 +1,46 @@
 """What of a row tells its category: the parts that are read, and which cues and marks stand in them.
 
-`seen` looks for one after another. `phase0.stages.categories` finds the same for many rows in one pass over their
+`seen` looks for one after another. `phase0.stages.category_scan` finds the same for many rows in one pass over their
 bytes; tests hold the two equal.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from phase0.records import CATEGORIES
-from phase0.scoring.cues import CODE_MARKS, CUES, KINDS, MARKS, SUM_MARKS
+from phase0.scoring.cues import CODE_MARKS, CUES, SUM_MARKS
+from phase0.scoring.marks import (
+    FENCE,
+    MAY,
+    OPENINGS,
+    QUESTION,
+    REFUSING,
+    REFUSING_MARKS,
+    SUM,
+    TOOL,
+    TOOL_MARKS,
+    WORDS_OF_KIND,
+    weights,
+)
 
-HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS = 1000, 300, 450, 700
+HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS, OPENING_CHARS = 1000, 300, 450, 700, 200
 
 PRIORS = (1400, 0, 0, 0, 0)  # of general: what the evidence for anything else must outweigh
 MATTER = 35  # percent that a word counts in a text that is handed over with the request,
 MATTER_MOST = 1300  # and what all of them count together for a category: less than the prior, so never enough alone
 
-# What is said of a part, as bits. The lowest are CODE_MARKS, one each; those of MAY tell only whether a pattern is
-# worth trying: where one of them is missing there is nothing for it to match.
-CODE = (1 << len(CODE_MARKS)) - 1
-TOOL, SUM, REFUSAL, SELF, TALE, LINE, CALL, EQUATION, LATEX, TICK, NUMBER, SPEAKER, VERSE = (
-    1 << bit for bit in range(len(CODE_MARKS), len(CODE_MARKS) + 13)
-)
-MAY = LINE | CALL | EQUATION | LATEX | TICK | NUMBER | SPEAKER | VERSE
-OF_CODE = CODE | LINE | CALL | TICK
-
 # A word is `\w+[+#]*` in lower case.
 _WORD = re.compile(r"\w+[+#]*")
 _LATIN_WORD = re.compile(r"[a-z]+[+#]*")
-LETTERS = bytes(byte if chr(byte).isalnum() or chr(byte) == "_" else 32 for byte in range(128)).lower() + bytes(
+_ASCII = bytes(range(128))
+_LETTERS = bytes(byte if chr(byte).isalnum() or chr(byte) == "_" else 32 for byte in range(128)).lower() + bytes(
     range(128, 256)
 )
-"""What each byte of UTF-8 is in a word: a letter in lower case, or a space where no word goes on."""
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_ANNOUNCING, _ASKING = WORDS_OF_KIND["announcing"], WORDS_OF_KIND["asking"]
 
 
 class Parts(NamedTuple):
@@ -62,59 +66,78 @@ class Seen(NamedTuple):
 
 def parts_of(instruction: str, response: str | None) -> Parts:
     """The parts of a row that are read."""
+    text, answer = text_of(instruction), (response or "")[:RESPONSE_CHARS]
+    cut, last = split_at(text)
+    ask = joined(text, cut, last)
+    unspaced = is_unspaced(text)
+    asked = words_of(ask) + (latin_words(ask) if unspaced else [])
+    return Parts(text, ask, text[cut:last], answer, opening_of(answer), asked, unspaced)
+
+
+def text_of(instruction: str) -> str:
+    """What is read of an instruction."""
     text = instruction.strip()
-    if len(text) > HEAD_CHARS + TAIL_CHARS:
-        text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-    answer = (response or "")[:RESPONSE_CHARS]
-    ask, matter = _split(text)
-    asked = words_of(ask)
-    unspaced = not text.isascii() and _UNSPACED.search(text) is not None
-    if unspaced:
-        asked += _LATIN_WORD.findall(ask.lower())
-    opening = answer[:200].lower().replace(",", "")
-    if not opening.isascii():
-        opening = opening.replace("’", "'")
-    return Parts(text, ask, matter, answer, opening, asked, unspaced)
+    return text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+
+
+def opening_of(answer: str) -> str:
+    """The first words of an answer, in one spelling."""
+    opening = answer[:OPENING_CHARS].lower().replace(",", "")
+    return opening if opening.isascii() else opening.replace("’", "'")
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a text has characters of a script that puts no spaces between words."""
+    return not text.isascii() and _UNSPACED.search(_beyond_ascii(text)) is not None
+
+
+def latin_words(ask: str) -> list[str]:
+    """The Latin words of a request in a script that puts no spaces about them."""
+    return _LATIN_WORD.findall(ask.lower())
+
+
+def gapped(text: str) -> str:
+    """A text in lower case, with spaces for what is neither ASCII nor part of a word."""
+    lower = text.lower()
+    for character in frozenset(_beyond_ascii(lower)):
+        if not character.isalnum():
+            lower = lower.replace(character, " ")
+    return lower
+
+
+def _beyond_ascii(text: str) -> str:
+    """The characters that are not ASCII. A pattern takes ten times as long to find them."""
+    return text.encode("utf-8", "replace").translate(None, _ASCII).decode()
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text as cues are written."""
     if text.isascii() and "+" not in text and "#" not in text:
-        return text.encode().translate(LETTERS).decode().split()  # a third of what the pattern takes
+        return text.encode().translate(_LETTERS).decode().split()  # a third of what the pattern takes
     return _WORD.findall(text.lower())
 
 
-def _split(text: str) -> tuple[str, str]:
-    """(the request, what is handed over with it): the first line, with the last if that asks too, and the rest."""
-    end = text.find("\n", 25)
+def split_at(text: str) -> tuple[int, int]:
+    """Where what is handed over with a request begins and ends: the request is all before it, which is the first line,
+    and the last line where that asks too."""
+    end, length = text.find("\n", 25), len(text)
     colon = text.find(": ", 10, 160)
-    if 0 < colon < (end if end > 0 else len(text)) and not _ANNOUNCING.isdisjoint(text[:colon].lower().split()):
-        return text[: colon + 1], text[colon + 1 :]
+    if 0 < colon < (end if end > 0 else length) and not _ANNOUNCING.isdisjoint(text[:colon].lower().split()):
+        return colon + 1, length
     if end < 0 or end > ASK_CHARS:
-        if len(text) <= ASK_CHARS:
-            return text, ""
+        if length <= ASK_CHARS:
+            return length, length
         end = ASK_CHARS
-    ask, matter = text[:end], text[end:]
-    cut = max(matter.rfind("\n"), len(matter) - 200, 0)
-    last = matter[cut:]
+    cut = max(text.rfind("\n", end), length - 200, end)
+    last = text[cut:]
     if "?" in last or last.strip().partition(" ")[0].lower() in _ASKING:
-        return f"{ask}\n{last}", matter[:cut]
-    return ask, matter
+        return end, cut
+    return end, length
 
 
-def blocks(table: str) -> Iterator[tuple[str, list[str]]]:
-    """(what stands in brackets, the entries after it) for each block of a table."""
-    for block in table.split("[")[1:]:
-        head, _, entries = block.partition("]")
-        yield head, " ".join(entries.split()).split(", ")
-
-
-def weights(table: str) -> Iterator[tuple[str, str, int]]:
-    """(entry, category, weight) for each entry of a table."""
-    for head, entries in blocks(table):
-        category, weight = head.split()
-        for entry in entries:
-            yield entry, category, round(1000 * float(weight))
+def joined(text: str, cut: int, last: int) -> str:
+    """The request of a text that is split so."""
+    return f"{text[:cut]}\n{text[last:]}" if last < len(text) else text[:cut]
 
 
 _Cue = tuple[str, str, int, int]  # its second word, all of it between spaces, the category, the weight
@@ -135,20 +158,10 @@ def _by_first_word() -> tuple[dict[str, list[tuple[int, int]]], dict[str, list[_
 
 _WORDS, _PHRASES = _by_first_word()
 _SINGLE, _FIRSTS = frozenset(_WORDS), frozenset(_PHRASES)
-_MARKS = {name: tuple(marks) for name, marks in blocks(MARKS)}
-_ANNOUNCING, _ASKING = (frozenset(dict(blocks(KINDS))[kind][0].split()) for kind in ("announcing", "asking"))
-_EXACT = {
-    TOOL: _MARKS["tool"],
-    SUM: SUM_MARKS,
-    REFUSAL: _MARKS["refusal"],
-    SELF: _MARKS["self"],
-    TALE: _MARKS["tale"],
-}
 
 
 def seen(parts: Parts) -> Seen:
     """What stands in the parts."""
-    exact = {bit: _any(_EXACT[bit], parts.opening) for bit in (REFUSAL, SELF, TALE)}
     return Seen(
         cues=[
             own + min(MATTER * handed // 100, MATTER_MOST) + prior
@@ -156,8 +169,19 @@ def seen(parts: Parts) -> Seen:
         ],
         text=_marks(parts.text),
         answer=_marks(parts.answer),
-        opening=sum(bit for bit, is_there in exact.items() if is_there),
+        opening=opening_marks(parts.opening),
     )
+
+
+def opening_marks(opening: str) -> int:
+    """What an answer begins with, in bits."""
+    found = sum(bit for bit, marks in OPENINGS.items() if bit != REFUSING and _any(marks, opening))
+    return found | REFUSING if opening.startswith(REFUSING_MARKS) else found
+
+
+def has_tool_mark(part: str) -> bool:
+    """Whether this is of a tool-call protocol."""
+    return _any(TOOL_MARKS, part)
 
 
 def _any(marks: tuple[str, ...], text: str) -> bool:
@@ -172,7 +196,8 @@ def _marks(part: str) -> int:
     for bit, mark in enumerate(CODE_MARKS):
         if mark in part:
             found |= 1 << bit
-    return found | (_any(_EXACT[TOOL], part) and TOOL) | (_any(_EXACT[SUM], part) and SUM)
+    found |= ("?" in part and QUESTION) | ("```" in part and FENCE)
+    return found | (has_tool_mark(part) and TOOL) | (_any(SUM_MARKS, part) and SUM)
 
 
 def _cues(words: list[str]) -> list[int]:
@@ -190,34 +215,3 @@ def _cues(words: list[str]) -> list[int]:
                 if phrase in spaced:
                     found[category] += weight
     return found
-
-
-_LINE_WORDS = (
-    *("def ", "fn ", "func ", "fun ", "class ", "import ", "from ", "#include", "#!/", "public ", "private ", "const "),
-    *("let ", "var ", "function", "for", "if", "while", "return ", "print(", "console.", "SELECT ", "INSERT INTO"),
-    *("UPDATE ", "DELETE FROM", "CREATE TABLE", "FROM ", "<", "git ", "npm ", "pip ", "docker ", "sudo ", "curl "),
-    *("chmod ", "export ", "package ", "struct ", "enum ", "interface ", "impl ", "@", "}", "using ", "\\begin{"),
-    "\\documentclass",
-)
-"""What a line of code begins with; it may also have " {" in it."""
-_DIGITS = [b"%d" % digit for digit in range(10)]
-_LETTERS = [character.encode() for character in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"]
-_BEYOND = [bytes([byte]) for byte in range(0x80, 0xC0)]  # what a character that is not ASCII ends with: any may be \w
-
-
-def sought() -> Iterator[tuple[bytes, int]]:
-    """Every mark, and the bit that a part has which holds it, if a newline is put before it. NUMBER may also be there
-    where a part is not ASCII: other scripts have digits of their own."""
-    yield from ((mark.encode(), 1 << bit) for bit, mark in enumerate(CODE_MARKS))
-    yield from ((mark.encode(), bit) for bit, marks in _EXACT.items() for mark in marks)
-    begins = (b"\n", b"\n ", b"  ", b"\t", b"\t ")
-    yield from ((before + word.encode(), LINE) for before, word in product(begins, _LINE_WORDS))
-    yield b" {", LINE
-    yield from ((before + after, CALL) for before, after in product([*_LETTERS, *_DIGITS, *_BEYOND], (b"(", b"]")))
-    yield from ((b"=" + space + after, CALL) for space, after in product((b"", b" "), (b"[", b"{", b'"', b"'")))
-    yield from ((sign.encode(), EQUATION) for sign in ("=", "+", "*", "^", "×", "÷", "√", "²", "% of"))
-    signs = [f" {sign} ".encode() for sign in "-/−–<>"]
-    yield from ((before + sign, EQUATION) for before, sign in product([*_DIGITS, *_BEYOND], signs))
-    yield from ((digit, NUMBER) for digit in _DIGITS)
-    yield from ((b"\\", LATEX), (b"$", LATEX), (b"`", TICK), (b",\n", VERSE))
-    yield from ((b"%c: " % letter, SPEAKER) for letter in range(ord("A"), ord("Z") + 1))

@@ -26,6 +26,8 @@ from phase0.stages.parts import SPAN, Kept, Lost, Part, bad_row, finished, join,
 
 COMBINED = "combined.jsonl"
 _PEEK = 50  # rows looked at to recognise a layout
+_TOGETHER, _CHARACTERS = 4096, 4_000_000  # rows, and text of them, that are held to be categorised together
+_FEW = 500  # rows that are categorised one by one: in the time it takes to load kernels
 
 
 class Upstream(NamedTuple):
@@ -146,43 +148,81 @@ def _read(
 ) -> tuple[Part, str | None]:
     """Read an upstream file, or a piece of one, into a part; damage ends it early and is told beside what was read."""
     place, source = item
-    problem: list[str] = []
+    problems: list[DataError] = []
     sums = Sums()
     if isinstance(source, _Piece):
         upstream, known = source.upstream, layout(source.upstream.layout)
         sums.note = known.name
-        outcomes = _records(upstream, known, _counted(read(source.span), sums, progress))
+        made = _records(upstream, known, _counted(read(source.span), sums, progress))
     else:
-        upstream, outcomes = source, _outcomes(source, sums, problem, progress)
-    part = write_part(place, stage="download", file=upstream.file, outcomes=_limited(outcomes, limit), sums=sums)
-    return part, problem[0] if problem else None
+        upstream, made = source, _of_file(source, sums, problems, progress)
+    outcomes = _categorised(_limited(made, limit))
+    part = write_part(place, stage="download", file=upstream.file, outcomes=outcomes, sums=sums)
+    if not problems:
+        return part, None
+    kept = f"; {sums.kept:,} rows before it are kept" if sums.kept else ""
+    return part, f"{problems[0]}{kept}"
 
 
-def _limited(outcomes: Iterator[Kept | Lost], limit: int | None) -> Iterator[Kept | Lost]:
+def _limited(made: Iterator[Record | Lost], limit: int | None) -> Iterator[Record | Lost]:
     left = limit
-    for outcome in outcomes:
-        if isinstance(outcome, Kept) and left is not None:
+    for one in made:
+        if isinstance(one, Record) and left is not None:
             left -= 1
-        yield outcome
+        yield one
         if left == 0:
             return
 
 
-def _outcomes(upstream: Upstream, sums: Sums, problem: list[str], progress: Progress) -> Iterator[Kept | Lost]:
+def _categorised(made: Iterator[Record | Lost]) -> Iterator[Kept | Lost]:
+    """Rows as they are to be written; those that came without a category get one, some thousand at a time."""
+    waiting: list[Record | Lost] = []
+    characters = 0
+    for one in made:
+        waiting.append(one)
+        if isinstance(one, Record):
+            characters += len(one.instruction) + len(one.response or "")
+        if len(waiting) >= _TOGETHER or characters >= _CHARACTERS:
+            yield from _with_categories(waiting)
+            waiting, characters = [], 0
+    yield from _with_categories(waiting)
+
+
+def _with_categories(made: Sequence[Record | Lost]) -> Iterator[Kept | Lost]:
+    unsorted = [one for one in made if isinstance(one, Record) and one.meta.category is None]
+    found = iter(_categories(unsorted))
+    for one in made:
+        if isinstance(one, Lost):
+            yield one
+        elif one.meta.category is not None:
+            yield Kept(encode(one))
+        else:
+            meta = msgspec.structs.replace(one.meta, category=next(found))
+            yield Kept(encode(msgspec.structs.replace(one, meta=meta)))
+
+
+def _categories(records: Sequence[Record]) -> Sequence[str]:
+    if len(records) < _FEW:
+        return [categorise(one.instruction, one.response, system=one.system) for one in records]
+    from phase0.stages.categories import categories  # with numpy and kernels, for which a few rows need not wait
+
+    return categories(records)
+
+
+def _of_file(upstream: Upstream, sums: Sums, problems: list[DataError], progress: Progress) -> Iterator[Record | Lost]:
+    """The rows of a whole file. What is wrong with it is added to the list once it is read to its end."""
     damage: list[DataError] = []
     rows = _up_to(damage, read(upstream.path))
     head = list(islice(rows, _PEEK))
     try:
         known = _layout(upstream, head, damage)
     except DataError as error:
-        problem.append(str(error))
+        problems.append(error)
         return
     sums.note = known.name
     records = _whole if known.name in WHOLE else _records
     yield from records(upstream, known, _counted(chain(head, rows), sums, progress))
-    for what in damage:
-        kept = f"; {sums.kept:,} rows before it are kept" if sums.kept else ""
-        problem.append(f"{what}{kept}")
+    problems += damage
 
 
 def _up_to(damage: list[DataError], rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
@@ -216,7 +256,7 @@ def _layout(upstream: Upstream, head: Sequence[Row | BadRow], damage: Sequence[D
         raise DataError(f"{upstream.path}: {error}") from None
 
 
-def _records(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) -> Iterator[Kept | Lost]:
+def _records(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) -> Iterator[Record | Lost]:
     """The rows of a file whose every row stands by itself, one at a time."""
     for row in rows:
         if isinstance(row, BadRow):
@@ -228,7 +268,7 @@ def _records(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) ->
                 yield _made(upstream, found, row.raw)
 
 
-def _whole(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) -> Iterator[Kept | Lost]:
+def _whole(upstream: Upstream, known: Layout, rows: Iterable[Row | BadRow]) -> Iterator[Record | Lost]:
     """The rows of a file that has to be read to its end first. Bad rows pass beside the layout."""
     raws: dict[int, bytes] = {}
     bad: list[Lost] = []
@@ -253,27 +293,21 @@ def _is_record(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("meta"), dict) and "origin" in data["meta"]
 
 
-def _again(row: Row, upstream: Upstream) -> Kept | Lost:
+def _again(row: Row, upstream: Upstream) -> Record | Lost:
     """A row that is a record already keeps its origin. Its id is made anew: the text may have been edited since."""
     try:
         record = record_from(row.raw, dataset=upstream.dataset, row=f"{upstream.file}:{row.line}")
     except RowError as error:
         return bad_row(BadRow(row.line, row.raw, error))
-    instruction, response, system = record.instruction, record.response, record.system
-    category = record.meta.category or categorise(instruction, response, system=system)
-    made = msgspec.structs.replace(
-        record,
-        id=identity(instruction, response, record.source, system=system, history=record.history),
-        meta=msgspec.structs.replace(record.meta, category=category),
-    )
-    return Kept(encode(made))
+    said = record.instruction, record.response, record.source
+    return msgspec.structs.replace(record, id=identity(*said, system=record.system, history=record.history))
 
 
-def _made(upstream: Upstream, found: Found, raw: bytes) -> Kept | Lost:
+def _made(upstream: Upstream, found: Found, raw: bytes) -> Record | Lost:
     if isinstance(found.outcome, RowError):
         return bad_row(BadRow(found.line, raw, found.outcome))
     try:
-        return Kept(encode(_record(upstream, found.line, found.part, found.outcome)))
+        return _record(upstream, found.line, found.part, found.outcome)
     except RowError as error:
         return bad_row(BadRow(found.line, raw, error))
 
@@ -291,10 +325,5 @@ def _record(upstream: Upstream, line: int, part: int, example: Example) -> Recor
         quality_score=example.quality_score,
         system=example.system,
         history=example.history,
-        meta=Meta(
-            origin=origin,
-            license=upstream.license,
-            category=categorise(example.instruction, example.response, system=example.system),
-            flags=example.flags,
-        ),
+        meta=Meta(origin=origin, license=upstream.license, flags=example.flags),
     )

@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from phase0.dedup.kernels.compiling import BYTES, I64, U64, Array, count, kernel, nothing, word
+from phase0.dedup.kernels.runs import edges, eight
 
-SEED, PRIME = 0x84222325CBF29CE4, 0x00000100000001B3  # FNV-1a's prime, with a seed of our own
+SEED = 0x84222325CBF29CE4
 BASE, SPREAD = 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD
 KEY_SHIFT = 2  # keys have 62 bits
 KEY_BITS = 64 - KEY_SHIFT
 COUNTER_BITS = 23  # 8 MB of counters
 LEVELS = (3, 8, 32)  # rows of the sample that hold a shingle → its class, from rare to common
-_SEED, _PRIME, _BASE, _SPREAD = np.uint64(SEED), np.uint64(PRIME), np.uint64(BASE), np.uint64(SPREAD)
+_SEED, _BASE, _SPREAD = np.uint64(SEED), np.uint64(BASE), np.uint64(SPREAD)
 _COUNTER_SHIFT = np.uint64(KEY_BITS - COUNTER_BITS)
 _LOW, _HIGH, _HIGHEST = LEVELS
 
@@ -32,25 +33,23 @@ def spread(value: int) -> int:
 def row_keys(text_B: Array, begins_D: Array, ends_D: Array, width: int, keys_S: Array, counts_D: Array) -> int:
     """The keys of all shingles of every canonical row, repeated ones too. Answers how many there are.
 
-    A word is FNV-1a over its bytes from SEED, spread. The words of a shingle are the digits of a number in base BASE
-    after a first digit that says how many they are; that number, spread, without its two lowest bits, is the key.
+    A word is its bytes eight at a time, little-endian, the last eight filled with zeros: from SEED on, what there is
+    times BASE and eight bytes added is spread. The words of a shingle are the digits of a number in base BASE after a
+    first digit that says how many they are; that number, spread, without its two lowest bits, is the key.
     """
     longest = 0
     for row in range(len(begins_D)):
         longest = max(longest, ends_D[row] - begins_D[row])
-    words_W = np.empty(longest // 2 + 2, np.uint64)
+    words_W, edges_E = np.empty(longest // 2 + 2, np.uint64), np.empty(longest + 2, np.int64)
     total = 0
     for row in range(len(begins_D)):
-        found, hashed, inside = 0, _SEED, False
-        for i in range(begins_D[row], ends_D[row] + 1):
-            byte = text_B[i] if i < ends_D[row] else np.uint8(0)
-            if byte != 0:
-                hashed = (hashed ^ np.uint64(byte)) * _PRIME
-                inside = True
-            elif inside:
-                words_W[found] = spread(hashed)
-                found += 1
-                hashed, inside = _SEED, False
+        found = edges(text_B, begins_D[row], ends_D[row], edges_E)
+        for i in range(found):
+            hashed, at, end = _SEED, edges_E[2 * i], edges_E[2 * i + 1]
+            while at < end:
+                hashed = spread(hashed * _BASE + eight(text_B, at, end))
+                at += 8
+            words_W[i] = hashed
         taken = min(width, found)
         counts_D[row] = found - taken + 1 if taken else 0
         for i in range(counts_D[row]):

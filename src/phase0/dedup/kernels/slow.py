@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -129,9 +130,9 @@ def recounted(row: Sequence[bytes], width: int) -> list[int]:
     words = []
     for token in row:
         hashed = recounting.SEED
-        for byte in token:
-            hashed = (hashed ^ byte) * recounting.PRIME & _WORD
-        words.append(_spread(hashed))
+        for at in range(0, len(token), 8):
+            hashed = _spread((hashed * recounting.BASE + int.from_bytes(token[at : at + 8], "little")) & _WORD)
+        words.append(hashed)
     grams = [words[i : i + width] for i in range(max(1, len(words) - width + 1))] if words else []
     keys = []
     for gram in grams:
@@ -284,3 +285,67 @@ def met_first(one: Sequence[int], other: Sequence[int], key: int, threshold: Fra
     shared = set(one) & set(other)
     near = Fraction(len(shared), len(set(one) | set(other))) >= threshold
     return len(shared) if near and min(shared) == key else -1
+
+
+def spelled(text: bytes) -> list[bytes]:
+    """The words of a text in lower case; a byte that is not ASCII is part of a word."""
+    return re.findall(rb"[\w\x80-\xff]+[+#]*", text.lower())
+
+
+def weighed(words: Sequence[bytes], cues: Iterable[tuple[Sequence[bytes], int, int]], categories: int) -> list[int]:
+    """The weights of the cues whose words stand one behind the other, by category."""
+    found = [0] * categories
+    for cue, category, weight in cues:
+        length = len(cue)
+        if any(list(words[at : at + length]) == list(cue) for at in range(len(words) - length + 1)):
+            found[category] += weight
+    return found
+
+
+def kinds(of_words: Sequence[int], things: Sequence[int]) -> list[int]:
+    """The columns of `scanning.kinds_of`."""
+    some, every = 0, -1
+    for kinds in of_words:
+        some, every = some | kinds, every & kinds
+    followed = [0, 0]
+    for distance in (1, 2):
+        for before, behind in zip(of_words, of_words[distance:], strict=False):
+            followed[distance - 1] |= before << 1 & behind
+    return [some, every, of_words[0] if of_words else 0, *followed, _thing(of_words, *things), len(of_words)]
+
+
+def _thing(of_words: Sequence[int], make: int, thing: int, about: int) -> int:
+    for at, kinds in enumerate(of_words[:60]):
+        if at == 0 or kinds & make:
+            for word in of_words[at : at + 9] if kinds & make else of_words[:3]:
+                if word & thing:
+                    return word & thing
+                if word & about:
+                    break
+    return 0
+
+
+def marked(text: bytes, marks: Mapping[tuple[frozenset[int], ...], int], lines: Iterable[bytes], line: int) -> int:
+    """The bits of the marks that stand in a text, which begins behind a newline."""
+    found, whole = 0, b"\n" + text
+    for places, bits in marks.items():
+        length = len(places)
+        starts = range(length == 1, len(whole) - length + 1)  # that newline alone is no mark
+        if any(all(whole[at + i] in place for i, place in enumerate(places)) for at in starts):
+            found |= bits
+    begins = any(one.lstrip(b" \t").startswith(word) for one in text.split(b"\n") for word in lines)
+    return found | line if begins else found
+
+
+_EQUATION = re.compile(
+    r"[-=+*^/<>%](?:(?<=\d%) of|(?<=\d [-/<>]) \d|(?<=\d[-/*])\d+ ?="
+    r"|(?:(?<=[\w)][=+*^])|(?<=[\w)] [=+*^])) ?(?:[($-]?\d|[a-z]\b|\\|\())"
+)
+
+
+def equations(text: str) -> int:
+    return len(_EQUATION.findall(text))
+
+
+def numbers(text: str) -> int:
+    return len(re.findall(r"[0-9][0-9,.]*", text))
