@@ -299,6 +299,7 @@ SHARED = {
     "phase0.dedup.canonical",  # the words as bytes
     "phase0.dedup.letters",
     "phase0.dedup.kernels.canonical",
+    "phase0.dedup.kernels.runs",  # where they are in those bytes
     "phase0.dedup.kernels.bits",
     "phase0.dedup.kernels.compiling",
     "phase0.dedup.kernels.building",

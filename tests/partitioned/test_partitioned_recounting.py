@@ -110,12 +110,11 @@ def test_every_pair_meets_on_the_first_key_that_it_shares(rows, threshold, room)
     for one, other, _ in shared:
         first = min(set(sets[one]) & set(sets[other]), key=order.__getitem__)
         assert (min(one, other), max(one, other), first) in found
-    ones, others, on = (np.array([meeting[at] for meeting in found], np.int64) for at in range(3))
-    counts = np.empty(len(found), np.int64)
-    tally = tally_of(keys_S, starts, sizes)
-    ratio = threshold.as_integer_ratio()
-    recounting_parts.counted(keys_S, starts, sizes, *ratio, ones, others, on.astype(np.uint64), tally, counts)
-    near = [(one, other, count) for one, other, count in zip(ones, others, counts, strict=True) if count >= 0]
-    assert sorted((int(one), int(other), int(count)) for one, other, count in near) == sorted(
-        (min(one, other), max(one, other), count) for one, other, count in shared
-    )
+    wanted = {(min(one, other), max(one, other)): count for one, other, count in shared}
+    ones, others = (np.array([meeting[at] for meeting in found], np.int64) for at in range(2))
+    counts, firsts = np.empty(len(found), np.int64), np.empty(len(found), np.uint64)
+    tally, ratio = tally_of(keys_S, starts, sizes), threshold.as_integer_ratio()
+    recounting_parts.counted(keys_S, starts, sizes, *ratio, ones, others, tally, counts, firsts)
+    for (one, other, _), count, first in zip(found, counts.tolist(), firsts.tolist(), strict=True):
+        assert count == wanted.get((one, other), -1)
+        assert first == (0 if count < 0 else min(set(sets[one]) & set(sets[other]), key=order.__getitem__))

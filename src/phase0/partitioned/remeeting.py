@@ -102,14 +102,12 @@ def count_near(count: Count, unit: int) -> Near:
     tally, bases = np.load(count.levels()), count.bases()
     with sent(count.box("near", unit), 1, count.units) as outbox:
         for group in together(found, max(1, min(_AT_ONCE // 4, count.room // (2 * _MEETING)))):
-            for some in _that_fit(count, bases, received(group, MET)):
-                sets, near = _counted(count, bases, some, tally)
-                pairs += int((sets.copies_N[near[0]] * sets.copies_N[near[1]]).sum())
-                one, other, shared = sets.rows_N[near[0]], sets.rows_N[near[1]], near[2]
-                union = sets.sizes_N[near[0]] + sets.sizes_N[near[1]] - shared
-                examples = lowest(examples, one, other, shared, union)
-                both = np.unique(near[:2])
-                news = sets.rows_N[both[sets.copies_N[both] == 1]]
+            met = _by_pair(received(group, MET))
+            for first, last in _that_fit(count, bases, met):
+                near = _near(count, bases, met[first:last], tally)
+                pairs += int((near.copies_2P[0] * near.copies_2P[1]).sum())
+                examples = lowest(examples, near.rows_2P[0], near.rows_2P[1], near.shared_P, near.union_P)
+                news = np.unique(near.rows_2P[near.copies_2P == 1])
                 units = np.searchsorted(bases, news, side="right") - 1
                 outbox.add((news - bases[units])[:, None].astype(np.uint64), units)
     return Near(pairs, examples)
@@ -123,6 +121,15 @@ def count_rows(count: Count, unit: int) -> int:
     return int(is_near.sum())
 
 
+class _Pairs(NamedTuple):
+    """Pairs that reach the threshold, each met on the first key that both have."""
+
+    rows_2P: I64  # noqa: N815
+    copies_2P: I64  # noqa: N815 - how many rows equal each
+    shared_P: I64  # noqa: N815
+    union_P: I64  # noqa: N815
+
+
 class _Sets(NamedTuple):
     """Sets of some rows, which ascend."""
 
@@ -132,27 +139,43 @@ class _Sets(NamedTuple):
     copies_N: I64  # noqa: N815
 
 
-def _that_fit(count: Count, bases: I64, met: U64) -> Iterator[U64]:
-    """Meetings in parts whose sets fit into the room, or that are one."""
-    waiting = [met]
+def _by_pair(met: U64) -> U64:
+    """Meetings in the order of their rows: two that meet on many keys are looked at once."""
+    return met[np.lexsort((met[:, 1], met[:, 0]))]
+
+
+def _starts(met: U64) -> I64:
+    """Where those of another pair begin."""
+    fresh = np.ones(len(met), np.bool_)
+    fresh[1:] = (met[1:, :2] != met[:-1, :2]).any(axis=1)
+    return np.flatnonzero(fresh)
+
+
+def _that_fit(count: Count, bases: I64, met: U64) -> Iterator[tuple[int, int]]:
+    """Runs of meetings whose sets fit into the room, or that are of one pair."""
+    starts = _starts(met)
+    ends, waiting = np.append(starts, len(met)), [(0, len(starts))]
     while waiting:
-        part = waiting.pop()
-        if len(part) > 1 and 8 * int(_sets(count, bases, part).sizes_N.sum()) > count.room // 2:
-            waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
-        elif len(part):
-            yield part
+        low, high = waiting.pop()
+        some = met[ends[low] : ends[high]]
+        if high - low > 1 and 8 * int(_sets(count, bases, some).sizes_N.sum()) > count.room // 2:
+            middle = (low + high) // 2
+            waiting += [(middle, high), (low, middle)]
+        elif high > low:
+            yield int(ends[low]), int(ends[high])
 
 
-def _counted(count: Count, bases: I64, met: U64, tally: U8) -> tuple[_Sets, I64]:
-    """The sets of rows that met, and the pairs among them, shape (3, P): two sets and what they share."""
-    sets = _sets(count, bases, met)
-    keys, starts = _keys(count, bases, sets), np.cumsum(sets.sizes_N) - sets.sizes_N
-    one, other = (np.searchsorted(sets.rows_N, met[:, side].astype(np.int64)) for side in (0, 1))
-    shared = np.empty(len(met), np.int64)
-    ratio = count.threshold.as_integer_ratio()
-    counted(keys, starts, sets.sizes_N, *ratio, one, other, met[:, 2].copy(), tally, shared)
-    near = np.flatnonzero(shared >= 0)
-    return sets, np.stack((one[near], other[near], shared[near]))
+def _near(count: Count, bases: I64, met: U64, tally: U8) -> _Pairs:
+    """The pairs among some meetings."""
+    sets, starts = _sets(count, bases, met), _starts(met)
+    one, other = (np.searchsorted(sets.rows_N, met[starts, side].astype(np.int64)) for side in (0, 1))
+    shared, firsts = np.empty(len(starts), np.int64), np.empty(len(starts), np.uint64)
+    keys, begins = _keys(count, bases, sets), np.cumsum(sets.sizes_N) - sets.sizes_N
+    counted(keys, begins, sets.sizes_N, *count.threshold.as_integer_ratio(), one, other, tally, shared, firsts)
+    on_first = met[:, 2] == np.repeat(firsts, np.diff(starts, append=len(met)))
+    near = np.flatnonzero((shared >= 0) & np.logical_or.reduceat(on_first, starts))
+    both, common = np.stack((one[near], other[near])), shared[near]
+    return _Pairs(sets.rows_N[both], sets.copies_N[both], common, sets.sizes_N[both].sum(axis=0) - common)
 
 
 def _sets(count: Count, bases: I64, met: U64) -> _Sets:
@@ -171,7 +194,7 @@ def _keys(count: Count, bases: I64, sets: _Sets) -> U64:
     """The keys of these sets, one behind the other. Of one unit at a time pages are in memory."""
     found = [np.empty(0, np.uint64)]
     for unit, first, last in _by_unit(bases, sets.rows_N):
-        keys = mapped(count.unit(unit) / "keys.npy")
+        keys = mapped(count.unit(unit) / "keys.npy").view(np.ndarray)  # whose slices cost half as much
         spans = zip(sets.starts_N[first:last].tolist(), sets.sizes_N[first:last].tolist(), strict=True)
         found.append(np.concatenate([keys[start : start + size] for start, size in spans]))
     return np.concatenate(found)

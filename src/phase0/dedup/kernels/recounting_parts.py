@@ -92,7 +92,7 @@ def first_shared(keys_S: Array, one: int, ones: int, other: int, others: int, ta
     return first
 
 
-@kernel(nothing, U64, I64, I64, count, count, I64, I64, U64, BYTES, I64)
+@kernel(nothing, U64, I64, I64, count, count, I64, I64, BYTES, I64, U64)
 def counted(
     keys_S: Array,
     starts_N: Array,
@@ -101,17 +101,18 @@ def counted(
     q: int,
     ones_P: Array,
     others_P: Array,
-    met_P: Array,
     tally_T: Array,
     shared_P: Array,
+    firsts_P: Array,
 ) -> None:
-    """How many keys the two sets of each meeting share; -1 where these are too few for p/q, or where `met_P`, the key
-    that they met on, is not the first that they share."""
+    """How many keys the sets of each pair share, and the first of these; -1 and 0 where they are too few for p/q."""
     for i in range(len(ones_P)):
         one, other = ones_P[i], others_P[i]
         ones, others = sizes_N[one], sizes_N[other]
         least = ((ones + others) * p + p + q - 1) // (p + q)
-        shared = common(keys_S, starts_N[one], ones, starts_N[other], others, least)
-        shared_P[i] = -1
-        if shared >= least and first_shared(keys_S, starts_N[one], ones, starts_N[other], others, tally_T) == met_P[i]:
-            shared_P[i] = shared
+        shared_P[i] = common(keys_S, starts_N[one], ones, starts_N[other], others, least)
+        firsts_P[i] = 0
+        if shared_P[i] < least:
+            shared_P[i] = -1
+        else:
+            firsts_P[i] = first_shared(keys_S, starts_N[one], ones, starts_N[other], others, tally_T)
