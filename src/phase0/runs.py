@@ -114,7 +114,7 @@ def run(
         _invalidate(folder, plan, progress)
         write_json(folder / _PLAN, plan)
         done = tuple(steps(work, sources))
-        checked = _verify(plan, folder, work.engine.threads, progress)
+        checked = _verify(plan, folder, work.engine, progress)
         return Run(folder, done, checked, write_report(folder, progress=progress))
 
 
@@ -160,7 +160,7 @@ def _warn_of_kin(judges: Sequence[Judge], plan: Plan, progress: Progress) -> Non
                 progress.warn(told)
 
 
-def _verify(plan: Plan, folder: Path, threads: int, progress: Progress) -> Verification:
+def _verify(plan: Plan, folder: Path, engine: Engine, progress: Progress) -> Verification:
     wanted = plan.verify
     checked = verify(
         [folder / DATASET],
@@ -173,7 +173,8 @@ def _verify(plan: Plan, folder: Path, threads: int, progress: Progress) -> Verif
         threshold=str(plan.dedup.threshold),
         shingle=plan.dedup.shingle,
         on=plan.dedup.on,
-        workers=threads,
+        workspace=folder,
+        engine=engine,
         progress=progress,
     )
     write_json(folder / "verification.json", checked)

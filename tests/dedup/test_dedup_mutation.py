@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from neardup import Pairs, made_rows, near_pairs, text_of
+from recounts import recounted
 
 from phase0.dedup import decide, dedup, exact, minhash, remaining, sets
 from phase0.dedup.kernels import choosing, confirming, hashing, joining, minhashing, slow, sorting
@@ -240,7 +241,7 @@ def test_without_a_fault_nothing_is_left_also_when_kernels_run_as_python(
 
 @pytest.mark.parametrize("fault", MISSING)
 def test_near_duplicates_that_a_broken_kernel_leaves_are_counted(
-    fault: str, texts: list[str], pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+    fault: str, texts: list[str], pairs: Pairs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for (place, name), kernel in MISSING[fault].items():
         monkeypatch.setattr(place, name, kernel)
@@ -248,6 +249,7 @@ def test_near_duplicates_that_a_broken_kernel_leaves_are_counted(
     kept = set(result.kept)
     left = sum(kept.issuperset(pair) for pair in pairs)
     assert remaining([texts[row] for row in result.kept]).pairs == left > 0
+    assert recounted([texts[row] for row in result.kept], tmp_path / "work").pairs == left
     assert_nothing_went_wrongly(result, pairs)
 
 
@@ -297,6 +299,7 @@ SHARED = {
     "phase0.dedup.canonical",  # the words as bytes
     "phase0.dedup.letters",
     "phase0.dedup.kernels.canonical",
+    "phase0.dedup.kernels.runs",  # where they are in those bytes
     "phase0.dedup.kernels.bits",
     "phase0.dedup.kernels.compiling",
     "phase0.dedup.kernels.building",
@@ -308,11 +311,25 @@ SHARED = {
     "phase0.errors",
     "phase0.progress",
 }
-OWN = {"phase0.dedup.recount", "phase0.dedup.kernels.recounting"}
+OWN = {"phase0.dedup.recount", "phase0.dedup.kernels.recounting", "phase0.dedup.kernels.runs"}
 
 
 def test_the_second_count_imports_nothing_of_the_remover_but_the_words() -> None:
     assert set(reached("phase0.dedup.recount")) == SHARED | OWN
+
+
+SPREAD = {
+    *(f"phase0.partitioned.{name}" for name in ("recounting", "recounted", "repeated", "remeeting")),
+    "phase0.dedup.kernels.recounting_parts",
+    "phase0.partitioned.exchange",  # how workers hand files to each other
+    "phase0.partitioned.arrays",
+    "phase0.partitioned.site",
+    "phase0.engine",
+}
+
+
+def test_in_partitions_it_imports_no_more_of_it() -> None:
+    assert set(reached("phase0.partitioned.recounting")) == SHARED | OWN | SPREAD
 
 
 def reached(module: str) -> Iterator[str]:

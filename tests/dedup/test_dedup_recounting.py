@@ -110,6 +110,6 @@ def test_the_count_does_not_depend_on_how_many_pairs_or_sets_are_looked_at_at_on
 def test_a_shingle_that_only_the_sample_calls_common_changes_no_count(monkeypatch):
     texts = [f"the same few words begin every row and then comes number {number} of them" for number in range(60)]
     whole = remaining(texts, threshold="0.5")
-    monkeypatch.setattr(recount, "_SAMPLED", 1)  # every set but the first few is left out of the sample
+    monkeypatch.setattr(recount, "SAMPLED", 1)  # every set but the first few is left out of the sample
     assert remaining(texts, threshold="0.5") == whole
     assert whole.pairs == 60 * 59 // 2

@@ -63,6 +63,7 @@ class Nodes:
         return self.address
 
     def add(self) -> None:
+        """Start a node; the cluster has it a little later."""
         self.others.append(self._ask("add"))
 
     def remove(self, node: str) -> None:
@@ -92,7 +93,7 @@ def serve() -> None:
         elif command == "alive":
             answer = sum(node["Alive"] for node in cluster.global_state.node_table())
         elif command == "add":
-            nodes[f"node-{len(nodes)}"] = cluster.add_node(**_NODE)
+            nodes[f"node-{len(nodes)}"] = cluster.add_node(wait=False, **_NODE)  # several start at once
             answer = f"node-{len(nodes) - 1}"
         else:
             cluster.remove_node(nodes[names[0]], allow_graceful=False)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from clusters import Nodes
 from evaluations import PROBLEM
@@ -24,6 +25,7 @@ from phase0.engine.local import Local
 from phase0.engine.ray import Ray
 from phase0.plan import Plan, plan_from
 from phase0.records import encode
+from phase0.stages.verification import Verification
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
 pytestmark = pytest.mark.xdist_group("ray")
@@ -109,6 +111,12 @@ def upstream(folder: Path, rows: int) -> Plan:
     )
 
 
+def anywhere(verification: Verification) -> Verification:
+    """A verification without the folder of what was verified."""
+    files = tuple(msgspec.structs.replace(file, path=Path(file.path).name) for file in verification.files)
+    return msgspec.structs.replace(verification, files=files)
+
+
 def test_nodes_may_die_in_a_run(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed_in_a_run(nodes, tmp_path, monkeypatch, rows=1_500, span=16 << 10, kills=2, seed=1)
 
@@ -127,6 +135,7 @@ def killed_in_a_run(
 ) -> str:
     for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "dedup_spread.UNIT"):
         monkeypatch.setattr(f"phase0.stages.{name}", span)
+    monkeypatch.setattr("phase0.stages.verify.UNIT", 4 * span)
     plan, chance = upstream(folder, rows), random.Random(seed)
     calm = Watched(Local(1))
     wanted = phase0.run(plan, folder / "calm" / "run", engine=calm)
@@ -137,6 +146,7 @@ def killed_in_a_run(
     assert engine.killed.total() == kills
     assert set(engine.results) >= set(calm.results)  # with more partitions, as they are of what a machine has
     assert contents(found.folder) == contents(wanted.folder)
+    assert anywhere(found.verification) == anywhere(wanted.verification)
     for step in found.steps:
         assert step.manifest.counts.rows_in == step.manifest.counts.kept + step.manifest.counts.dropped
     assert found.steps[0].manifest.counts.read == rows // 4 + 1

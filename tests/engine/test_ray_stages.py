@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from evaluations import PROBLEM
 from made import record, write_lines
@@ -28,13 +29,16 @@ ROWS, SMALL = 600, 4096  # bytes to a part, so that there are many
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART", "dedup_spread.UNIT"):
+    for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
         monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
+    for name in ("dedup_spread.UNIT", "verify.SPAN", "verify.UNIT", "export.SPAN", "export.UNIT"):
+        monkeypatch.setattr(f"phase0.stages.{name}", 8 * SMALL)
+    monkeypatch.setattr("phase0.partitioned.recounting._bits", lambda *_: 2)
 
 
 def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
     """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, de-duplication, a
-    student's survey."""
+    student's survey, verification, export."""
     rows = inputs / "b.jsonl"
     phase0.acquire([inputs], output / "raw", engine=engine)
     phase0.score([rows], output / "scored.jsonl", threshold=5.0, engine=engine)
@@ -44,8 +48,19 @@ def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
     phase0.deduplicate([alike / "alike.jsonl"], output / "distinct.jsonl", **how, engine=engine)
     (output / "features").mkdir()
     seen = survey([rows], output / "features", engine, SILENT)
+    checked = verified(inputs, alike, engine)
+    forms = ["trl", "llama-factory-alpaca"]
+    phase0.export(
+        [alike / "alike.jsonl", rows], output / "export", to=forms, validation=0.2, max_tokens=90, engine=engine
+    )
     surveyed = b"".join(array.tobytes() for array in (seen.rows_N, seen.questions_L, *seen.frame))
-    return contents(output) | {"survey": surveyed}
+    return contents(output) | {"survey": surveyed, "verification": checked}
+
+
+def verified(inputs: Path, alike: Path, engine: Engine) -> bytes:
+    """What is found in rows with faults and near-duplicates."""
+    files = [inputs / "b.jsonl", alike / "alike.jsonl", inputs / "c.jsonl"]
+    return msgspec.json.encode(phase0.verify(files, threshold="0.6", workspace=inputs.parent / "work", engine=engine))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +69,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     above = tmp_path_factory.mktemp("upstream")
     write(above / "eval" / "maths.jsonl", [{"question": PROBLEM, "answer": "324"}])
     alike = spelled(made_rows(400, seed=5))
+    (above / "work").mkdir()
     write_lines(above / "alike" / "alike.jsonl", alike[:380])
     write_lines(above / "alike" / "against.jsonl", alike[380:])
     folder = above / "in"
@@ -77,7 +93,8 @@ def test_stages_leave_the_same_bytes_in_this_process_in_a_pool_and_on_1_2_and_4_
     wanted = stages(inputs, tmp_path / "inline", Local(1))
     assert len(wanted["scored.jsonl"]) + len(wanted["scored.meta/dropped.jsonl"]) > 20 * SMALL
     assert wanted["clean.meta/dropped.jsonl"].count(b"\n") == ROWS // 50
-    assert stages(inputs, tmp_path / "pool", Local(2)) == wanted
+    with Local(2).kept() as pool:
+        assert stages(inputs, tmp_path / "pool", pool) == wanted
     for count in (1, 2, 4):
         assert stages(inputs, tmp_path / f"nodes-{count}", on_ray(count)) == wanted, count
 

@@ -197,9 +197,9 @@ def test_buckets_and_the_average_count_scored_rows_alone(tmp_path: Path) -> None
 
 @given(st.permutations([1.1, 2.3, 3.7, 9.9, 8.2, 7.05]))
 def test_the_average_does_not_depend_on_the_order_of_rows(scores: list[float]) -> None:
-    from phase0.stages.statistics import _Tally
+    from phase0.stages.statistics import Tally
 
-    tally = _Tally()
+    tally = Tally()
     for value in scores:
         tally.add(valid_row(json.dumps(row(1, value)).encode()))
     tally.count()
@@ -273,7 +273,7 @@ def test_remaining_duplicates_are_counted_and_named(tmp_path: Path) -> None:
 
 def test_duplicates_are_counted_on_the_text_that_was_de_duplicated(tmp_path: Path) -> None:
     path = lines(tmp_path / "d.jsonl", *(row(n, instruction="Say it.", response=f"{n} {n} only") for n in range(3)))
-    pairs = {on: verify([path], on=on, workers=2).duplicates.pairs for on in ("both", "instruction", "response")}
+    pairs = {on: verify([path], on=on).duplicates.pairs for on in ("both", "instruction", "response")}
     assert pairs == {"both": 0, "instruction": 3, "response": 0}
 
 

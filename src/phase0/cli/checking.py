@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from phase0.cli import settings
 from phase0.cli.screen import screen
-from phase0.cli.settings import Compared, Inputs, Shingle, Threads
+from phase0.cli.settings import HERE, Compared, Inputs, Shingle, WhereOptions, Workers
 
 
 def verify(
@@ -23,7 +23,8 @@ def verify(
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
     shingle: Shingle = 5,
     on: Compared = "both",
-    workers: Threads = None,
+    workers: Workers = None,
+    where: WhereOptions = HERE,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:
     """Check a dataset: format, scores, remaining duplicates, statistics, and the criteria asked for.
@@ -35,7 +36,8 @@ def verify(
     import phase0
     from phase0.report.text import render
 
-    with screen() as progress:
+    places: list[str | Path] = [*input, *map(settings.workspace_for, input[:1])]
+    with screen() as progress, settings.engine(where, workers, places, progress) as engine:
         found = phase0.verify(
             input,
             target_rows=target_rows,
@@ -46,7 +48,8 @@ def verify(
             threshold=threshold,
             shingle=shingle,
             on=on,
-            workers=settings.workers_of(workers),
+            workspace=settings.workspace(None),
+            engine=engine,
             progress=progress,
         )
     print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() if json else render(found))

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from phase0.cli import settings
 from phase0.cli.making import done
 from phase0.cli.screen import screen
-from phase0.cli.settings import Inputs, Threads
+from phase0.cli.settings import HERE, Inputs, WhereOptions, Workers
 from phase0.errors import UsageError
 
 
@@ -36,7 +36,8 @@ def export(
         int | None, Parameter(help="Drop rows of more tokens than this, chat markup included.")
     ] = None,
     seed: Annotated[int, Parameter(help="Another seed holds out other rows.")] = 0,
-    workers: Threads = None,
+    workers: Workers = None,
+    where: WhereOptions = HERE,
 ) -> int:
     """Write a finished dataset in the forms that trainers load, with rows for validation held out.
 
@@ -46,15 +47,16 @@ def export(
 
     if target is None and not input:
         raise UsageError("nothing to export: name the folder of a run, or files by --input")
-    with screen() as progress:
+    given = [*([] if target is None else [str(target)]), *input]
+    with screen() as progress, settings.engine(where, workers, [output, *given], progress) as engine:
         made = phase0.export(
-            [*([] if target is None else [str(target)]), *input],
+            given,
             output,
             to=to,
             validation=validation,
             max_tokens=max_tokens,
             seed=seed,
-            workers=settings.workers_of(workers),
+            engine=engine,
             progress=progress,
         )
     return max(done(manifest, path) for path, manifest in made.items())

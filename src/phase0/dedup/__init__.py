@@ -21,9 +21,10 @@ Clusters = Literal["greedy", "transitive"]
 Keep = Literal["best", "first", "longest"]
 
 REMOVER = ("canonical", "hashing", "sorting", "joining", "confirming", "choosing")  # files of kernels, of the remover
-_COUNTER = ("canonical", "recounting")
+COUNTER = ("canonical", "recounting")  # and of the second count
 
 __all__ = [
+    "COUNTER",
     "REMOVER",
     "Clusters",
     "Deduplicated",
@@ -90,7 +91,7 @@ def remaining(
     the progress bar alone.
     """
     least, width = ratio(threshold), checked_width(shingle)
-    load_kernels(progress, _COUNTER)
+    load_kernels(progress, COUNTER)
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 

@@ -17,6 +17,7 @@ from phase0.errors import UsageError
 
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
+U64 = npt.NDArray[np.uint64]
 
 _TAKEN = 1000  # rows of texts in memory that are looked at together the second time
 _SAMPLED = 20_000  # rows from which it is told how much there will be, and which shingles are common

@@ -13,7 +13,7 @@ Shapes: D different sets by size, S shingles, E entries of the index, P pairs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from heapq import nsmallest
@@ -40,7 +40,7 @@ from phase0.progress import Progress, many
 
 EXAMPLES = 20
 
-_SAMPLED = 4_000_000  # keys that tell which shingles are common
+SAMPLED = 4_000_000  # keys that tell which shingles are common
 _PAIRS_AT_ONCE = 1_000_000
 _SETS_AT_ONCE = 20_000
 
@@ -48,8 +48,8 @@ _U64 = npt.NDArray[np.uint64]
 _I64 = npt.NDArray[np.int64]
 
 
-class _Made(NamedTuple):
-    """The sets of some rows, one behind the other."""
+class Made(NamedTuple):
+    """The sets of some rows, one behind the other. Sets are equal where sizes, prints and checks are."""
 
     keys_S: _U64  # noqa: N815 - the suffix is the shape
     sizes_D: _I64  # noqa: N815
@@ -95,7 +95,26 @@ def recount(
 ) -> Remaining:
     """See `phase0.dedup.remaining`."""
     progress.start("read the words", expected)
-    distinct = _distinct(_read(texts, width, workers, progress))
+    with ThreadPoolExecutor(workers) as pool:
+        calls = ((sets_of, chunk, width) for chunk in texts.chunks())
+        sets = _together(_told(in_order(pool, workers, calls), progress))
+    return _counted(sets, threshold, progress)
+
+
+def recounted(parts: Iterable[Made], threshold: Fraction, progress: Progress) -> Remaining:
+    """The same of rows whose sets were made elsewhere, in input order."""
+    return _counted(_together(parts), threshold, progress)
+
+
+def _told(parts: Iterable[Made], progress: Progress) -> Iterator[Made]:
+    for part in parts:
+        yield part
+        progress.advance(len(part.sizes_D))
+    progress.finish()
+
+
+def _counted(sets: Made, threshold: Fraction, progress: Progress) -> Remaining:
+    distinct = _distinct(sets)
     tally = _Tally(distinct)
     progress.start("count pairs", len(distinct.sizes_D))
     for near in _near(distinct, _index(distinct, threshold), threshold, progress):
@@ -103,6 +122,20 @@ def recount(
     result = tally.result()
     progress.finish(f"{many(result.pairs, 'pair')} of near-duplicates, with {many(result.rows, 'row')} in them")
     return result
+
+
+def lowest(known: Sequence[Pair], first: _I64, second: _I64, shared: _I64, union: _I64) -> list[Pair]:
+    """Of the pairs that are known and some more those of the lowest row numbers, as examples."""
+    few = np.arange(len(first))
+    if len(first) > EXAMPLES:
+        few = np.flatnonzero(first <= np.partition(first, EXAMPLES)[EXAMPLES])
+    fresh = zip(*(column[few].tolist() for column in (first, second, shared, union)), strict=True)
+    return nsmallest(EXAMPLES, [*known, *(Pair(*pair) for pair in fresh)])
+
+
+def prefix_lengths(sizes_D: _I64, threshold: Fraction) -> _I64:  # noqa: N803
+    """In how many of its first keys each set, of which none is empty, must share one with any that is near enough."""
+    return sizes_D + -sizes_D * threshold.numerator // threshold.denominator + 1
 
 
 class _Tally:
@@ -127,27 +160,17 @@ class _Tally:
         union = distinct.sizes_D[one] + distinct.sizes_D[other] - shared
         self._show(np.minimum(first, second), np.maximum(first, second), shared, union)
 
-    def _show(self, first: _I64, second: _I64, shared: _I64, union: _I64) -> None:
-        """Keep those of the lowest row numbers as examples."""
-        lowest = np.arange(len(first))
-        if len(first) > EXAMPLES:
-            lowest = np.flatnonzero(first <= np.partition(first, EXAMPLES)[EXAMPLES])
-        fresh = zip(*(column[lowest].tolist() for column in (first, second, shared, union)), strict=True)
-        self._examples = nsmallest(EXAMPLES, [*self._examples, *(Pair(*pair) for pair in fresh)])
+    def _show(self, *columns: _I64) -> None:
+        self._examples = lowest(self._examples, *columns)
 
     def result(self) -> Remaining:
         rows = int(self._distinct.copies_D[self._paired].sum())
         return Remaining(self._pairs, rows, self._examples, self._distinct.wordless)
 
 
-def _read(texts: Texts, width: int, workers: int, progress: Progress) -> _Made:
-    """Every text once, as a set."""
-    parts: deque[_Made] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for made in in_order(pool, workers, ((_sets, chunk, width) for chunk in texts.chunks())):
-            parts.append(made)
-            progress.advance(len(made.sizes_D))
-    progress.finish()
+def _together(made: Iterable[Made]) -> Made:
+    """All sets, one behind the other."""
+    parts = deque(made)
     none = np.empty(0, np.uint64)
     rest = [np.concatenate([part[i] for part in parts]) if parts else none for i in (1, 2, 3)]
     keys_S, at = np.empty(sum(len(part.keys_S) for part in parts), np.uint64), 0  # noqa: N806
@@ -155,19 +178,20 @@ def _read(texts: Texts, width: int, workers: int, progress: Progress) -> _Made:
         part = parts.popleft().keys_S
         keys_S[at : at + len(part)] = part
         at += len(part)
-    return _Made(keys_S, rest[0].astype(np.int64), rest[1], rest[2])
+    return Made(keys_S, rest[0].astype(np.int64), rest[1], rest[2])
 
 
-def _sets(chunk: Chunk, width: int) -> _Made:
+def sets_of(chunk: Chunk, width: int) -> Made:
+    """The sets of some texts."""
     text, begins, ends = canonical_rows(chunk.read())
     sizes, keys = np.empty(len(begins), np.int64), np.empty(len(text) // 2 + len(begins), np.uint64)
     row_keys(text, begins, ends, width, keys, sizes)
     prints, checks = np.empty((2, len(begins)), np.uint64)
     total = row_sets(keys, sizes, prints, checks)
-    return _Made(keys[:total].copy(), sizes, prints, checks)  # the room behind them is given back
+    return Made(keys[:total].copy(), sizes, prints, checks)  # the room behind them is given back
 
 
-def _distinct(made: _Made) -> _Distinct:
+def _distinct(made: Made) -> _Distinct:
     """Equal sets become one. Equal means of one size, with the same print and the same check: 128 bits."""
     sizes, prints, checks = made.sizes_D, made.prints_D, made.checks_D
     order = np.lexsort((checks, prints, sizes))  # stable: of equal sets the first row comes first
@@ -195,7 +219,7 @@ def _index(distinct: _Distinct, threshold: Fraction) -> _Index:
     """Everything that two sets may meet on."""
     p, q = threshold.numerator, threshold.denominator
     sizes = distinct.sizes_D
-    entries = _entries(distinct, sizes + -sizes * p // q + 1)
+    entries = _entries(distinct, prefix_lengths(sizes, threshold))
     owners, begins = np.empty((2, len(entries)), np.int64)
     counts = np.zeros(len(sizes), np.int64)
     met = meetings(entries, _bits(distinct), sizes, p, q, owners, begins, counts)
@@ -209,7 +233,7 @@ def _entries(distinct: _Distinct, lengths_D: _I64) -> _U64:  # noqa: N803
     """The first keys of each set, rare ones first, in the order of keys and within them of sets."""
     keys_S, starts, sizes = distinct.keys_S, distinct.starts_D, distinct.sizes_D  # noqa: N806
     tally = np.zeros(1 << COUNTER_BITS, np.uint8)
-    sample(keys_S, starts, sizes, 1 + len(keys_S) // _SAMPLED, tally)
+    sample(keys_S, starts, sizes, 1 + len(keys_S) // SAMPLED, tally)
     entries = np.empty(int(lengths_D.sum()), np.uint64)
     prefixes(keys_S, starts, sizes, lengths_D, tally, _bits(distinct), entries)
     entries.sort()

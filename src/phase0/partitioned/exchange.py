@@ -21,8 +21,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.flat import I64
-from phase0.dedup.sets import U64
+from phase0.dedup.flat import I64, U64
 from phase0.errors import DataError
 
 MAGIC = 0x31656776_68637865

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-import msgspec
-
-from phase0.dataset import BadRow, Manifest, expand, lineage, meta_folder, write_json
+from phase0.dataset import Manifest, expand, lineage, meta_folder, write_json
+from phase0.engine import Engine
+from phase0.engine.local import Local
 from phase0.errors import UsageError, near_miss
+from phase0.partitioned.site import Site
 from phase0.progress import SILENT, Progress
-from phase0.records import Record
 from phase0.stages.formats import DATASET_INFO, FORMATS, SUFFIXES
-from phase0.stages.holdout import Asked, Fates, fates
 from phase0.stages.output import Portion, StageOutput, stage_output
-from phase0.stages.parts import finished, numbered
+from phase0.stages.parts import finished, parts_folder
 from phase0.stages.publish import FULL
+
+if TYPE_CHECKING:
+    from phase0.stages.export_parts import Fates, Part, Piece
+
+SPAN, UNIT = 4 << 20, 64 << 20  # bytes of input to a piece of work; the latter where pieces leave files for others
 
 _DATASET = "dataset.jsonl"  # what a run's folder holds when it is finished
 _FOLDER = "export"  # in a run's folder
@@ -33,7 +37,7 @@ def export(
     validation: float | None = ...,
     max_tokens: int | None = ...,
     seed: int = ...,
-    workers: int = ...,
+    engine: Engine | None = ...,
     progress: Progress = ...,
 ) -> Manifest: ...
 
@@ -47,7 +51,7 @@ def export(
     validation: float | None = ...,
     max_tokens: int | None = ...,
     seed: int = ...,
-    workers: int = ...,
+    engine: Engine | None = ...,
     progress: Progress = ...,
 ) -> dict[Path, Manifest]: ...
 
@@ -60,7 +64,7 @@ def export(
     validation: float | None = None,
     max_tokens: int | None = None,
     seed: int = 0,
-    workers: int = 1,
+    engine: Engine | None = None,
     progress: Progress = SILENT,
 ) -> Manifest | dict[Path, Manifest]:
     """Write a dataset in the forms that trainers load; the manifest of each file, or the one where `to` is one name.
@@ -76,20 +80,22 @@ def export(
     form, a share that no rows fit, or an output that cannot hold what is asked for.
     """
     names = [to] if isinstance(to, str) else list(dict.fromkeys(to))
-    asked = _checked(names, Asked(validation, max_tokens, seed, workers))
+    asked = _checked(names, _Asked(validation, max_tokens, seed))
     given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     paths = [_full(path) for path in expand(map(_dataset, given))]
     places = _places(names, _output(given, output), asked)
     with ExitStack() as files:
         sinks = [_open(files, name, place, paths, asked) for name, place in zip(names, places, strict=True)]
-        _write(sinks, paths, fates(paths, asked, progress), progress)
+        folder = files.enter_context(parts_folder(sinks[0].out))
+        kept = files.enter_context((engine or Local(1)).kept())
+        _write(sinks, Site(kept, folder, progress), asked)
     for name, place in zip(names, places, strict=True):
         _describe(name, place, asked)
     made = {place: finished(place) for place in places}
     return made[places[0]] if isinstance(to, str) else made
 
 
-def _checked(names: Sequence[str], asked: Asked) -> Asked:
+def _checked(names: Sequence[str], asked: _Asked) -> _Asked:
     for name in names:
         if name not in FORMATS:
             raise UsageError(
@@ -120,7 +126,7 @@ def _output(given: Sequence[str | Path], output: str | Path | None) -> Path:
     raise UsageError("nobody said where to write to: of files that are no run's folder, `output` must be named")
 
 
-def _places(names: Sequence[str], output: Path, asked: Asked) -> list[Path]:
+def _places(names: Sequence[str], output: Path, asked: _Asked) -> list[Path]:
     """The file of each form's rows for training."""
     if output.suffix.lower() not in _FILES or output.is_dir():
         return [output / name / f"train{SUFFIXES.get(name, '.jsonl')}" for name in names]
@@ -130,6 +136,14 @@ def _places(names: Sequence[str], output: Path, asked: Asked) -> list[Path]:
     return [output]
 
 
+class _Asked(NamedTuple):
+    """What is wanted of an export."""
+
+    validation: float | None  # share of the rows
+    max_tokens: int | None
+    seed: int
+
+
 class _Sink(NamedTuple):
     """Where the rows of one form go."""
 
@@ -137,24 +151,18 @@ class _Sink(NamedTuple):
     out: StageOutput
     validation: Portion | None
 
-    def put(self, item: BadRow | tuple[int, bytes, Record], file: int, number: int, known: Fates) -> None:
-        """Send one row, the `number`-th of those that can be read, to where it belongs."""
-        self.out.sums[file].read += 1
-        if isinstance(item, BadRow):
-            self.out.drop_bad(item, file)
-            return
-        line, raw, record = item
-        if (tokens := known.too_long.get(number)) is not None:
-            self.out.drop(raw, line=line, reason="too_long", evidence={"tokens": tokens}, file=file)
-            return
-        row = FORMATS[self.name](record) if record.response is not None else "no_response"
-        if isinstance(row, str):
-            self.out.drop(raw, line=line, reason=row, evidence={"format": self.name}, file=file)
-        else:
-            self.out.keep(msgspec.json.encode(row), file, self.validation if number in known.held else None)
+    def take(self, part: Part, file: int) -> None:
+        """Take over what a worker wrote."""
+        self.out.add(part.kept, part.lost, part.sums, file)
+        if self.validation is not None:
+            with part.held.open("rb") as rows:
+                for row in rows:
+                    self.out.keep(row[:-1], file, self.validation)
+        for path in (part.kept, part.held, part.lost):
+            path.unlink()
 
 
-def _open(files: ExitStack, name: str, place: Path, paths: Sequence[Path], asked: Asked) -> _Sink:
+def _open(files: ExitStack, name: str, place: Path, paths: Sequence[Path], asked: _Asked) -> _Sink:
     settings: dict[str, Any] = {"to": name}
     if asked.max_tokens is not None:
         settings |= {"max_tokens": asked.max_tokens}
@@ -168,28 +176,47 @@ def _validation(place: Path) -> Path:
     return place.with_name(f"validation{place.suffix}")
 
 
-def _write(sinks: Sequence[_Sink], paths: Sequence[Path], known: Fates, progress: Progress) -> None:
-    progress.start(f"export {', '.join(sink.name for sink in sinks)}", None)
-    number = 0
-    for file, item in numbered(paths):
-        for sink in sinks:
-            sink.put(item, file, number, known)
-        number += not isinstance(item, BadRow)
-        progress.advance(1)
+def _write(sinks: Sequence[_Sink], site: Site, asked: _Asked) -> None:
+    """Decide about rows, where that is wanted, and write them all."""
+    from phase0.stages.export_parts import Form, pieces, written
+
+    out = sinks[0].out
+    given = pieces(out.inputs, site.folder, UNIT if site.engine.spread else SPAN)
+    known, figures = _decided(site, given, asked)
+    site.progress.start(f"export {', '.join(sink.name for sink in sinks)}", known.bases[-1] if known else None)
+    forms = [Form(sink.name, sink.out.names) for sink in sinks]
+    for piece, parts in zip(given, written(site, given, forms, known), strict=True):
+        for sink, part in zip(sinks, parts, strict=True):
+            sink.take(part, piece.file)
+        site.progress.advance(parts[0].sums.read)
     for sink in sinks:
-        sink.out.figures = _figures(sink, known)
-    progress.finish()
+        sink.out.figures = _figures(sink, figures)
+    site.progress.finish()
 
 
-def _figures(sink: _Sink, known: Fates) -> dict[str, Any]:
+def _decided(site: Site, given: Sequence[Piece], asked: _Asked) -> tuple[Fates | None, dict[str, Any]]:
+    """What becomes of rows, and what a manifest says of it."""
+    if asked.validation is None and asked.max_tokens is None:
+        return None, {}
+    from phase0.stages.export_parts import Fates, measured
+
+    rows = measured(site, given, asked.max_tokens, asked.seed)
+    if asked.validation is None:
+        return Fates(rows.bases, None), {}
+    from phase0.stages.holdout import held_out
+
+    return held_out(site, rows, asked.validation, asked.seed)
+
+
+def _figures(sink: _Sink, known: dict[str, Any]) -> dict[str, Any]:
     """What the manifest says of the split: of this form's rows, which may be fewer than were drawn."""
     if sink.validation is None:
         return {}
     kept, held = sum(sums.kept for sums in sink.out.sums), sink.validation.rows
-    return {"validation": known.figures | {"rows": held, "share": round(held / kept, 6) if kept else None}}
+    return {"validation": known | {"rows": held, "share": round(held / kept, 6) if kept else None}}
 
 
-def _describe(name: str, place: Path, asked: Asked) -> None:
+def _describe(name: str, place: Path, asked: _Asked) -> None:
     """Write what LLaMA-Factory must be told of a folder's files."""
     if name not in DATASET_INFO or place.stem != "train" or place.parent.name != name:
         return

@@ -26,6 +26,16 @@ def chat(record: Record) -> list[dict[str, str]]:
     return [*system, *turns, *asked, {"role": "assistant", "content": record.response or ""}]
 
 
+def prompt(record: Record) -> str:
+    """All that is said before the response, without the system prompt."""
+    return "\n".join(turn["content"] for turn in chat(record)[:-1] if turn["role"] != "system")
+
+
+def whole(record: Record) -> str:
+    """The prompt and the response."""
+    return f"{prompt(record)}\n{record.response}"
+
+
 def openai(record: Record) -> Row | str:
     """What OpenAI's fine-tuning takes. There a tool's turn answers a call by its id, and rows have no ids of calls."""
     if any(turn.role == "tool" for turn in record.history):

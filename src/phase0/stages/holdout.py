@@ -1,225 +1,205 @@
 """Which rows are for validation: whole groups of rows that resemble each other, drawn by the hash of what they say.
 
 A row that resembles one of training measures memory, not skill. So rows are on one side that a chain of these connects:
-equal prompts, a common first turn, prompts or whole rows whose Jaccard similarity reaches 0.5.
+equal prompts, a common first turn, prompts or whole rows whose Jaccard similarity reaches 0.5. Near-duplicates are
+looked for where the work runs; what connects and what is drawn is decided in one place, in 100 bytes for each row.
+
+Shapes: R rows that may be written.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import xxhash
+import numpy as np
 
-from phase0.dataset import BadRow
-from phase0.dedup import dedup
+from phase0.dedup import REMOVER, dedup, load_kernels
+from phase0.dedup.flat import I64, U64, Part, Strings, flat
 from phase0.errors import UsageError
-from phase0.progress import Progress
+from phase0.partitioned.arrays import store
+from phase0.partitioned.bounds import bounds
+from phase0.partitioned.found import edges, repeated
+from phase0.partitioned.layout import Rule
+from phase0.partitioned.search import search
+from phase0.partitioned.site import Site
 from phase0.records import Record
-from phase0.stages.formats import chat
-from phase0.stages.parts import numbered
-from phase0.stages.statistics import ENCODING
+from phase0.stages.export_parts import Fates, Measured, Piece, records_of
+from phase0.stages.formats import prompt, whole
 
 THRESHOLD = "0.5"  # Jaccard of word 5-grams: of two texts of 50 words it is reached with up to three of them changed
-MARKUP = 5  # tokens around a message: ChatML's and Llama's begin, role, end of the role, end, and a line end
-_BATCH_ROWS, _BATCH_CHARS = 1024, 4_000_000  # whose tokens are counted in one call, on every core
+_WIDTH = 5
+_SAMPLED = 200  # rows of a piece that tell which shingles are common
+_TOGETHER = 1 << 20  # pairs
+
+Near = tuple[I64, I64]
+"""Rows, and of each another that it resembles."""
 
 
-class Fates(NamedTuple):
-    """What becomes of every row that could be read, in the order of the files."""
+class Drawn(NamedTuple):
+    """What was decided, and what a manifest says of it."""
 
-    too_long: dict[int, int]  # row → its tokens
-    held: frozenset[int]  # rows for validation
-    figures: dict[str, Any]  # what a manifest says of it
-
-
-class Asked(NamedTuple):
-    """What is wanted of an export."""
-
-    validation: float | None  # share of the rows
-    max_tokens: int | None
-    seed: int
-    workers: int
+    fates: Fates
+    figures: dict[str, Any]
 
 
-def fates(inputs: Sequence[Path], asked: Asked, progress: Progress) -> Fates:
-    """Measure and draw rows. The inputs are read once for lengths and hashes, and again for each comparison.
-
-    Raises UsageError where no group of rows fits into the share that was asked for.
-    """
-    if asked.validation is None and asked.max_tokens is None:
-        return Fates({}, frozenset(), {})
-    survey = _survey(inputs, asked, progress)
-    if asked.validation is None:
-        return Fates(survey.too_long, frozenset(), {})
-    rows = _Rows(inputs, set(survey.too_long))
-    groups, compared = _groups(rows, survey, asked.workers, progress)
-    chosen = drawn(groups, survey.hashes, asked.validation)
-    if not chosen:
+def held_out(site: Site, rows: Measured, share: float, seed: int) -> Drawn:
+    """Draw rows for validation. Raises UsageError where no group of rows fits into the share."""
+    survey = _survey(rows)
+    groups, compared = _groups(site, rows, survey)
+    chosen = drawn(groups, survey.hashes_R, share)
+    if not len(chosen):
         raise UsageError(
-            f"no rows for validation: a share of {asked.validation:g} of {len(groups)} rows is "
-            f"{round(asked.validation * len(groups))}, and no group of rows that resemble each other is that small"
+            f"no rows for validation: a share of {share:g} of {len(groups)} rows is "
+            f"{round(share * len(groups))}, and no group of rows that resemble each other is that small"
         )
-    sizes = Counter(groups)
+    held = np.zeros(rows.bases[-1], np.bool_)
+    held[survey.numbers_R[chosen]] = True
+    path = site.folder / "held.npy"
+    store(path, held)
     figures = {
-        "asked": asked.validation,
+        "asked": share,
         "share": round(len(chosen) / len(groups), 6),
         "rows": len(chosen),
-        "groups": len({groups[at] for at in chosen}),
-        "largest_group": max(sizes.values()),
+        "groups": len(np.unique(groups[chosen])),
+        "largest_group": int(np.bincount(groups).max()),
         "threshold": THRESHOLD,
-        "seed": asked.seed,
+        "seed": seed,
         **compared,
     }
-    return Fates(survey.too_long, frozenset(survey.numbers[at] for at in chosen), figures)
+    return Drawn(Fates(rows.bases, path), figures)
 
 
-def drawn(groups: Sequence[int], hashes: Sequence[int], share: float) -> list[int]:
-    """Places of the rows to hold out: groups in the order of their least hash, each taken that still fits.
+def drawn(groups_R: I64, hashes_R: U64, share: float) -> I64:  # noqa: N803
+    """Places of the rows to hold out: groups, each named by its first row, in the order of their least hash, each taken
+    that still fits.
 
     The answer is of the rows alone, not of their order, as long as the hashes are.
     """
-    members: dict[int, list[int]] = {}
-    for at, group in enumerate(groups):
-        members.setdefault(group, []).append(at)
-    room, chosen = round(share * len(groups)), list[int]()
-    for rows in sorted(members.values(), key=lambda rows: min(hashes[at] for at in rows)):
-        if len(rows) <= room:
-            chosen += rows
-            room -= len(rows)
-    return sorted(chosen)
+    order = np.lexsort((hashes_R, groups_R))
+    begins = np.flatnonzero(np.diff(groups_R[order], prepend=-1))
+    sizes = np.diff(begins, append=len(order))
+    room, is_drawn = round(share * len(groups_R)), np.zeros(len(groups_R), np.bool_)
+    for at in np.argsort(hashes_R[order[begins]], kind="stable"):
+        if not room:
+            break
+        if sizes[at] <= room:
+            is_drawn[order[begins[at] : begins[at] + sizes[at]]] = True
+            room -= int(sizes[at])
+    return np.flatnonzero(is_drawn)
 
 
 class _Survey(NamedTuple):
-    """Rows that may be written, by their place among them."""
+    """Rows that may be written."""
 
-    numbers: array[int]  # of each, its place among all rows that could be read
-    hashes: array[int]  # of what it says
-    openings: array[int]  # of its first turn
-    prompts: array[int]  # of all that comes before the response
-    too_long: dict[int, int]
-
-
-def _survey(inputs: Sequence[Path], asked: Asked, progress: Progress) -> _Survey:
-    survey = _Survey(array("q"), array("Q"), array("Q"), array("Q"), {})
-    progress.start("measure rows", None)
-    for number, record, tokens in _measured(inputs, count=asked.max_tokens is not None):
-        progress.advance(1)
-        if asked.max_tokens is not None and tokens > asked.max_tokens:
-            survey.too_long[number] = tokens
-            continue
-        first = record.history[0].content if record.history else record.instruction
-        survey.numbers.append(number)
-        survey.hashes.append(xxhash.xxh3_64_intdigest(record.id.encode(), seed=asked.seed))
-        survey.openings.append(_hash(first))
-        survey.prompts.append(_hash(_prompt(record)))
-    progress.finish()
-    return survey
+    numbers_R: I64  # noqa: N815 - of each, its place among all rows that can be read
+    hashes_R: U64  # noqa: N815 - of what it says
+    openings_R: U64  # noqa: N815 - of its first turn
+    prompts_R: U64  # noqa: N815 - of all that comes before the response
 
 
-def _hash(text: str) -> int:
-    """Of the words of a text: other case and other spaces are no other text."""
-    return xxhash.xxh3_64_intdigest(" ".join(text.casefold().split()).encode())
+def _survey(rows: Measured) -> _Survey:
+    found = [np.load(piece.rows()) for piece in rows.pieces]
+    numbers = [some[:, 0].astype(np.int64) + base for some, base in zip(found, rows.bases[:-1], strict=True)]
+    columns = (np.concatenate([np.empty(0, np.uint64), *(some[:, at] for some in found)]) for at in (1, 2, 3))
+    return _Survey(np.concatenate([np.empty(0, np.int64), *numbers]), *columns)
 
 
-def _measured(inputs: Sequence[Path], *, count: bool) -> Iterator[tuple[int, Record, int]]:
-    """Rows that have a response, with their number and their tokens (0 where nobody asks)."""
-    waiting: list[tuple[int, Record]] = []
-    chars = 0
-    for row in _answered(inputs):
-        waiting.append(row)
-        chars += len(row[1].instruction) + len(row[1].response or "")
-        if len(waiting) == _BATCH_ROWS or chars >= _BATCH_CHARS:
-            yield from _counted(waiting, count=count)
-            waiting, chars = [], 0
-    yield from _counted(waiting, count=count)
+def _groups(site: Site, rows: Measured, survey: _Survey) -> tuple[I64, dict[str, Any]]:
+    """Of each row the first of its group, and how pairs were looked for."""
+    load_kernels(site.progress, REMOVER)
+    from phase0.dedup.kernels.choosing import connect
+
+    roots = np.arange(len(survey.numbers_R), dtype=np.int32)
+    for keys in (survey.openings_R, survey.prompts_R):
+        _, firsts, of = np.unique(keys, return_index=True, return_inverse=True)
+        connect(firsts[of].astype(np.int32), np.arange(len(of), dtype=np.int32), roots)
+    how: dict[str, Any] = {}
+    for of_row in (prompt, whole):
+        found = _in_partitions if site.engine.spread else _at_once
+        near, how = found(site.at(of_row.__name__), rows, of_row)
+        for ones, others in _many(near, len(roots)):
+            connect(ones.astype(np.int32), others.astype(np.int32), roots)
+        shutil.rmtree(site.folder / of_row.__name__, ignore_errors=True)
+    return roots.astype(np.int64), how
 
 
-def _counted(rows: Sequence[tuple[int, Record]], *, count: bool) -> Iterator[tuple[int, Record, int]]:
-    lengths = lengths_of([record for _, record in rows]) if count else [0] * len(rows)
-    for (number, record), tokens in zip(rows, lengths, strict=True):
-        yield number, record, tokens
+def _many(near: Iterable[Near], rows: int) -> Iterator[Near]:
+    """Pairs, many together: to connect some takes a look at every row."""
+    waiting, count = list[Near](), 0
+    for pair in chain(near, [None]):
+        if pair is not None:
+            waiting.append(pair)
+            count += len(pair[0])
+        if count > max(_TOGETHER, rows // 8) or (pair is None and waiting):
+            yield np.concatenate([one for one, _ in waiting]), np.concatenate([other for _, other in waiting])
+            waiting, count = [], 0
 
 
-def lengths_of(records: Sequence[Record]) -> list[int]:
-    """Tokens of whole conversations, as a trainer sees them: every message, `MARKUP` around each, and one to begin.
-
-    An estimate: the encoding is o200k_base, and the trainer's own tokenizer and chat template decide.
-    """
-    import toktok
-
-    turns = [chat(record) for record in records]
-    counts = iter(toktok.batch_count([turn["content"] for row in turns for turn in row], ENCODING))
-    return [1 + sum(next(counts) + MARKUP for _ in row) for row in turns]
+def _at_once(site: Site, rows: Measured, of: Callable[[Record], str]) -> tuple[list[Near], dict[str, Any]]:
+    """Rows that chains of near-duplicates connect, each with one of its component; and how they were found."""
+    texts, workers = _Texts(rows.pieces, of), site.engine.threads
+    found = dedup(texts, threshold=THRESHOLD, clusters="transitive", workers=workers, progress=site.progress)
+    ends = np.array([removed[:2] for removed in found.removed], np.int64).reshape(-1, 2)
+    return [(ends[:, 0], ends[:, 1])], {"method": found.method, "missed_share": found.missed_share}
 
 
-def _answered(inputs: Sequence[Path]) -> Iterator[tuple[int, Record]]:
-    """Rows that have a response, each with its number among all rows that can be read."""
-    number = 0
-    for _, item in numbered(inputs):
-        if isinstance(item, BadRow):
-            continue
-        if item[2].response is not None:
-            yield number, item[2]
-        number += 1
+def _in_partitions(site: Site, rows: Measured, of: Callable[[Record], str]) -> tuple[Iterator[Near], dict[str, Any]]:
+    """Every pair of near-duplicates, and every row that another equals; and how they were found."""
+    from phase0.dedup.near import asked, how_found
 
-
-class _Rows(NamedTuple):
-    """The rows of a survey, read again as often as they are asked for."""
-
-    inputs: Sequence[Path]
-    without: set[int]
-
-    def texts(self, of: Callable[[Record], str]) -> _Texts:
-        return _Texts(self, of)
+    how = asked(THRESHOLD, _WIDTH, method="auto", clusters="transitive", workers=site.engine.threads)
+    banding, method, missed = how_found(how, site.progress)
+    units = [PieceTexts(piece, of) for piece in rows.pieces]
+    rule, sizes = Rule(how.threshold, how.width, banding), [unit.extent for unit in units]
+    limit = how.memory.limit // how.workers
+    cut = bounds(sum(sizes), max(sizes, default=0), rule, limit, site.engine.cores)
+    job = search(site, units, rule, cut).job
+    pairs = (block for unit in range(len(units)) for block in edges(job.layout.pairs(unit), 0))
+    same = ((row, first) for part in range(job.partitions) for row, first in repeated(job.layout.same(part)))
+    return chain(pairs, same), {"method": method, "missed_share": missed}
 
 
 class _Texts:
-    """A text of each row: drawn as often as it is iterated."""
+    """A text of each row of some pieces that may be written: drawn as often as it is iterated."""
 
-    def __init__(self, rows: _Rows, of: Callable[[Record], str]) -> None:
-        self._rows, self._of = rows, of
+    def __init__(self, pieces: Sequence[Piece], of: Callable[[Record], str]) -> None:
+        self._pieces, self._of = pieces, of
 
     def __iter__(self) -> Iterator[str]:
-        for number, record in _answered(self._rows.inputs):
-            if number not in self._rows.without:
-                yield self._of(record)
+        for piece in self._pieces:
+            chosen = set(np.load(piece.rows())[:, 0].tolist())
+            for place, record in enumerate(records_of(piece.span)):
+                if place in chosen:
+                    yield self._of(record)
 
 
-def _prompt(record: Record) -> str:
-    return "\n".join(turn["content"] for turn in chat(record)[:-1] if turn["role"] != "system")
+class PieceTexts(NamedTuple):
+    """A piece as a unit of the search for near-duplicates; see `partitioned.units.Unit`."""
+
+    piece: Piece
+    of: Callable[[Record], str]
+
+    @property
+    def extent(self) -> int:
+        return self.piece.extent
+
+    def open(self, folder: Path) -> _Told:  # noqa: ARG002 - nothing must be laid out
+        return _Told(_Texts([self.piece], self.of))
 
 
-def _whole(record: Record) -> str:
-    return f"{_prompt(record)}\n{record.response}"
+class _Told(Strings):
+    """The texts of a piece; see `partitioned.units.Told`."""
 
+    def __init__(self, texts: _Texts) -> None:
+        super().__init__(texts, once=True)
+        self._some = texts
 
-def _groups(rows: _Rows, survey: _Survey, workers: int, progress: Progress) -> tuple[list[int], dict[str, Any]]:
-    """Of each row the least place in its group, and how pairs were looked for."""
-    roots = list(range(len(survey.numbers)))
-    for keys in (survey.openings, survey.prompts):
-        firsts: dict[int, int] = {}
-        for at, key in enumerate(keys):
-            _join(roots, at, firsts.setdefault(key, at))
-    method, missed = "", 0.0
-    for of in (_prompt, _whole):
-        found = dedup(rows.texts(of), threshold=THRESHOLD, clusters="transitive", workers=workers, progress=progress)
-        for removed in found.removed:
-            _join(roots, removed.row, removed.kept)
-        method, missed = found.method, found.missed_share
-    return [_root(roots, at) for at in range(len(roots))], {"method": method, "missed_share": missed}
+    def sample(self) -> Part:
+        return Part([flat(list(islice(self._some, _SAMPLED)))], 1.0)
 
-
-def _root(roots: list[int], at: int) -> int:
-    while roots[at] != at:
-        roots[at] = roots[roots[at]]
-        at = roots[at]
-    return at
-
-
-def _join(roots: list[int], one: int, other: int) -> None:
-    low, high = sorted((_root(roots, one), _root(roots, other)))
-    roots[high] = low
+    def keep(self, folder: Path, sizes_D: I64) -> int:  # noqa: ARG002, N803
+        return 0

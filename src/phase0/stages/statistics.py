@@ -1,23 +1,19 @@
-"""One pass over finished rows: is each of them valid, what do the valid ones look like, and which text of them is
-compared. Memory is for counters."""
+"""What is counted of finished rows: is each of them valid, and what do the valid ones look like. Memory is for
+counters."""
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import msgspec
 
-from phase0.dataset import BadRow, file_digest, manifest_of, meta_folder, raw_rows
 from phase0.dataset.reading import record_from
 from phase0.dataset.rows import NOT_JSON
-from phase0.dedup import On, text_of
-from phase0.errors import DataError, RowError
+from phase0.errors import RowError
 from phase0.records import CATEGORIES
-from phase0.stages.publish import FULL
 from phase0.stages.verification import (
     Bucket,
     CategoryOrigin,
@@ -60,7 +56,7 @@ class _PeekedMeta(msgspec.Struct, frozen=True):
     category: str | None = None
 
 
-class _Full(msgspec.Struct, frozen=True):
+class FullRow(msgspec.Struct, frozen=True):
     """What is read of the full row that a published one was made from."""
 
     instruction: str
@@ -118,8 +114,12 @@ def _from_record(raw: bytes) -> RecordedRow:
 
 
 _plain = msgspec.json.Decoder(PublishedRow).decode
-_full = msgspec.json.Decoder(_Full).decode
-_score_of = msgspec.json.Decoder(_Scored).decode
+_scored = msgspec.json.Decoder(_Scored).decode
+
+
+def score_of(raw: bytes) -> float | None:
+    """The score of a row whose other fields nobody looks at."""
+    return _scored(raw).quality_score
 
 
 class Examined(NamedTuple):
@@ -136,112 +136,16 @@ class Examined(NamedTuple):
     categories_from: dict[CategoryOrigin, int]
 
 
-class Compared(msgspec.Struct, frozen=True):
-    """What is compared of a row. One that is not valid for another reason can still be a duplicate."""
-
-    instruction: str
-    response: str
-
-
-_compared = msgspec.json.Decoder(Compared).decode
-
-
-class Examination:
-    """One pass over finished rows: every row is read and decoded once, for all that is counted of it and for what is
-    compared. Mutable: what was found is known when the last text was drawn."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.lines: list[array[int]] = [array("Q") for _ in paths]  # of the rows that are compared, by file
-        self._paths = paths
-        self._files: list[VerifiedFile] = []
-        self._tally = _Tally()
-
-    def texts(self, on: On) -> Iterator[str]:
-        """The text of every row that has an instruction and a response. DataError for a file that is no data."""
-        for path, lines in zip(self._paths, self.lines, strict=True):
-            before = self._tally.rows
-            twins = _full_rows(path)
-            for item in raw_rows(path):
-                row = _examined(path, item, next(twins) if twins else None, self._tally)
-                if row is not None:
-                    lines.append(item[0])
-                    yield text_of(row.instruction, row.response, on)
-            rows, size = self._tally.rows - before, path.stat().st_size
-            self._files.append(VerifiedFile(path=str(path), rows=rows, bytes=size, digest=file_digest(path)))
-
-    def promised(self) -> int | None:
-        """How many rows the manifests promise: for the progress bar alone."""
-        try:
-            manifests = [manifest_of(path) for path in self._paths]
-        except DataError:
-            return None
-        return None if None in manifests else sum(manifest.output.rows for manifest in manifests if manifest)
-
-    def found(self, wanted: Mapping[str, float]) -> Examined:
-        """What the rows came to. `wanted` are shares of categories in percent."""
-        tally = self._tally
-        tally.count()
-        return Examined(
-            files=tuple(self._files),
-            rows=tally.rows,
-            valid=tally.valid,
-            faults=tally.faults(),
-            quality=tally.quality(),
-            tokens=tally.tokens(),
-            sources=tally.source_shares(),
-            categories=tally.category_shares(wanted),
-            categories_from=dict(tally.origins),
-        )
-
-
-def _full_rows(path: Path) -> Iterator[_Full | None] | None:
-    """The full rows beside a published file, row for row, if any are there; None without end where no more are."""
-    full = meta_folder(path) / FULL
-    return _each_full(full) if full.exists() else None
-
-
-def _each_full(full: Path) -> Iterator[_Full | None]:
-    for item in raw_rows(full):
-        try:
-            yield None if isinstance(item, BadRow) else _full(item[1])
-        except NOT_JSON:
-            yield None
-    while True:
-        yield None
-
-
-def _examined(
-    path: Path, item: tuple[int, bytes] | BadRow, twin: _Full | None, tally: _Tally
-) -> ValidRow | Compared | None:
-    """Count a row. What is compared of it; None where that cannot be read."""
-    tally.rows += 1
-    if isinstance(item, BadRow):
-        tally.fault(path, item.line, item.error)
-        return None
-    line, raw = item
-    try:
-        row = valid_row(raw)
-    except RowError as error:
-        tally.fault(path, line, error)
-        if error.reason == "score_out_of_range" and error.field == "quality_score":
-            tally.see(_score_of(raw).quality_score)
-        try:
-            return _compared(raw)
-        except NOT_JSON:
-            return None
-    tally.add(row, twin)
-    return row
-
-
-def _stored_category(row: ValidRow, twin: _Full | None) -> str | None:
+def _stored_category(row: ValidRow, twin: FullRow | None) -> str | None:
     """The category that the full row beside this one has, if it is the same row."""
     stored = twin.meta.category if twin is not None and twin.meta is not None else None
     same = twin is not None and (twin.instruction, twin.response) == (row.instruction, row.response)
     return stored if same and stored in CATEGORIES else None
 
 
-class _Tally:
-    """Counts rows as they pass. Holds no row longer than it takes to count those of a batch together."""
+class Tally:
+    """Counts rows as they pass. Holds no row longer than it takes to count those of a batch together. Sums are of whole
+    numbers, so that they come to the same however rows are cut."""
 
     def __init__(self) -> None:
         self.rows = self.valid = 0
@@ -265,7 +169,7 @@ class _Tally:
                 Fault(file=str(path), line=line, field=error.field, reason=error.reason, detail=error.detail)
             )
 
-    def add(self, row: ValidRow, twin: _Full | None = None) -> None:
+    def add(self, row: ValidRow, twin: FullRow | None = None) -> None:
         """A valid row, with the full row that may have been read beside it. Its category is the one that was set when
         it was acquired, else the one that its text has."""
         if row.category is not None:
@@ -312,6 +216,19 @@ class _Tally:
             self.origins["computed"] += len(self._unsorted)
         self._batch, self._unsorted, self._chars = [], [], 0
 
+    def add_all(self, other: Tally) -> None:
+        """The sums of rows behind these, whose last batch was counted."""
+        self.rows, self.valid = self.rows + other.rows, self.valid + other.valid
+        self._first = [*self._first, *other._first][:SHOWN_FAULTS]
+        for mine, theirs in zip(self._counters(), other._counters(), strict=True):
+            mine.update(theirs)
+        self._scored, self._micro = self._scored + other._scored, self._micro + other._micro
+        self._seen = [found(self._seen + other._seen) for found in (min, max)] if self._seen + other._seen else []
+        self._tokens = [one + another for one, another in zip(self._tokens, other._tokens, strict=True)]
+
+    def _counters(self) -> Sequence[Counter[Any]]:
+        return self.origins, self._reasons, self._sources, self._categories, self._buckets
+
     def faults(self) -> Faults:
         return Faults(rows=self._reasons.total(), reasons=dict(sorted(self._reasons.items())), first=tuple(self._first))
 
@@ -341,6 +258,10 @@ class _Tally:
     def source_shares(self) -> tuple[SourceShare, ...]:
         ranked = sorted(self._sources.items(), key=lambda item: (-item[1], item[0]))
         return tuple(SourceShare(source=name, rows=rows, share=share(rows, self.valid)) for name, rows in ranked)
+
+    def category_origins(self) -> dict[CategoryOrigin, int]:
+        """How many rows have their category from where, of where any have it."""
+        return {origin: self.origins[origin] for origin in get_args(CategoryOrigin) if self.origins[origin]}
 
     def category_shares(self, wanted: Mapping[str, float]) -> tuple[CategoryShare, ...]:
         return tuple(

@@ -73,7 +73,7 @@ def choose(
 def connect(ones_P: Array, others_P: Array, roots_D: Array) -> None:
     """Give all sets that pairs connect, directly or not, the same root: the least of their numbers.
 
-    `roots_D` comes as each set's own number.
+    `roots_D` comes as each set's own number, or as a call with other pairs left it.
     """
     for pair in range(len(ones_P)):
         one, other = ones_P[pair], others_P[pair]

@@ -128,32 +128,42 @@ def sample(keys_S: Array, starts_D: Array, sizes_D: Array, step: int, tally_T: A
             tally_T[counter] += tally_T[counter] < 255
 
 
+@kernel(count, word, BYTES, inline=True)
+def level_of(key: int, tally_T: Array) -> int:
+    """The class of a key: how many of LEVELS its counter reaches. It may be too high, which costs time and nothing
+    else, for every set sees the same order."""
+    seen = np.int64(tally_T[key >> _COUNTER_SHIFT])
+    return (seen >= _LOW) + (seen >= _HIGH) + (seen >= _HIGHEST)
+
+
+@kernel(nothing, U64, count, count, count, BYTES, U64, count)
+def rare_first(keys_S: Array, begin: int, size: int, wanted: int, tally_T: Array, entries_E: Array, at: int) -> None:
+    """Write so many of the first keys of a set from `at` on, in the order of classes and within them of keys."""
+    end = at + wanted
+    for level in range(len(LEVELS) + 1):
+        for i in range(begin, begin + size):
+            if at == end:
+                return
+            if level_of(keys_S[i], tally_T) == level:
+                entries_E[at] = keys_S[i]
+                at += 1
+
+
 @kernel(count, U64, I64, I64, I64, BYTES, count, U64)
 def prefixes(
     keys_S: Array, starts_D: Array, sizes_D: Array, lengths_D: Array, tally_T: Array, set_bits: int, entries_E: Array
 ) -> int:
-    """The first keys of every set, as many as `lengths_D` says, in the order of classes and within them of keys.
-    Answers how many entries there are.
+    """The first keys of every set, as many as `lengths_D` says, rare ones first. Answers how many entries there are.
 
-    An entry is the upper bits of the key, and below them, `set_bits` wide, the number of the set. The class of a key is
-    how many of LEVELS its counter reaches: it may be too high, which costs time and nothing else, for every set sees
-    the same order.
+    An entry is the upper bits of the key, and below them, `set_bits` wide, the number of the set.
     """
     shift = np.uint64(KEY_BITS + set_bits - 64)
     left, found = np.uint64(set_bits), 0
     for at in range(len(starts_D)):
-        wanted = lengths_D[at]
-        for level in range(len(LEVELS) + 1):
-            for i in range(starts_D[at], starts_D[at] + sizes_D[at]):
-                seen = np.int64(tally_T[keys_S[i] >> _COUNTER_SHIFT])
-                if (seen >= _LOW) + (seen >= _HIGH) + (seen >= _HIGHEST) == level:
-                    entries_E[found] = keys_S[i] >> shift << left | np.uint64(at)
-                    found += 1
-                    wanted -= 1
-                if wanted == 0:
-                    break
-            if wanted == 0:
-                break
+        rare_first(keys_S, starts_D[at], sizes_D[at], lengths_D[at], tally_T, entries_E, found)
+        for i in range(found, found + lengths_D[at]):
+            entries_E[i] = entries_E[i] >> shift << left | np.uint64(at)
+        found += lengths_D[at]
     return found
 
 

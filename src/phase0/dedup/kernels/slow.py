@@ -154,15 +154,26 @@ def recounted_sums(keys: Iterable[int]) -> tuple[int, int]:
     return sum(map(_spread, known)) & _WORD, sum(checks) & _WORD
 
 
+def rare_first(sets: Sequence[Iterable[int]], keys: Iterable[int], step: int = 1) -> list[int]:
+    """Keys in the order of the second count, where every `step`-th set tells which are common."""
+    seen = Counter(_counter(key) for one in sets[::step] for key in one)
+    levels = {key: sum(min(seen[_counter(key)], 255) >= level for level in recounting.LEVELS) for key in keys}
+    return sorted(levels, key=lambda key: (levels[key], key))
+
+
+def prefix_length(size: int, threshold: Fraction) -> int:
+    """Among how many of its first keys a set must share one with any that reaches the threshold."""
+    return size - ceil(threshold * size) + 1
+
+
 def prefixes(sets: Sequence[Sequence[int]], lengths: Sequence[int], step: int, set_bits: int) -> list[int]:
     """The entries of so many first keys of each set, where every `step`-th set tells which keys are common."""
-    seen = Counter(_counter(key) for one in sets[::step] for key in one)
-    entries = list[int]()
-    for number, (one, length) in enumerate(zip(sets, lengths, strict=True)):
-        levels = {key: sum(min(seen[_counter(key)], 255) >= level for level in recounting.LEVELS) for key in one}
-        shift = recounting.KEY_BITS + set_bits - 64
-        entries += [key >> shift << set_bits | number for _, key in sorted((levels[key], key) for key in one)[:length]]
-    return entries
+    shift = recounting.KEY_BITS + set_bits - 64
+    return [
+        key >> shift << set_bits | number
+        for number, (one, length) in enumerate(zip(sets, lengths, strict=True))
+        for key in rare_first(sets, one, step)[:length]
+    ]
 
 
 def _counter(key: int) -> int:
