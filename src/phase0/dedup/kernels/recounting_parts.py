@@ -12,10 +12,9 @@ import numpy as np
 from phase0.dedup.kernels.compiling import BYTES, I64, SKETCHES, U64, Array, count, kernel, nothing, word
 from phase0.dedup.kernels.recounting import LEVELS, common, level_of, rare_first
 
-WIDTH = (
-    4  # numbers of a record: a key; the row that has it; how many keys it has, and how many behind this one; the key
-)
-# before this one, or NONE
+WIDTH = 4
+"""Numbers of a record: a key; the row that has it; how many keys the row has, and how many behind this one; the key
+before this one, or NONE."""
 NONE = (1 << 64) - 1  # keys have 62 bits
 MET = 3  # numbers of a meeting: the earlier row, the later one, the key
 SIZE_SHIFT = 32
