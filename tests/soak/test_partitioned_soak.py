@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +74,8 @@ class Watched(NamedTuple):
 def _watched(work: Callable[[Any], Any], item: Any) -> tuple[Any, int]:
     """`getrusage` would tell of the parent, too, what it took before it started this process."""
     result = work(item)
+    if parent_process() is None:  # a single item is worked on here, where much else is held
+        return result, 0
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return result, next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
