@@ -20,6 +20,15 @@ settings.register_profile("phase0", deadline=None, suppress_health_check=[Health
 settings.load_profile("phase0")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that look at what their module makes once are run by one process, which makes it once."""
+    for item in items:
+        found = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
+        if any(each[-1].scope == "module" for each in found) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def dev_data() -> Path:
     """The folder of public data used in development. Tests that need it are skipped without it."""

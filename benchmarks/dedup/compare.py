@@ -34,11 +34,10 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import environments
-from pairs import I64
 from rows import Made, count_of, make
 from shared import measure
 from shared.tools import python_of
-from truth import Truth, Verdict, judge, judge_recorded, surplus, truth_of
+from truth import Truth, Verdict, judge, judge_recorded, kept_lines, surplus, truth_of
 
 from phase0.dedup import ratio
 
@@ -188,20 +187,6 @@ def command(bench: Bench, name: str, kept: Path) -> list[str | Path]:
         return [sys.executable, "-m", "phase0", "dedup", *asked, *shared, *bound]
     tool = next(tool for tool in (*environments.FLOOR, *environments.PEERS) if tool.name == name)
     return [python_of(tool, bench.cache), tool.script, bench.made.rows, kept, *shared]
-
-
-def kept_lines(rows: Path, output: Path) -> I64:
-    """The numbers of the input lines that the output holds, as the same bytes in the same order."""
-    kept = []
-    with rows.open("rb") as lines, output.open("rb") as answers:
-        wanted = next(answers, None)
-        for number, line in enumerate(lines):
-            if line == wanted:
-                kept.append(number)
-                wanted = next(answers, None)
-    if wanted is not None:
-        raise SystemExit(f"{output} holds a line that is not the input's next: {wanted[:80]!r}")
-    return np.array(kept, np.int64)
 
 
 def median(runs: list[measure.Measured]) -> measure.Measured:

@@ -77,6 +77,20 @@ def surplus(first_P: I64, second_P: I64) -> int:
     return len(gone)
 
 
+def kept_lines(rows: Path, output: Path) -> I64:
+    """The numbers of the input lines that the output holds, as the same bytes in the same order."""
+    kept = []
+    with rows.open("rb") as lines, output.open("rb") as answers:
+        wanted = next(answers, None)
+        for number, line in enumerate(lines):
+            if line == wanted:
+                kept.append(number)
+                wanted = next(answers, None)
+    if wanted is not None:
+        raise SystemExit(f"{output} holds a line that is not the input's next: {wanted[:80]!r}")
+    return np.array(kept, np.int64)
+
+
 def truth_of(rows: Path, threshold: Fraction) -> Truth:
     """All true pairs of a file of rows; kept beside it."""
     cached = rows.with_suffix(f".pairs-{threshold.numerator}-{threshold.denominator}-form-{FORM}.npz")

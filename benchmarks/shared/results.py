@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,6 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def keep(name: str, title: str, told: Sequence[str], script: Path, cache: Path | None = None) -> None:
     """Write what was told, after the command line, in which the cache folder is DIR."""
     words = ("DIR" if cache and Path(word).resolve() == cache else word for word in sys.argv[1:])
-    asked = " ".join(("python", f"benchmarks/{script.parent.name}/{script.name}", *words))
+    asked = shlex.join(("python", f"benchmarks/{script.parent.name}/{script.name}", *words))
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.md").write_text("\n\n".join([f"# {title}", f"`{asked}` printed:", *told]) + "\n")

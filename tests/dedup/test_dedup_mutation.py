@@ -311,7 +311,7 @@ SHARED = {
     "phase0.errors",
     "phase0.progress",
 }
-OWN = {"phase0.dedup.recount", "phase0.dedup.kernels.recounting"}
+OWN = {"phase0.dedup.recount", "phase0.dedup.kernels.recounting", "phase0.dedup.kernels.runs"}
 
 
 def test_the_second_count_imports_nothing_of_the_remover_but_the_words() -> None:

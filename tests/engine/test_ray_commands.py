@@ -61,3 +61,13 @@ def test_a_cluster_that_cannot_be_joined_is_one_line(options: list[str], told: s
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_token_that_is_missing_is_one_line_that_says_what_to_set(nodes: Nodes, tmp_path: Path) -> None:
+    write_records(tmp_path / "rows.jsonl", 2)
+    options = ["--input", "rows.jsonl", "--output", "out.jsonl", "--engine", "ray", "--address", nodes.address]
+    missing = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}
+    done = phase0(tmp_path, "score", *options, **missing)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert f"can be joined at {nodes.address}: RAY_AUTH_TOKEN_PATH is set but" in done.stderr
+    assert done.stderr.endswith("set RAY_AUTH_MODE=token here, and have the same token\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from buyer import PRICE, questions, shop
+from hasty import hasten
 
 from phase0.gateway.summary import Summary
 from phase0.ledger import Ledger
@@ -18,12 +18,15 @@ BEFORE = ("rate_limit", "rate_limit_bare", "slow_down", "server_error", "bad_gat
 AFTER = ("lost", "truncated", "malformed", "no_reply", "no_finish")
 CONTENT = ("content_filter", "blocked", "empty", "refusal")
 BATCH = ("batch_failed", "batch_expired", "batch_cancelled", "batch_no_output")
+HASTE = 10.0  # times as fast as the clock on the wall: what is waited between tries is waited in full
 LINE = ("line_error", "line_missing", "line_duplicate", "line_wrong_id", "line_malformed")
 
 
-def bought(provider: Simulated, folder: Path, mode: str, count: int, size: int | None = None) -> Summary:
+def bought(
+    provider: Simulated, folder: Path, mode: str, count: int, size: int | None = None, *, speed: float = 1.0
+) -> Summary:
     folder.mkdir(exist_ok=True)
-    summary = asyncio.run(shop(provider.url, folder, mode, count, size, most=32))  # type: ignore[arg-type]
+    summary = hasten(shop(provider.url, folder, mode, count, size, most=32), speed)  # type: ignore[arg-type]
     assert summary.asked == sum(summary[place] for place in (3, 4, 5, 6, 7, 8)), summary
     assert summary.ended == "done"
     return summary
@@ -56,7 +59,7 @@ def test_without_faults_the_bill_is_the_ledger_to_the_last_digit(tmp_path: Path)
 def test_every_fault_of_an_exchange_is_survived(fault: str, tmp_path: Path) -> None:
     faults = Faults(**{fault: 0.2}, retry_after=0.05)  # type: ignore[arg-type]
     with simulated(Settings(seed=7, models=(MODEL,), faults=faults, speed=50)) as provider:
-        summary = bought(provider, tmp_path, "online", 60)
+        summary = bought(provider, tmp_path, "online", 60, speed=HASTE)
         accounted(provider, tmp_path, summary, 60)
     assert summary.failed == 0
     assert summary.refused == 0 or fault == "blocked"
@@ -79,7 +82,7 @@ def test_every_fault_at_once_is_survived(tmp_path: Path) -> None:
     for mode in ("online", "batch"):
         settings = Settings(seed=9, models=(MODEL,), faults=faults, batches=life, speed=20)
         with simulated(settings) as provider:
-            summary = bought(provider, tmp_path / mode, mode, 200, 40)
+            summary = bought(provider, tmp_path / mode, mode, 200, 40, speed=HASTE if mode == "online" else 1.0)
             accounted(provider, tmp_path / mode, summary, 200)
         assert (summary.replies, summary.failed) == (200, 0)
 

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +19,10 @@ from phase0.dataset import raw_rows
 from phase0.records import CATEGORIES
 from phase0.scoring import category, cues, marks
 from phase0.scoring.bounds import bounds
-from phase0.scoring.category import categorise, weighed
+from phase0.scoring.category import categorise, code_evidence, weighed
 from phase0.scoring.seeing import RESPONSE_CHARS, gapped, parts_of, seen, words_of
 from phase0.stages.categories import categories
-from phase0.stages.category_scan import _counts, _marks, _read, scanned
+from phase0.stages.category_scan import _counts, _marks, read_rows, scanned
 
 SAMPLE = Path(__file__).parents[2] / "benchmarks" / "data" / "categories.jsonl"
 CORPUS = pytest.mark.skipif("PHASE0_DEV_DATA" not in os.environ, reason="PHASE0_DEV_DATA names no folder of data")
@@ -93,17 +94,20 @@ def test_a_scan_finds_the_cues_and_the_marks_that_looking_for_each_finds(made: l
 def check_scanned(made: list[Row]) -> None:
     """A scan says what looking says, and what the rules come to lies within the bounds that it gives."""
     exact = marks.CODE | marks.TOOL | marks.SUM | marks.QUESTION | marks.FENCE
-    found = scanned(made)
-    least, most = bounds(found)
-    for at, row in enumerate(made):
-        parts = parts_of(row.instruction, row.response)
+    found = scanned(read_rows(made))
+    all_parts = [parts_of(row.instruction, row.response) for row in made]
+    marked = zip(all_parts, found.text_D.tolist(), found.answer_D.tolist(), strict=True)
+    evidence = [[code_evidence(one.text, text), code_evidence(one.answer, answer)] for one, text, answer in marked]
+    (least, most), (lower, upper) = bounds(found), bounds(found, np.array(evidence))
+    assert ((least <= lower) & (lower <= upper) & (upper <= most)).all()
+    for at, (row, parts) in enumerate(zip(made, all_parts, strict=True)):
         looked = seen(parts)
         assert found.weights_DC[at].tolist() == list(looked.cues)
         assert (found.text_D[at] & exact, found.answer_D[at] & exact) == (looked.text & exact, looked.answer & exact)
         assert found.opening_D[at] == looked.opening
         if not parts.unspaced:
             scores = weighed(parts, looked, row.system).values()
-            bounded = zip(least[at], scores, most[at], strict=True)
+            bounded = zip(lower[at], scores, upper[at], strict=True)
             assert all(low <= score <= high for low, score, high in bounded)
 
 
@@ -130,7 +134,7 @@ def test_where_a_scan_says_that_a_pattern_cannot_match_it_does_not(bit: int, dat
         matching = data.draw(st.from_regex(pattern), label="text that matches")
         for text in (matching, matching.lstrip("\n"), data.draw(texts)):
             row = Row(f"x{text[:RESPONSE_CHARS]}", text[:RESPONSE_CHARS])
-            found = scanned([row])
+            found = scanned(read_rows([row]))
             if pattern.search(f"\n{row.response}"):
                 assert found.answer_D[0] & bit
             if pattern.search(parts_of(*row[:2]).text):
@@ -145,8 +149,8 @@ def test_a_deduction_may_be_wherever_one_can_be_found(text: str) -> None:
 @given(st.text("1٣,. =+-xé\n", max_size=40))
 def test_equations_and_numbers_of_a_request_are_counted_whatever_its_script(text: str) -> None:
     row = Row(f"Some text of thirty characters{text}\nNo more of it {text}?", f"x = {text}")
-    parts, read = parts_of(*row[:2]), _read([row])
-    found = [int(counts[0]) for counts in _counts(read, _marks(read.texts), _marks(read.answers))]
+    parts, known = parts_of(*row[:2]), read_rows([row])
+    found = [int(counts[0]) for counts in _counts(known, _marks(known.texts), _marks(known.answers))]
     expected = [*map(category.equations_in, (parts.ask, parts.answer)), category.numbers_in(parts.ask)]
     assert found == expected
 

@@ -33,6 +33,7 @@ def run() -> Iterator[Run]:
 
 
 LINES = spelled(made_rows(700, seed=11))
+LITTLE = ("--max-memory", "150000B")
 
 
 class Place(NamedTuple):
@@ -142,22 +143,25 @@ def test_killed_in_any_step_of_minhash_the_earlier_output_stands_whole(place: Pl
     check_rerun(place, run)
 
 
-ON_DISK = ("--max-memory", "150000B")
-
-
-@pytest.mark.parametrize("threshold", ["0.8", "0.5"])
-def test_killed_in_any_step_while_keys_are_on_disk_nothing_of_them_stays(
-    threshold: str, place: Place, run: Run
+@pytest.mark.parametrize(
+    ("more", "how"),
+    [
+        (LITTLE, "and rows that may be near-duplicates are read again"),
+        ((*LITTLE, "--clusters", "transitive"), " go to "),
+        ((*LITTLE, "--threshold", "0.5"), " go to "),
+    ],
+)
+def test_killed_in_any_step_while_not_all_keys_are_in_memory_nothing_of_them_stays(
+    more: tuple[str, ...], how: str, place: Place, run: Run
 ) -> None:
-    more = (*ON_DISK, "--threshold", threshold)
     ended = run(*place.argv, *more, disk=True)
-    assert " go to " in ended.said
+    assert how in ended.said
     for step in steps_of(ended.said):
         put_back(place)
         assert run(*place.argv, *more, disk=True, die=("advance", step)).status == KILLED
         check_disturbed(place)
         assert rows_of(files(place.folder)).items() >= rows_of(place.old).items()
-    place = place._replace(argv=(*place.argv, *ON_DISK))
+    place = place._replace(argv=(*place.argv, *LITTLE))
     assert run(*place.argv, disk=True).status == 0
     assert rows_of(files(place.folder)) == rows_of(place.new)
 
@@ -271,7 +275,7 @@ def test_a_disk_that_is_full_at_any_point_ends_with_one_line_and_leaves_nothing_
 def test_a_disk_that_is_full_while_keys_are_written_to_it_ends_with_one_line(most: int, place: Place, run: Run) -> None:
     plain = place.folder / "in.jsonl"
     plain.write_bytes(gzip.decompress((place.folder / "in.jsonl.gz").read_bytes()))
-    argv = ("dedup", "--input", plain, "--output", place.output, *ON_DISK)
+    argv = ("dedup", "--input", plain, "--output", place.output, *LITTLE, "--clusters", "transitive")
     ended = run(*argv, disk=True, bytes=most)
     plain.unlink()
     check_refused(ended, place, "File too large")

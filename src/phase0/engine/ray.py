@@ -33,6 +33,7 @@ _COUNTED = 1.0  # seconds for which the cores of the cluster are taken to be as 
 _STORE = 128 << 20  # bytes for objects on a cluster of our own: sums and names pass through it, rows stay in files
 _ANSWERED = 120  # seconds for a node to start a worker and to answer; one takes a second or two
 _HEARD = 10  # seconds for the head of a cluster to take a call
+_LOCKED = "If its head asks for a token, set RAY_AUTH_MODE=token here, and have the same token"
 _ENDED = 10  # seconds that work is given to end when nobody wants it any more
 
 
@@ -169,6 +170,8 @@ def _call(folder: str, work: Callable[[Item], Result], item: Item) -> Result:
 
 def _join(ray: Any, address: str | None, cores: int) -> None:
     """Join the cluster at `address`, or start one with so many cores, without a word."""
+    from ray.exceptions import AuthenticationError
+
     if address is not None and address != "auto":
         _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray takes no argument for it
@@ -183,10 +186,11 @@ def _join(ray: Any, address: str | None, cores: int) -> None:
                 logging_level=logging.CRITICAL,
                 **(own if address is None else {}),
             )
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        except (AuthenticationError, ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
             told = " ".join(str(error).split())
-            where = f"no Ray cluster can be joined at {address}" if address else "no Ray cluster can be started here"
-            raise UsageError(f"{where}: {told}") from error
+            if not address:
+                raise UsageError(f"no Ray cluster can be started here: {told}") from error
+            raise UsageError(f"no Ray cluster can be joined at {address}: {told}. {_LOCKED}") from error
 
 
 def _let_print(ray: Any, *, allowed: bool) -> None:

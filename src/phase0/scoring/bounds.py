@@ -113,6 +113,10 @@ class Scanned(NamedTuple):
     is_addressed_D: _FLAGS  # noqa: N815 - it may be said who is to speak
     is_muddled_D: _FLAGS  # noqa: N815 - some word may be none
 
+    def of(self, rows: _I64) -> Scanned:
+        """What was found in these rows."""
+        return Scanned._make(column[rows] for column in self)
+
 
 class Bounds(NamedTuple):
     """What each category weighs at least, and at most."""
@@ -121,8 +125,9 @@ class Bounds(NamedTuple):
     most_DC: _I64  # noqa: N815
 
 
-def bounds(found: Scanned) -> Bounds:
-    """Between which weights the rules come to for rows whose words stand between spaces."""
+def bounds(found: Scanned, evidence_D2: _I64 | None = None) -> Bounds:  # noqa: N803
+    """Between which weights the rules come to for rows whose words stand between spaces. `evidence_D2` is how much the
+    texts and the answers look like code, where that is known (`category.code_evidence`)."""
     least, most = found.weights_DC.copy(), found.weights_DC.copy()
     for bounded in (least, most):
         for category, weight in set(_THING_OF.values()):
@@ -131,7 +136,11 @@ def bounds(found: Scanned) -> Bounds:
         bounded[:, _REASONING] += 2500 * _has(found.text_D, LATEX)
         bounded[:, _OTHER] += 8000 * _has(found.text_D | found.answer_D, TOOL)
         bounded[:, _OTHER] += 2000 * _has(found.opening_D, REFUSAL | REFUSING)
-    _add_code(found, least[:, _CODE], most[:, _CODE])
+    latex = np.where(_has(found.text_D, LATEX), 30, 100)
+    for number, (bits, percent) in enumerate(((found.text_D, latex), (found.answer_D, np.array([100])))):
+        known = _code_bounds(bits) if evidence_D2 is None else (evidence_D2[:, number],) * 2
+        for bounded, evidence in zip((least, most), known, strict=True):
+            bounded[:, _CODE] += evidence * percent // 100
     _add_sums(found, least, most)
     most[:, _CREATIVE] += 2200 * found.is_addressed_D
     most[:, _CREATIVE] += 1000 * _has(found.answer_D, SPEAKER) + 1500 * _has(found.answer_D, VERSE)
@@ -140,15 +149,12 @@ def bounds(found: Scanned) -> Bounds:
     return Bounds(least, most)
 
 
-def _add_code(found: Scanned, least: _I64, most: _I64) -> None:
-    latex = _has(found.text_D, LATEX)
-    for bits, is_latex in ((found.text_D, latex), (found.answer_D, np.zeros_like(latex))):
-        marks = sum(((bits >> bit) & 1 for bit in range(CODE.bit_length())), np.zeros_like(bits))
-        sure = 500 * np.minimum(marks, 4) + 500 * _has(bits, TICK) + 3500 * _has(bits, FENCE)
-        may_be = sure + 4800 * _has(bits, LINE) + 500 * _has(bits, TICK) + 1500 * _has(bits, CALL)
-        percent = np.where(is_latex, 30, 100)
-        least += np.minimum(sure, 6000) * percent // 100
-        most += np.minimum(may_be, 6000) * percent // 100
+def _code_bounds(bits: _I64) -> tuple[_I64, _I64]:
+    """How much a part with these marks looks like code, at least and at most."""
+    marks = sum(((bits >> bit) & 1 for bit in range(CODE.bit_length())), np.zeros_like(bits))
+    least = 500 * np.minimum(marks, 4) + 500 * _has(bits, TICK) + 3500 * _has(bits, FENCE)
+    most = least + 4800 * _has(bits, LINE) + 500 * _has(bits, TICK) + 1500 * _has(bits, CALL)
+    return np.minimum(least, 6000), np.minimum(most, 6000)
 
 
 def _add_sums(found: Scanned, least_DC: _I64, most_DC: _I64) -> None:  # noqa: N803
@@ -189,6 +195,14 @@ def _most_of_chat(found: Scanned) -> _I64:
     chat += 2000 * (_has(found.first_D, _KIND["statement"]) & ~asks)
     chat += 3000 * ((words <= 12) & found.is_muddled_D)
     return np.where(found.is_alone_D & (words <= 30), chat, 0)
+
+
+def heaviest(found: Scanned, known: Bounds) -> _I64:
+    """The number of the category that no other can overtake, or -1."""
+    rows, most = np.arange(len(known.least_DC)), known.most_DC.copy()
+    best = known.least_DC.argmax(axis=1)
+    most[rows, best] = -1
+    return np.where(found.is_unspaced_D | (most.max(axis=1) >= known.least_DC[rows, best]), -1, best)
 
 
 def is_addressed(first_D: _I64) -> _FLAGS:  # noqa: N803

@@ -197,14 +197,15 @@ def _weigh_character(ask: str, asked: list[str], scores: dict[str, int]) -> None
 def _weigh_code(parts: Parts, found: Seen, scores: dict[str, int]) -> None:
     latex = bool(found.text & LATEX and has_latex(parts.text))
     if found.text & OF_CODE:
-        scores["code"] += _code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
+        scores["code"] += code_evidence(parts.text, found.text) * (30 if latex else 100) // 100
     if found.answer & OF_CODE:
-        scores["code"] += _code_evidence(parts.answer, found.answer)
+        scores["code"] += code_evidence(parts.answer, found.answer)
     if latex:
         scores["reasoning"] += 2500
 
 
-def _code_evidence(part: str, marks: int) -> int:
+def code_evidence(part: str, marks: int) -> int:
+    """How much a text or an answer with these marks looks like code."""
     evidence = 500 * min((marks & CODE).bit_count(), 4)
     if marks & LINE:
         evidence += 1600 * min(len(_CODE_LINE.findall(f"\n{part}")), 3)

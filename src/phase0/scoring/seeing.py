@@ -66,8 +66,12 @@ class Seen(NamedTuple):
 
 def parts_of(instruction: str, response: str | None) -> Parts:
     """The parts of a row that are read."""
-    text, answer = text_of(instruction), (response or "")[:RESPONSE_CHARS]
-    cut, last = split_at(text)
+    text = text_of(instruction)
+    return parts_at(text, (response or "")[:RESPONSE_CHARS], *split_at(text))
+
+
+def parts_at(text: str, answer: str, cut: int, last: int) -> Parts:
+    """The parts of a row whose text is split so."""
     ask = joined(text, cut, last)
     unspaced = is_unspaced(text)
     asked = words_of(ask) + (latin_words(ask) if unspaced else [])

@@ -24,6 +24,7 @@ from phase0.scoring.seeing import (
     OPENING_CHARS,
     PRIORS,
     RESPONSE_CHARS,
+    Parts,
     gapped,
     has_tool_mark,
     is_unspaced,
@@ -31,6 +32,7 @@ from phase0.scoring.seeing import (
     latin_words,
     opening_marks,
     opening_of,
+    parts_at,
     split_at,
     text_of,
 )
@@ -57,10 +59,9 @@ class Uncategorised(Protocol):
     def system(self) -> str | None: ...
 
 
-def scanned(rows: Sequence[Uncategorised]) -> Scanned:
-    """What stands in these rows."""
+def scanned(read: Read) -> Scanned:
+    """What stands in rows."""
     load_kernels(files=KERNELS)
-    read = _read(rows)
     weighing, (some, every, first, behind, beyond, thing, words) = _weighed(read)
     text, answer = _text_marks(read), _marks(read.answers)
     asked_equations, equations, numbers = _counts(read, text, answer)
@@ -80,7 +81,7 @@ def scanned(rows: Sequence[Uncategorised]) -> Scanned:
         asked_equations_D=asked_equations,
         equations_D=equations,
         numbers_D=numbers,
-        of_system_D=np.array([category.weight_of_system(row.system) if row.system else 0 for row in rows], np.int64),
+        of_system_D=np.array([category.weight_of_system(one) if one else 0 for one in read.systems], np.int64),
         is_alone_D=is_alone,
         is_unspaced_D=_where(~read.texts.is_ascii, lambda at: is_unspaced(read.texts.strings[at])),
         is_asked_D=_where(
@@ -101,22 +102,33 @@ class _Flat(NamedTuple):
     is_ascii: _FLAGS
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """What is read of rows."""
 
     texts: _Flat
     answers: _Flat
+    systems: list[str | None]
     cuts_D2: _I64  # noqa: N815 - of each text: in characters where what is handed over begins and ends
 
     def ask(self, row: int) -> str:
         """The request of a row."""
         return joined(self.texts.strings[row], *self.cuts_D2[row].tolist())
 
+    def parts(self, row: int) -> Parts:
+        """The parts of a row."""
+        return parts_at(self.texts.strings[row], self.answers.strings[row], *self.cuts_D2[row].tolist())
 
-def _read(rows: Sequence[Uncategorised]) -> _Read:
+
+def read_rows(rows: Sequence[Uncategorised]) -> Read:
+    """What tells the categories of rows."""
     texts = [text_of(row.instruction) for row in rows]
     cuts = np.fromiter(chain.from_iterable(map(split_at, texts)), np.int64, 2 * len(texts))
-    return _Read(_flat(texts), _flat([(row.response or "")[:RESPONSE_CHARS] for row in rows]), cuts.reshape(-1, 2))
+    return Read(
+        texts=_flat(texts),
+        answers=_flat([(row.response or "")[:RESPONSE_CHARS] for row in rows]),
+        systems=[row.system for row in rows],
+        cuts_D2=cuts.reshape(-1, 2),
+    )
 
 
 def _flat(strings: list[str]) -> _Flat:
@@ -127,7 +139,7 @@ def _flat(strings: list[str]) -> _Flat:
     return _Flat(strings, np.frombuffer(b"".join(encoded), np.uint8), np.column_stack((ends[:-1], ends[1:])), is_ascii)
 
 
-def _weighed(read: _Read) -> tuple[_I64, _I64]:
+def _weighed(read: Read) -> tuple[_I64, _I64]:
     """The weights of the cues in each row, and the columns of kinds of the words of its request."""
     from phase0.dedup.kernels.scanning import weighed
 
@@ -138,7 +150,7 @@ def _weighed(read: _Read) -> tuple[_I64, _I64]:
     return own + np.minimum(MATTER * handed // 100, MATTER_MOST) + np.array(PRIORS), kinds_D7.T.copy()
 
 
-def _spelled(read: _Read) -> tuple[_U8, _I64]:
+def _spelled(read: Read) -> tuple[_U8, _I64]:
     """The bytes of texts, and in them where the two parts of each request begin and end, and what is handed over.
 
     What a letter is beyond ASCII only Python knows: such texts are added in lower case, without characters that are
@@ -159,14 +171,14 @@ def _spelled(read: _Read) -> tuple[_U8, _I64]:
     return np.concatenate((texts.bytes_B, np.frombuffer(b"".join(added), np.uint8))), spans
 
 
-def _asked_spans(read: _Read) -> tuple[_I64, _I64]:
+def _asked_spans(read: Read) -> tuple[_I64, _I64]:
     """Where in the bytes the two parts of each request begin and end, where texts are ASCII."""
     begins, ends = read.texts.spans_D2.T
     cuts, lasts = read.cuts_D2.T
     return np.column_stack((begins, begins + cuts)), np.column_stack((begins + lasts, ends))
 
 
-def _text_marks(read: _Read) -> _I64:
+def _text_marks(read: Read) -> _I64:
     """What stands in the texts. LATEX is confirmed too."""
     found = _marks(read.texts)
     for at in np.flatnonzero(found & LATEX).tolist():
@@ -188,7 +200,7 @@ def _marks(parts: _Flat) -> _I64:
     return found
 
 
-def _openings(read: _Read) -> _I64:
+def _openings(read: Read) -> _I64:
     """What the answers begin with: scanned for where that is ASCII, and confirmed."""
     from phase0.dedup.kernels.scanning import marked
 
@@ -210,7 +222,7 @@ class _Counting(NamedTuple):
     in_text: Callable[[str], int]
 
 
-def _counts(read: _Read, text: _I64, answer: _I64) -> tuple[_I64, _I64, _I64]:
+def _counts(read: Read, text: _I64, answer: _I64) -> tuple[_I64, _I64, _I64]:
     """How many equations the requests have, and the answers where they count, and how many numbers the requests."""
     from phase0.dedup.kernels.counting import equations, numbers
 
