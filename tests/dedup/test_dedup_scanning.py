@@ -23,11 +23,11 @@ def array(text: bytes) -> np.ndarray:
     return np.frombuffer(text, np.uint8)
 
 
-def numbered(text: bytes, slots: np.ndarray, keys: np.ndarray) -> list[int]:
+def numbered(text: bytes, *vocabulary: np.ndarray) -> list[int]:
     room = 2 * len(text) + scanning.PADDING
     lower, words = np.empty((2, room), np.uint8)
     edges, found = np.empty((2, room), np.int64)
-    count = scanning.numbered(array(text), 0, len(text), slots, keys, lower, words, edges, found, 0)
+    count = scanning.numbered(array(text), 0, len(text), *vocabulary, lower, words, edges, found, 0)
     return found[:count].tolist()
 
 

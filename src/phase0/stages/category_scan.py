@@ -62,7 +62,8 @@ class Uncategorised(Protocol):
 def scanned(read: Read) -> Scanned:
     """What stands in rows."""
     load_kernels(files=KERNELS)
-    weighing, (some, every, first, behind, beyond, thing, words) = _weighed(read)
+    unspaced = _where(~read.texts.is_ascii, lambda at: is_unspaced(read.texts.strings[at]))
+    weighing, (some, every, first, behind, beyond, thing, words) = _weighed(read, unspaced)
     text, answer = _text_marks(read), _marks(read.answers)
     asked_equations, equations, numbers = _counts(read, text, answer)
     is_alone = read.cuts_D2[:, 0] == read.cuts_D2[:, 1]
@@ -83,7 +84,7 @@ def scanned(read: Read) -> Scanned:
         numbers_D=numbers,
         of_system_D=np.array([category.weight_of_system(one) if one else 0 for one in read.systems], np.int64),
         is_alone_D=is_alone,
-        is_unspaced_D=_where(~read.texts.is_ascii, lambda at: is_unspaced(read.texts.strings[at])),
+        is_unspaced_D=unspaced,
         is_asked_D=_where(
             is_alone & (text & QUESTION != 0), lambda at: category.states_and_asks(read.texts.strings[at])
         ),
@@ -139,18 +140,18 @@ def _flat(strings: list[str]) -> _Flat:
     return _Flat(strings, np.frombuffer(b"".join(encoded), np.uint8), np.column_stack((ends[:-1], ends[1:])), is_ascii)
 
 
-def _weighed(read: Read) -> tuple[_I64, _I64]:
+def _weighed(read: Read, unspaced: _FLAGS) -> tuple[_I64, _I64]:
     """The weights of the cues in each row, and the columns of kinds of the words of its request."""
     from phase0.dedup.kernels.scanning import weighed
 
     rows = len(read.cuts_D2)
     sums, kinds_D7 = np.zeros(2 * rows * len(CATEGORIES), np.int64), np.empty((rows, 7), np.int64)  # noqa: N806
-    weighed(*_spelled(read), *vocabulary(), len(CATEGORIES), np.array(MAKING), sums, kinds_D7)
+    weighed(*_spelled(read, unspaced), *vocabulary(), len(CATEGORIES), np.array(MAKING), sums, kinds_D7)
     own, handed = sums.reshape(-1, 2, len(CATEGORIES)).swapaxes(0, 1)
     return own + np.minimum(MATTER * handed // 100, MATTER_MOST) + np.array(PRIORS), kinds_D7.T.copy()
 
 
-def _spelled(read: Read) -> tuple[_U8, _I64]:
+def _spelled(read: Read, unspaced: _FLAGS) -> tuple[_U8, _I64]:
     """The bytes of texts, and in them where the two parts of each request begin and end, and what is handed over.
 
     What a letter is beyond ASCII only Python knows: such texts are added in lower case, without characters that are
@@ -162,7 +163,7 @@ def _spelled(read: Read) -> tuple[_U8, _I64]:
     added, at = list[bytes](), len(texts.bytes_B)
     for row in np.flatnonzero(~texts.is_ascii).tolist():
         ask, matter = read.ask(row), texts.strings[row][slice(*read.cuts_D2[row].tolist())]
-        if is_unspaced(texts.strings[row]):
+        if unspaced[row]:
             ask = " ".join([ask, *latin_words(ask)])
         added += (gapped(part).encode("utf-8", "replace") for part in (ask, matter))
         middle, end = at + len(added[-2]), at + len(added[-2]) + len(added[-1])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import msgspec
 
@@ -40,13 +40,16 @@ _MICRO = 1_000_000  # scores are summed as whole millionths, so that the average
 _BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted together, on every core; 4 MB of text bound the memory
 
 
-class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PublishedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A published row: what most rows are, decoded in one step."""
 
     instruction: str
     response: str
     source: str
     quality_score: float | None = None
+
+    category: ClassVar[None] = None
+    system: ClassVar[None] = None
 
 
 class _PeekedMeta(msgspec.Struct, frozen=True):
@@ -65,15 +68,19 @@ class _Scored(msgspec.Struct, frozen=True):
     quality_score: float | None = None
 
 
-class ValidRow(NamedTuple):
-    """A row that breaks no rule of the format."""
+class RecordedRow(NamedTuple):
+    """A row that is a record, as far as it is counted."""
 
     instruction: str
     response: str
     source: str
     quality_score: float | None
-    category: str | None = None
-    system: str | None = None
+    category: str | None
+    system: str | None
+
+
+ValidRow = PublishedRow | RecordedRow
+"""A row that breaks no rule of the format."""
 
 
 def valid_row(raw: bytes) -> ValidRow:
@@ -89,14 +96,14 @@ def valid_row(raw: bytes) -> ValidRow:
     scored = row.quality_score is None or 1 <= row.quality_score <= 10
     if not (scored and row.instruction.strip() and row.response.strip() and row.source.strip()):
         return _from_record(raw)  # it knows the words for what is wrong
-    return ValidRow(row.instruction, row.response, row.source, row.quality_score)
+    return row
 
 
-def _from_record(raw: bytes) -> ValidRow:
+def _from_record(raw: bytes) -> RecordedRow:
     record = record_from(raw, dataset="", row="")
     if record.response is None or not record.response.strip():
         raise RowError("no_response", "the row has no response", field="response")
-    return ValidRow(
+    return RecordedRow(
         record.instruction,
         record.response,
         record.source,
@@ -106,7 +113,7 @@ def _from_record(raw: bytes) -> ValidRow:
     )
 
 
-_plain = msgspec.json.Decoder(_Plain).decode
+_plain = msgspec.json.Decoder(PublishedRow).decode
 _scored = msgspec.json.Decoder(_Scored).decode
 
 
@@ -196,7 +203,11 @@ class Tally:
         for score, rows in Counter(row.quality_score for row in batch).items():
             self.see(score, rows)
         # with_special is off: "<|endoftext|>" in a row is text that somebody wrote, and is counted as such
-        counts = toktok.batch_count([text for row in batch for text in row[:2]], ENCODING) if batch else []
+        counts = (
+            toktok.batch_count([text for row in batch for text in (row.instruction, row.response)], ENCODING)
+            if batch
+            else []
+        )
         self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
         if self._unsorted:
             from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
