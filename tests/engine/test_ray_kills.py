@@ -172,6 +172,24 @@ def test_nodes_may_die_in_de_duplication(
     print(f"\n{rows:,} rows, {len(calm.results)} pieces of work, nodes killed in {dict(engine.killed)}")
 
 
+@pytest.mark.parametrize(
+    ("rows", "kills"), [pytest.param(6000, 12, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+def test_nodes_may_die_in_an_export(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kills: int
+) -> None:
+    monkeypatch.setattr("phase0.stages.export.UNIT", 100_000)
+    path, chance = write_lines(tmp_path / "in.jsonl", spelled(made_rows(rows, seed=6))), random.Random(kills)
+    calm, how = Watched(Local(1)), {"to": ["trl", "csv"], "validation": 0.1, "max_tokens": 300}
+    phase0.export([path], tmp_path / "calm" / "out", engine=calm, **how)
+    with Ray(nodes.resize(3)) as ray:
+        engine = Killing(ray, nodes, drawn(calm.results, kills, chance), chance)
+        phase0.export([path], tmp_path / "killed" / "out", engine=engine, **how)
+    assert engine.killed.total() == kills
+    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
+    print(f"\n{rows:,} rows, {len(calm.results)} pieces of work, nodes killed in {dict(engine.killed)}")
+
+
 def drawn(results: list[str], kills: int, chance: random.Random) -> list[int]:
     """Moments by the number of results before them: one in each kind of work, as far as they go, the rest anywhere."""
     kinds = {name: at for at, name in enumerate(results, 1)}

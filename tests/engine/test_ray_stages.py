@@ -24,7 +24,7 @@ from phase0.stages.survey import survey
 pytest.importorskip("ray", reason="needs the extra `ray`")
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(300)]
 
-ROWS, SMALL = 600, 4096  # bytes to a part, so that there are many
+ROWS, SMALL = 600, 8192  # bytes to a part, so that there are many
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("acquire.SPAN", "parts.SPAN", "decontaminate.SPAN", "survey._PART"):
         monkeypatch.setattr(f"phase0.stages.{name}", SMALL)
     for name in ("dedup_spread.UNIT", "verify.SPAN", "verify.UNIT", "export.SPAN", "export.UNIT"):
-        monkeypatch.setattr(f"phase0.stages.{name}", 8 * SMALL)
+        monkeypatch.setattr(f"phase0.stages.{name}", 4 * SMALL)
     monkeypatch.setattr("phase0.partitioned.recounting._bits", lambda *_: 2)
 
 

@@ -74,31 +74,33 @@ def tally_of(keys_S, starts, sizes):
     return tally
 
 
+def slow_records(sets, threshold):
+    """A record for each of the first keys of every set."""
+    found = []
+    for number, one in enumerate(sets):
+        keys = slow.rare_first(sets, one)[: slow.prefix_length(len(one), threshold)]
+        for at, (before, key) in enumerate(zip([recounting_parts.NONE, *keys], keys, strict=False)):
+            sizes = len(one) << recounting_parts.SIZE_SHIFT | len(one) - at - 1
+            found.append((key, number, sizes, before))
+    return found
+
+
 @given(rows_of_keys, thresholds)
-def test_records_are_those_of_the_first_keys_and_tell_what_is_behind_them(rows, threshold):
+def test_records_are_those_of_the_first_keys_and_tell_what_is_before_and_behind_them(rows, threshold):
     sets, keys_S, starts, sizes = by_size(rows)
     lengths = np.array([slow.prefix_length(len(one), threshold) for one in sets], np.int64)
     made = np.empty((int(lengths.sum()), recounting_parts.WIDTH), np.uint64)
     numbers = np.arange(len(sets)) + 100
     tally, room = tally_of(keys_S, starts, sizes), np.empty(len(keys_S) + 1, np.uint64)
     recounting_parts.records(keys_S, starts, sizes, numbers, lengths, tally, room, made)
-    expected = [
-        (key, number + 100, len(one) << recounting_parts.SIZE_SHIFT | len(one) - at - 1)
-        for number, one in enumerate(sets)
-        for at, key in enumerate(slow.rare_first(sets, one)[: lengths[number]])
-    ]
+    expected = [(key, number + 100, *more) for key, number, *more in slow_records(sets, threshold)]
     assert [tuple(record) for record in made.tolist()] == expected
 
 
 @given(rows_of_keys, thresholds, st.sampled_from([1, 2, 1000]))
 def test_every_pair_meets_on_the_first_key_that_it_shares(rows, threshold, room):
     sets, keys_S, starts, sizes = by_size(rows)
-    records = sorted(
-        (key, number, len(one) << recounting_parts.SIZE_SHIFT | len(one) - at - 1)
-        for number, one in enumerate(sets)
-        for at, key in enumerate(slow.rare_first(sets, one)[: slow.prefix_length(len(one), threshold)])
-    )
-    table = np.array(records, np.uint64).reshape(-1, recounting_parts.WIDTH)
+    table = np.array(sorted(slow_records(sets, threshold)), np.uint64).reshape(-1, recounting_parts.WIDTH)
     table = table[np.lexsort((table[:, 2], table[:, 0]))]
     met, reached, found = np.empty((room, recounting_parts.MET), np.uint64), np.zeros(3, np.int64), []
     while reached[1] < len(table):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +16,11 @@ import numpy as np
 import pytest
 from searched import banded_pairs, joined_pairs
 
-from phase0.dedup import REMOVER, load_kernels
+from phase0.dedup import COUNTER, REMOVER, load_kernels
 from phase0.dedup.bands import choose
 from phase0.dedup.memory import spelled
 from phase0.dedup.sets import read_sets
-from phase0.engine import Item, Result
+from phase0.engine import Engine, Item, Result
 from phase0.engine.local import Local
 from phase0.partitioned.bounds import bounds
 from phase0.partitioned.layout import Rule
@@ -27,6 +29,7 @@ from phase0.partitioned.site import Site
 from phase0.progress import SILENT
 from phase0.stages.row_files import RowFiles
 from phase0.stages.unit_rows import units_of
+from phase0.stages.verify import verify
 
 pytestmark = [
     pytest.mark.soak,
@@ -42,12 +45,25 @@ WORKERS = 2
 class Watched(NamedTuple):
     """An engine whose workers tell how much memory they took."""
 
-    engine: Local
+    engine: Engine
     peaks: list[int]
 
     @property
     def threads(self) -> int:
         return self.engine.threads
+
+    @property
+    def cores(self) -> int:
+        return self.engine.cores
+
+    @property
+    def spread(self) -> bool:
+        return self.engine.spread
+
+    @contextmanager
+    def kept(self) -> Iterator[Watched]:
+        with self.engine.kept() as kept:
+            yield Watched(kept, self.peaks)
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         for result, peak in self.engine.map(partial(_watched, work), items):
@@ -58,6 +74,8 @@ class Watched(NamedTuple):
 def _watched(work: Callable[[Any], Any], item: Any) -> tuple[Any, int]:
     """`getrusage` would tell of the parent, too, what it took before it started this process."""
     result = work(item)
+    if parent_process() is None:  # a single item is worked on here, where much else is held
+        return result, 0
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return result, next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
@@ -95,3 +113,12 @@ def test_workers_keep_to_what_was_told_and_find_every_pair(rows, tmp_path, thres
     columns = ((other, one, shared), (others, ones, expected.shared_P))
     mine, theirs = (np.stack(pairs)[:, np.lexsort(pairs)] for pairs in columns)
     assert np.array_equal(mine, theirs)
+
+
+def test_workers_of_a_verification_keep_to_what_the_documentation_says(rows, tmp_path):
+    load_kernels(SILENT, (*COUNTER, "recounting_parts", "scanning"))
+    engine = Watched(Local(WORKERS, spread=True), [])
+    found = verify([rows], workspace=tmp_path, engine=engine)
+    print(f"\n{found.rows:,} rows, {found.duplicates.pairs:,} pairs; a worker took {spelled(max(engine.peaks))}")
+    assert max(engine.peaks) <= 512 << 20
+    assert found == verify([rows], engine=Local(WORKERS))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from phase0.dedup.kernels.recounting_parts import WIDTH
 from phase0.dedup.recount import EXAMPLES, Made, recounted
 from phase0.dedup.results import Remaining
 from phase0.partitioned.arrays import store
@@ -51,7 +52,7 @@ def recount(site: Site, units: Sequence[Unit], threshold: Fraction, width: int, 
 def _bits(count: Count, cores: int) -> int:
     """So many partitions that what each is sent is sorted fast, and every core has some where there is much."""
     firsts = int(count.extent / _SHINGLE * (1 - count.threshold)) + count.extent // _ROW
-    return min(_MOST_BITS, max(firsts * 24 // _SORTED, min(4 * cores - 1, count.extent // _WORTH)).bit_length())
+    return min(_MOST_BITS, max(firsts * 8 * WIDTH // _SORTED, min(4 * cores - 1, count.extent // _WORTH)).bit_length())
 
 
 def _at_once(site: Site, count: Count, units: Sequence[Unit], expected: int | None) -> Recounted:

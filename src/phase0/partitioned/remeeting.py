@@ -157,10 +157,10 @@ def _that_fit(count: Count, bases: I64, met: U64) -> Iterator[tuple[int, int]]:
     ends, waiting = np.append(starts, len(met)), [(0, len(starts))]
     while waiting:
         low, high = waiting.pop()
-        some = met[ends[low] : ends[high]]
-        if high - low > 1 and 8 * int(_sets(count, bases, some).sizes_N.sum()) > count.room // 2:
-            middle = (low + high) // 2
-            waiting += [(middle, high), (low, middle)]
+        size = 8 * int(_sets(count, bases, met[ends[low] : ends[high]]).sizes_N.sum())
+        if high - low > 1 and size > count.room // 2:
+            cuts = np.unique(np.linspace(low, high, 2 + 2 * size // count.room).astype(np.int64)).tolist()
+            waiting += reversed(list(pairwise(cuts)))
         elif high > low:
             yield int(ends[low]), int(ends[high])
 

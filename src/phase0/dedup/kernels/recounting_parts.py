@@ -12,11 +12,14 @@ import numpy as np
 from phase0.dedup.kernels.compiling import BYTES, I64, SKETCHES, U64, Array, count, kernel, nothing, word
 from phase0.dedup.kernels.recounting import LEVELS, common, level_of, rare_first
 
-WIDTH = 3  # numbers of a record: a key; the row that has it; how many keys the row has, and how many behind this one
+WIDTH = 4
+"""Numbers of a record: a key; the row that has it; how many keys the row has, and how many behind this one; the key
+before this one, or NONE."""
+NONE = (1 << 64) - 1  # keys have 62 bits
 MET = 3  # numbers of a meeting: the earlier row, the later one, the key
 SIZE_SHIFT = 32
 _SIZE_SHIFT, _BEHIND = np.uint64(SIZE_SHIFT), np.uint64((1 << SIZE_SHIFT) - 1)
-_NO_LEVEL = len(LEVELS) + 1
+_NO_LEVEL, _NONE = len(LEVELS) + 1, np.uint64(NONE)
 
 
 @kernel(nothing, U64, I64, I64, I64, I64, BYTES, U64, SKETCHES)
@@ -40,13 +43,15 @@ def records(
             records_R[at, 0] = room_S[i]
             records_R[at, 1] = np.uint64(rows_N[number])
             records_R[at, 2] = np.uint64(size) << _SIZE_SHIFT | np.uint64(size - i - 1)
+            records_R[at, 3] = room_S[i - 1] if i > 0 else _NONE
             at += 1
 
 
 @kernel(count, SKETCHES, count, count, I64, SKETCHES)
 def meet(records_R: Array, p: int, q: int, reached: Array, met_P: Array) -> int:
     """Every two records of one key that may be of a pair: the sizes are near enough, and so much is behind the key in
-    both sets that p/q can be reached if this is the first key that they share. Answers how many there are.
+    both sets that p/q can be reached if this is the first key that they share. It is not where the keys before it are
+    equal, as those of rows that are nearly one mostly are. Answers how many there are.
 
     Records are in the order of keys and within them of sizes. It ends where there is no more room; `reached`, of three
     numbers that are 0 before the first call, becomes where to go on, and its second number is that of records when all
@@ -62,7 +67,8 @@ def meet(records_R: Array, p: int, q: int, reached: Array, met_P: Array) -> int:
         other = max(begin, other)
         while other < at and found < len(met_P):
             smaller, left = np.int64(records_R[other, 2] >> _SIZE_SHIFT), np.int64(records_R[other, 2] & _BEHIND)
-            if 1 + min(behind, left) >= ((size + smaller) * p + p + q - 1) // (p + q):
+            is_later = records_R[at, 3] == records_R[other, 3] and records_R[at, 3] != _NONE
+            if not is_later and 1 + min(behind, left) >= ((size + smaller) * p + p + q - 1) // (p + q):
                 met_P[found, 0] = min(records_R[at, 1], records_R[other, 1])
                 met_P[found, 1] = max(records_R[at, 1], records_R[other, 1])
                 met_P[found, 2] = records_R[at, 0]
