@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from phase0.cli import settings
 from phase0.cli.screen import screen
-from phase0.cli.settings import HERE, Compared, Inputs, Shingle, WhereOptions, Workers
+from phase0.cli.settings import HERE, Compared, Inputs, Shingle, Threads, WhereOptions
 
 
 def verify(
@@ -23,7 +23,7 @@ def verify(
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are near-duplicates.")] = "0.8",
     shingle: Shingle = 5,
     on: Compared = "both",
-    workers: Workers = None,
+    workers: Threads = None,
     where: WhereOptions = HERE,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", show_default=False)] = False,
 ) -> int:

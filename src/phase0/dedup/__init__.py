@@ -95,8 +95,8 @@ def remaining(
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
-    read = texts_of(texts, once=True)
-    return recount(read, least, width, expected=expected, workers=workers, progress=progress)
+    chunks = texts_of(texts, once=True).chunks()
+    return recount(chunks, least, width, expected=expected, workers=workers, progress=progress)
 
 
 def load_kernels(progress: Progress = SILENT, files: Sequence[str] = REMOVER) -> None:

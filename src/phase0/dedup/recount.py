@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phase0.dedup.canonical import canonical_rows
-from phase0.dedup.flat import Chunk, Texts
+from phase0.dedup.flat import Chunk
 from phase0.dedup.kernels.recounting import (
     COUNTER_BITS,
     by_owner,
@@ -91,19 +91,20 @@ class _Near(NamedTuple):
 
 
 def recount(
-    texts: Texts, threshold: Fraction, width: int, *, expected: int | None, workers: int, progress: Progress
+    chunks: Iterable[Chunk],
+    threshold: Fraction,
+    width: int,
+    *,
+    expected: int | None,
+    workers: int,
+    progress: Progress,
 ) -> Remaining:
-    """See `phase0.dedup.remaining`."""
+    """See `phase0.dedup.remaining`. Texts are drawn in order by the thread that calls."""
     progress.start("read the words", expected)
     with ThreadPoolExecutor(workers) as pool:
-        calls = ((sets_of, chunk, width) for chunk in texts.chunks())
+        calls = ((sets_of, chunk, width) for chunk in chunks)
         sets = _together(_told(in_order(pool, workers, calls), progress))
     return _counted(sets, threshold, progress)
-
-
-def recounted(parts: Iterable[Made], threshold: Fraction, progress: Progress) -> Remaining:
-    """The same of rows whose sets were made elsewhere, in input order."""
-    return _counted(_together(parts), threshold, progress)
 
 
 def _told(parts: Iterable[Made], progress: Progress) -> Iterator[Made]:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from phase0.dedup.flat import I64, U8, U64, Strings
+from phase0.dedup.flat import I64, U8, Strings
 from phase0.dedup.kernels.recounting import COUNTER_BITS, sample
-from phase0.dedup.recount import SAMPLED, Made, sets_of
+from phase0.dedup.recount import SAMPLED, sets_of
 from phase0.partitioned.arrays import growing, mapped, store
 from phase0.partitioned.exchange import sent
 
@@ -66,8 +66,8 @@ class Count(NamedTuple):
         return 1 << self.bits
 
     def unit(self, number: int) -> Path:
-        """The folder of a unit. In it are keys.npy; starts.npy (row d has the keys starts[d] to starts[d + 1] - 1);
-        sets.npy, of SET numbers for each row; and what the unit keeps of its rows."""
+        """The folder of a unit. In it are keys.npy; starts.npy (row d has the keys starts[d] to starts[d + 1] - 1); and
+        what the unit keeps of its rows."""
         return self.folder / "units" / f"{number:06}"
 
     def box(self, exchange: str, sender: int) -> Path:
@@ -100,37 +100,18 @@ class UnitRead(NamedTuple):
     told: Any  # by the rows of the unit
 
 
-def read_unit(count: Count, item: tuple[int, Unit]) -> UnitRead:
-    """Read every text of a unit once and write its sets."""
+def send_unit(count: Count, item: tuple[int, Unit]) -> UnitRead:
+    """Read every text of a unit once, write its sets, and send what says each of them to a partition."""
     number, unit = item
     place = count.unit(number)
     place.mkdir(parents=True, exist_ok=True)
-    rows, sets = unit.open(), [np.empty((0, SET), np.uint64)]
+    rows, read = unit.open(), [np.empty((0, SET), np.uint64)]
     with growing(place / "keys.npy", np.uint64) as keys:
         for chunk in Strings(rows.texts(), once=True).chunks():
             made = sets_of(chunk, count.width)
             keys(made.keys_S)
-            sets.append(np.stack((made.sizes_D.astype(np.uint64), made.prints_D, made.checks_D), axis=1))
-    sets_D3 = np.concatenate(sets)  # noqa: N806 - the suffix is the shape
-    store(place / "sets.npy", sets_D3)
-    return UnitRead(len(sets_D3), int((sets_D3[:, 0] == 0).sum()), rows.keep(place))
-
-
-def taken(count: Count, number: int) -> Made:
-    """The sets of a unit, whose files go."""
-    place = count.unit(number)
-    sizes, prints, checks = np.load(place / "sets.npy").T
-    found = Made(np.load(place / "keys.npy"), sizes.astype(np.int64), prints, checks)
-    for name in ("keys.npy", "sets.npy"):
-        (place / name).unlink()
-    return found
-
-
-def send_unit(count: Count, item: tuple[int, Unit]) -> UnitRead:
-    """Read a unit, and send what says each of its sets to a partition."""
-    number, _ = item
-    found, place = read_unit(count, item), count.unit(number)
-    sets: U64 = np.load(place / "sets.npy")
+            read.append(np.stack((made.sizes_D.astype(np.uint64), made.prints_D, made.checks_D), axis=1))
+    sets = np.concatenate(read)
     sizes = sets[:, 0].astype(np.int64)
     starts = np.concatenate(([0], np.cumsum(sizes)))
     store(place / "starts.npy", starts)
@@ -140,7 +121,7 @@ def send_unit(count: Count, item: tuple[int, Unit]) -> UnitRead:
     records = np.concatenate((sets[worded], worded[:, None].astype(np.uint64)), axis=1)
     with sent(count.box("sets", number), DIGEST, count.partitions) as outbox:
         outbox.add(records, (records[:, 1] & np.uint64(count.partitions - 1)).astype(np.int64))
-    return found
+    return UnitRead(len(sets), len(sets) - len(worded), rows.keep(place))
 
 
 def _tally(count: Count, place: Path, starts_D: I64, sizes_D: I64) -> U8:  # noqa: N803

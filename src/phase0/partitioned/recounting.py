@@ -4,7 +4,7 @@ is the same for any number of workers, units and partitions."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from heapq import nsmallest
@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from phase0.dedup.flat import Chunk, Strings
 from phase0.dedup.kernels.recounting_parts import WIDTH
-from phase0.dedup.recount import EXAMPLES, Made, recounted
+from phase0.dedup.recount import EXAMPLES
+from phase0.dedup.recount import recount as recounted
 from phase0.dedup.results import Remaining
 from phase0.partitioned.arrays import store
-from phase0.partitioned.recounted import Count, Unit, UnitRead, read_unit, send_unit, taken, write_levels
+from phase0.partitioned.recounted import Count, Unit, UnitRead, send_unit, write_levels
 from phase0.partitioned.remeeting import count_near, count_rows, find_meetings, send_firsts
 from phase0.partitioned.repeated import find_repeated
 from phase0.partitioned.site import Site
@@ -56,32 +58,37 @@ def _bits(count: Count, cores: int) -> int:
 
 
 def _at_once(site: Site, count: Count, units: Sequence[Unit], expected: int | None) -> Recounted:
-    read: list[UnitRead] = []
+    rows: list[int] = []
+    told: list[Any] = []
+    left = recounted(
+        _drawn(count, units, rows, told),
+        count.threshold,
+        count.width,
+        expected=expected,
+        workers=site.engine.threads,
+        progress=site.progress,
+    )
+    return Recounted(count, left, np.cumsum([0, *rows]).tolist(), told)
 
-    def parts() -> Iterator[Made]:
-        for number, one in enumerate(_reading(site, partial(read_unit, count), units, expected)):
-            read.append(one)
-            yield taken(count, number)
 
-    left = recounted(parts(), count.threshold, site.progress)
-    return Recounted(count, left, np.cumsum([0, *(one.rows for one in read)]).tolist(), [one.told for one in read])
-
-
-def _reading(
-    site: Site, work: Callable[[tuple[int, Unit]], UnitRead], units: Sequence[Unit], expected: int | None
-) -> Iterator[UnitRead]:
-    site.progress.start("read the words", expected)
-    for one in site.engine.map(work, enumerate(units)):
-        yield one
-        site.progress.advance(one.rows)
-    site.progress.finish()
+def _drawn(count: Count, units: Sequence[Unit], drawn: list[int], told: list[Any]) -> Iterator[Chunk]:
+    """The texts of one unit after the other; how many of each were `drawn`, and what it then `told` of its rows."""
+    for number, unit in enumerate(units):
+        rows, texts = unit.open(), 0
+        for chunk in Strings(rows.texts(), once=True).chunks():
+            yield chunk
+            texts += len(chunk.read().starts_D1) - 1
+        place = count.unit(number)
+        place.mkdir(parents=True)
+        drawn.append(texts)
+        told.append(rows.keep(place))
 
 
 def _in_partitions(site: Site, count: Count, units: Sequence[Unit], expected: int | None) -> Recounted:
     for name in ("sets", "leads", "firsts", "met", "near"):
         (site.folder / name).mkdir(parents=True)
     every, parts = range(len(units)), range(count.partitions)
-    read = list(_reading(site, partial(send_unit, count), units, expected))
+    read = list(_reading(site, count, units, expected))
     bases = np.cumsum([0, *(one.rows for one in read)])
     store(site.folder / "bases.npy", bases)
     write_levels(count)
@@ -103,6 +110,14 @@ def _in_partitions(site: Site, count: Count, units: Sequence[Unit], expected: in
     )
     site.progress.say(f"{many(left.pairs, 'pair')} of near-duplicates, with {many(left.rows, 'row')} in them")
     return Recounted(count, left, bases.tolist(), [one.told for one in read])
+
+
+def _reading(site: Site, count: Count, units: Sequence[Unit], expected: int | None) -> Iterator[UnitRead]:
+    site.progress.start("read the words", expected)
+    for one in site.engine.map(partial(send_unit, count), enumerate(units)):
+        yield one
+        site.progress.advance(one.rows)
+    site.progress.finish()
 
 
 def _forget(site: Site, exchange: str) -> None:

@@ -30,7 +30,7 @@ from phase0.workspace import MARK, hold, workspace_of
 
 __all__ = ["Verification", "verify"]
 
-SPAN = 4 << 20  # bytes of input to a unit that a process reads: about a second
+SPAN = 4 << 20  # bytes of input to a unit: so much is counted together
 UNIT = 64 << 20  # and where units leave files for others: there are as many in each exchange as there are units
 
 
@@ -94,8 +94,8 @@ class _Asked(NamedTuple):
 def _place(paths: Sequence[Path], workspace: Path | None, engine: Engine, progress: Progress) -> Iterator[Site]:
     """Where the work is done, for the block. What a killed verification of the same files left is removed."""
     if not engine.spread:
-        with tempfile.TemporaryDirectory(prefix="phase0-verify-") as folder, engine.kept() as kept:
-            yield Site(kept, Path(folder), progress)
+        with tempfile.TemporaryDirectory(prefix="phase0-verify-") as folder:
+            yield Site(engine, Path(folder), progress)
         return
     called = digest([str(path.resolve()) for path in paths])[:16]
     held = workspace_of(paths[0], workspace) / MARK / f"verify-{called}"
@@ -117,7 +117,8 @@ def _read(site: Site, paths: Sequence[Path], asked: _Asked, wanted: Mapping[str,
 
     units = row_units(paths, asked.on, UNIT if site.engine.spread else SPAN)
     count = recount(site, units, least, width, _promised(paths))
-    found = examined(paths, list(site.engine.map(file_digest, paths)), units, count.told, wanted)
+    digests = site.engine.map(file_digest, paths) if site.engine.spread else map(file_digest, paths)
+    found = examined(paths, list(digests), units, count.told, wanted)
     compared, left = count.bases[-1], count.remaining
     places = partial(place, units=units, found=count)
     examples = (
