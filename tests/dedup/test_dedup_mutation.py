@@ -307,6 +307,7 @@ SHARED = {
     "phase0.dedup.kernels.keeping",
     "phase0.dedup.flat",  # how texts are handed over
     "phase0.dedup.threads",
+    "phase0.dedup.pages",  # and memory is taken
     "phase0.dedup.results",
     "phase0.errors",
     "phase0.progress",

@@ -95,8 +95,16 @@ def remaining(
     from phase0.dedup.flat import texts_of
     from phase0.dedup.recount import recount
 
-    chunks = texts_of(texts, once=True).chunks()
-    return recount(chunks, least, width, expected=expected, workers=workers, progress=progress)
+    known = texts_of(texts, once=True)
+    return recount(
+        known.chunks(),
+        least,
+        width,
+        extent=known.hint(),
+        expected=expected,
+        workers=workers,
+        progress=progress,
+    )
 
 
 def load_kernels(progress: Progress = SILENT, files: Sequence[str] = REMOVER) -> None:

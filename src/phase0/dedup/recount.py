@@ -12,7 +12,6 @@ Shapes: D different sets by size, S shingles, E entries of the index, P pairs.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -34,6 +33,7 @@ from phase0.dedup.kernels.recounting import (
     row_sets,
     sample,
 )
+from phase0.dedup.pages import untouched
 from phase0.dedup.results import Pair, Remaining
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress, many
@@ -41,6 +41,7 @@ from phase0.progress import Progress, many
 EXAMPLES = 20
 
 SAMPLED = 4_000_000  # keys that tell which shingles are common
+_BYTES_A_SHINGLE = 5  # of English; a guess that only decides how much address space is reserved
 _PAIRS_AT_ONCE = 1_000_000
 _SETS_AT_ONCE = 20_000
 
@@ -55,6 +56,9 @@ class Made(NamedTuple):
     sizes_D: _I64  # noqa: N815
     prints_D: _U64  # noqa: N815
     checks_D: _U64  # noqa: N815
+
+
+_NONE = Made(np.empty(0, np.uint64), np.empty(0, np.int64), *np.empty((2, 0), np.uint64))
 
 
 class _Distinct(NamedTuple):
@@ -95,15 +99,17 @@ def recount(
     threshold: Fraction,
     width: int,
     *,
+    extent: int,
     expected: int | None,
     workers: int,
     progress: Progress,
 ) -> Remaining:
-    """See `phase0.dedup.remaining`. Texts are drawn in order by the thread that calls."""
+    """See `phase0.dedup.remaining`. Texts are drawn in order by the thread that calls; they have about `extent` bytes,
+    or 0 where nobody knows."""
     progress.start("read the words", expected)
     with ThreadPoolExecutor(workers) as pool:
         calls = ((sets_of, chunk, width) for chunk in chunks)
-        sets = _together(_told(in_order(pool, workers, calls), progress))
+        sets = _together(_told(in_order(pool, workers, calls), progress), extent // _BYTES_A_SHINGLE)
     return _counted(sets, threshold, progress)
 
 
@@ -169,17 +175,20 @@ class _Tally:
         return Remaining(self._pairs, rows, self._examples, self._distinct.wordless)
 
 
-def _together(made: Iterable[Made]) -> Made:
-    """All sets, one behind the other."""
-    parts = deque(made)
-    none = np.empty(0, np.uint64)
-    rest = [np.concatenate([part[i] for part in parts]) if parts else none for i in (1, 2, 3)]
-    keys_S, at = np.empty(sum(len(part.keys_S) for part in parts), np.uint64), 0  # noqa: N806
-    while parts:  # one at a time, so that all keys are never held twice
-        part = parts.popleft().keys_S
-        keys_S[at : at + len(part)] = part
-        at += len(part)
-    return Made(keys_S, rest[0].astype(np.int64), rest[1], rest[2])
+def _together(made: Iterable[Made], expected: int) -> Made:
+    """All sets, one behind the other; about so many keys are expected."""
+    keys, used, parts = untouched(max(expected, 1 << 16), np.uint64), 0, [_NONE]
+    for part in made:
+        end = used + len(part.keys_S)
+        if end > len(keys):
+            grown = untouched(max(end, len(keys) * 3 // 2), np.uint64)
+            grown[:used] = keys[:used]
+            keys = grown
+        keys[used:end] = part.keys_S
+        used = end
+        parts.append(part._replace(keys_S=_NONE.keys_S))
+    rest = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
+    return Made(keys[:used], *rest)
 
 
 def sets_of(chunk: Chunk, width: int) -> Made:
@@ -221,7 +230,7 @@ def _index(distinct: _Distinct, threshold: Fraction) -> _Index:
     p, q = threshold.numerator, threshold.denominator
     sizes = distinct.sizes_D
     entries = _entries(distinct, prefix_lengths(sizes, threshold))
-    owners, begins = np.empty((2, len(entries)), np.int64)
+    owners, begins = untouched(len(entries), np.int64), untouched(len(entries), np.int64)
     counts = np.zeros(len(sizes), np.int64)
     met = meetings(entries, _bits(distinct), sizes, p, q, owners, begins, counts)
     owners, begins = owners[:met].copy(), begins[:met].copy()
@@ -235,7 +244,7 @@ def _entries(distinct: _Distinct, lengths_D: _I64) -> _U64:  # noqa: N803
     keys_S, starts, sizes = distinct.keys_S, distinct.starts_D, distinct.sizes_D  # noqa: N806
     tally = np.zeros(1 << COUNTER_BITS, np.uint8)
     sample(keys_S, starts, sizes, 1 + len(keys_S) // SAMPLED, tally)
-    entries = np.empty(int(lengths_D.sum()), np.uint64)
+    entries = untouched(int(lengths_D.sum()), np.uint64)
     prefixes(keys_S, starts, sizes, lengths_D, tally, _bits(distinct), entries)
     entries.sort()
     return entries

@@ -64,6 +64,7 @@ def _at_once(site: Site, count: Count, units: Sequence[Unit], expected: int | No
         _drawn(count, units, rows, told),
         count.threshold,
         count.width,
+        extent=count.extent,
         expected=expected,
         workers=site.engine.threads,
         progress=site.progress,
