@@ -183,8 +183,8 @@ def _prompts(work: Work, raw: Path) -> Steps:
         output,
         threshold=wanted.threshold,
         shingle=wanted.shingle,
-        workers=work.engine.threads,
         max_memory=work.plan.dedup.max_memory,
+        engine=work.engine,
         progress=work.progress,
     )
     yield work.do(Step("prompts", output, (raw,), prompts_settings(wanted.threshold, wanted.shingle), distinct))

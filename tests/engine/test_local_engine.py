@@ -41,6 +41,15 @@ def test_one_worker_is_this_process_and_two_are_others() -> None:
     assert os.getpid() not in set(Local(2).map(process, range(4)))
 
 
+def test_a_kept_engine_starts_its_processes_once_however_often_it_is_kept() -> None:
+    found = set[int]()
+    with Local(2).kept() as engine:
+        for _ in range(3):
+            with engine.kept() as again:
+                found |= set(again.map(process, range(4)))
+        assert len(set(engine.map(process, range(4))) | found) <= 2
+
+
 def test_one_item_needs_no_pool() -> None:
     assert list(Local(4).map(process, [1])) == [os.getpid()]
 

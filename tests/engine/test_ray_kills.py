@@ -91,8 +91,9 @@ def upstream(folder: Path, rows: int) -> Plan:
     words = [f"word{number}" for number in range(4000)]
     made = []
     for number in range(rows):
-        if number % 11 == 5:  # nearly the row before
-            made.append(record(number, instruction=made[-1].instruction, response=f"{made[-1].response} Indeed."))
+        if number % 11 == 5:  # nearly the row before, and every other time the same prompt
+            asked, told = made[-1].instruction, f"{made[-1].response} Indeed."
+            made.append(record(number, instruction=asked if number % 2 else f"Please: {asked}", response=told))
             continue
         asked = PROBLEM if number % 97 == 3 else f"Explain {' '.join(chance.sample(words, 8))}."
         told = f"The answer has {chance.randint(2, 9)} parts: {' '.join(chance.sample(words, 40))}."
@@ -105,6 +106,7 @@ def upstream(folder: Path, rows: int) -> Plan:
         {
             "name": "killed",
             "download": {"inputs": [str(folder / "in")]},
+            "prompts": {"threshold": 0.9},
             "decontaminate": {"against": [str(folder / "eval" / "maths.jsonl")]},
             "score": {"threshold": 3.0},
         }
@@ -150,6 +152,8 @@ def killed_in_a_run(
     for step in found.steps:
         assert step.manifest.counts.rows_in == step.manifest.counts.kept + step.manifest.counts.dropped
     assert found.steps[0].manifest.counts.read == rows // 4 + 1
+    lost = {step.stage: step.manifest.counts.reasons.get("near_duplicate", 0) for step in found.steps}
+    assert min(lost["prompts"], lost["dedup"]) > rows // 30
     return f"{rows:,} rows, {len(calm.results)} pieces of work, nodes killed in {dict(engine.killed)}"
 
 

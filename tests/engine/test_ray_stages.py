@@ -18,7 +18,8 @@ from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.engine.ray import Ray
 from phase0.progress import SILENT
-from phase0.records import encode
+from phase0.records import Turn, encode
+from phase0.stages.prompts import distinct_prompts
 from phase0.stages.survey import survey
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
@@ -37,8 +38,8 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
-    """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, de-duplication, a
-    student's survey, verification, export."""
+    """What every stage that runs on an engine leaves: acquiring, scoring, decontamination, de-duplication of rows and
+    of prompts, a student's survey, verification, export."""
     rows = inputs / "b.jsonl"
     phase0.acquire([inputs], output / "raw", engine=engine)
     phase0.score([rows], output / "scored.jsonl", threshold=5.0, engine=engine)
@@ -46,6 +47,7 @@ def stages(inputs: Path, output: Path, engine: Engine) -> dict[str, bytes]:
     alike = inputs.parent / "alike"
     how = {"threshold": "0.7", "against": [alike / "against.jsonl"]}
     phase0.deduplicate([alike / "alike.jsonl"], output / "distinct.jsonl", **how, engine=engine)
+    distinct_prompts([alike / "asked.jsonl"], output / "prompts.jsonl", engine=engine)
     (output / "features").mkdir()
     seen = survey([rows], output / "features", engine, SILENT)
     checked = verified(inputs, alike, engine)
@@ -72,6 +74,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (above / "work").mkdir()
     write_lines(above / "alike" / "alike.jsonl", alike[:380])
     write_lines(above / "alike" / "against.jsonl", alike[380:])
+    write_lines(above / "alike" / "asked.jsonl", asked())
     folder = above / "in"
     write(folder / "a.jsonl", [{"instruction": f"Name {n} rivers.", "output": f"{n} rivers are …"} for n in range(90)])
     rows = [
@@ -81,6 +84,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_lines(folder / "b.jsonl", [encode(row) for row in rows])
     write(folder / "c.jsonl", [{"prompt": f"Why {n}?", "completion": f"As {n}."} for n in range(30)], b'{"prompt": "W')
     return folder
+
+
+def asked() -> list[bytes]:
+    """Records of which many ask nearly the same, in conversations too, and lines that are none."""
+    words = [f"word{number}" for number in range(40)]
+    lines = [b"", b"{", b"[1]"]
+    for number in range(240):
+        said = " ".join(words[number % 17 : number % 17 + 20 + number % 3])
+        before = (Turn(role="user", content=f"Opening {number % 5}"),) if number % 4 == 1 else ()
+        answer = f"{number % 6} " * (number % 9)
+        lines.append(encode(record(number, instruction=said, response=answer, history=before)))
+    return lines
 
 
 def write(path: Path, rows: list[dict[str, str]], *more: bytes) -> None:
@@ -93,6 +108,7 @@ def test_stages_leave_the_same_bytes_in_this_process_in_a_pool_and_on_1_2_and_4_
     wanted = stages(inputs, tmp_path / "inline", Local(1))
     assert len(wanted["scored.jsonl"]) + len(wanted["scored.meta/dropped.jsonl"]) > 20 * SMALL
     assert wanted["clean.meta/dropped.jsonl"].count(b"\n") == ROWS // 50
+    assert 40 < wanted["prompts.jsonl"].count(b"\n") < 200
     with Local(2).kept() as pool:
         assert stages(inputs, tmp_path / "pool", pool) == wanted
     for count in (1, 2, 4):

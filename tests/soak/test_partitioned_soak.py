@@ -28,6 +28,7 @@ from phase0.partitioned.search import search
 from phase0.partitioned.site import Site
 from phase0.progress import SILENT
 from phase0.stages.row_files import RowFiles
+from phase0.stages.row_readings import AsRow
 from phase0.stages.unit_rows import units_of
 from phase0.stages.verify import verify
 
@@ -98,12 +99,12 @@ def test_workers_keep_to_what_was_told_and_find_every_pair(rows, tmp_path, thres
     rule = Rule(t, 5, choose(t) if banded else None)
     cut = bounds(rows.stat().st_size, UNIT, rule, limit, WORKERS)
     engine = Watched(Local(WORKERS), [])
-    found = search(Site(engine, tmp_path, SILENT), units_of([rows], "both", UNIT), rule, cut)
+    found = search(Site(engine, tmp_path, SILENT), units_of([rows], AsRow(), UNIT), rule, cut)
     figures = found.figures
     print(f"\n{figures.rows:,} rows, {threshold}, {cut.told(WORKERS)}; took {spelled(max(engine.peaks))}")
     print(f"{figures.told()}; {figures.shuffled}")
     assert max(engine.peaks) <= cut.worker <= limit
-    sets = read_sets(RowFiles([rows], "both", tmp_path), 5, WORKERS, SILENT)
+    sets = read_sets(RowFiles([rows], AsRow(), tmp_path), 5, WORKERS, SILENT)
     expected = banded_pairs(sets, t, rule.banding, WORKERS) if rule.banding else joined_pairs(sets, t, WORKERS)
     parts = [np.load(found.job.layout.pairs(unit)) for unit in range(found.job.units)]
     one, other, shared, union = np.concatenate(parts, axis=1)

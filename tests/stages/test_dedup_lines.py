@@ -15,11 +15,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from phase0.dataset import BadRow
 from phase0.dedup import On, text_of
 from phase0.dedup.flat import Flat
 from phase0.progress import SILENT
 from phase0.stages import row_files
 from phase0.stages.row_files import RowFiles
+from phase0.stages.row_lines import strictly
+from phase0.stages.row_readings import AsPrompt, AsRow, Compared
 
 BOM = b"\xef\xbb\xbf"
 
@@ -71,7 +74,7 @@ def as_float(value: float) -> float:
 
 
 def fast(path: Path, on: On, folder: Path) -> Iterator[Seen | int]:
-    files = RowFiles([path], on, folder)
+    files = RowFiles([path], AsRow(on), folder)
     files.lay_out(SILENT)
     texts: list[str] = []
     for chunk in files.chunks():
@@ -174,3 +177,12 @@ def test_compressed_lines_give_the_rows_that_a_plain_reader_finds(
     content = b'{"instruction":"first","response":"row"}\n' + b"\n".join(lines)
     (folder / "in.jsonl.gz").write_bytes(gzip.compress(content))
     assert list(fast(folder / "in.jsonl.gz", "both", folder)) == list(slowly(content, "both"))
+
+
+@pytest.mark.parametrize("reading", [AsRow(), AsPrompt()], ids=lambda reading: type(reading).__name__)
+def test_what_is_kept_of_a_bad_line_holds_nothing_of_what_was_read_with_it(reading: Compared) -> None:
+    for raw in (b"{", b"[1]", b'{"instruction":4}', b'{"instruction":"a","response":"\xff","source":"b"}'):
+        bad = strictly(7, raw, reading)
+        assert isinstance(bad, BadRow)
+        assert (bad.line, bad.raw) == (7, raw)
+        assert bad.error.__traceback__ is bad.error.__context__ is None

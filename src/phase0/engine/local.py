@@ -55,7 +55,7 @@ class Local:
 
     @contextmanager
     def kept(self) -> Iterator[Engine]:
-        if self._workers <= 1:
+        if self._workers <= 1 or self._pool is not None:
             yield self
             return
         with _pool(self._workers) as pool:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup import Keep
 from phase0.dedup.decide import Known, Rank, Removals
 from phase0.dedup.flat import I64, marked
 from phase0.dedup.near import Asked, decided, read
@@ -25,11 +24,11 @@ _TIED = 20_000  # rows whose lines are read together
 _LINES = 64 << 20  # bytes of their lines that are looked at together
 
 
-def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, keep: Keep, progress: Progress) -> dict[str, Any]:
+def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, rank: Rank, progress: Progress) -> dict[str, Any]:
     """Read the rows, choose, and send every one to where it belongs. What the manifest tells of it."""
     files.lay_out(progress)
     known = read(files, how, progress, files.firsts)
-    gone = decided(known, rank_of(files, keep), how, progress).removals
+    gone = decided(known, rank, how, progress).removals
     progress.start("write kept rows", len(known.same) - known.fixed)
     write(out, files, gone, known.workers, progress)
     progress.finish()
@@ -51,11 +50,11 @@ class FirstRank:
 
 class FileRank:
     """Of two rows the one of higher quality is better, then the one of longer response (or these two the other way
-    round), then the one whose line is greater as bytes, then the first. Lines are read where nothing else tells, and so
-    many at once as fit."""
+    round), then the one whose line is greater as bytes, unless lines do not tell, then the first. Lines are read where
+    nothing else tells, and so many at once as fit."""
 
-    def __init__(self, files: PlacedRows, *, length_first: bool = False) -> None:
-        self._files, self._length_first = files, length_first
+    def __init__(self, files: PlacedRows, *, length_first: bool = False, lines_tell: bool = True) -> None:
+        self._files, self._length_first, self._lines_tell = files, length_first, lines_tell
 
     def classes(self) -> I64:
         first, second = self._columns(slice(None))
@@ -73,6 +72,8 @@ class FileRank:
         first, second = self._columns(rows)
         order = np.lexsort((-second, -first, groups))
         best_first = rows[order]
+        if not self._lines_tell:
+            return best_first
         leads = np.flatnonzero(_fresh(groups[order], first[order], second[order]))
         counts = np.diff(leads, append=len(best_first))
         tied = np.flatnonzero(counts > 1)
@@ -103,11 +104,6 @@ class FileRank:
                 ordered[first:last] = self._greatest_first(alike, np.zeros(len(alike), np.int64), begin + width)
             first = last
         return ordered
-
-
-def rank_of(files: PlacedRows, keep: Keep) -> Rank:
-    """Which of two rows is to be kept."""
-    return FirstRank(files) if keep == "first" else FileRank(files, length_first=keep == "longest")
 
 
 def _fresh(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -12,11 +12,12 @@ import numpy as np
 import xxhash
 
 from phase0.dataset import BadRow, whole
-from phase0.dedup import Clusters, Keep, On
+from phase0.dedup import Clusters
 from phase0.dedup.flat import I64
 from phase0.errors import RowError
 from phase0.partitioned.arrays import store
 from phase0.stages.row_lines import COLUMNS, Rows
+from phase0.stages.row_readings import Compared
 
 KEPT = tuple(name for name in COLUMNS if name != "file_R")  # arrays of a unit's folder
 
@@ -42,9 +43,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     fixed: int  # and so many rows
     threshold: tuple[int, int]
     width: int
-    on: On
     clusters: Clusters
-    keep: Keep
+    reading: Compared
     room: int  # bytes that a worker should take beside the program
     most: int  # bytes that it may take where work cannot be cut
 

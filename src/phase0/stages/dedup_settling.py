@@ -26,7 +26,6 @@ from phase0.partitioned.listed import Listed
 from phase0.partitioned.site import Site
 from phase0.progress import Silent
 from phase0.stages.dedup_evidence import Gone, told
-from phase0.stages.dedup_files import rank_of
 from phase0.stages.dedup_job import Job, columns_of, job_at
 from phase0.stages.placed_rows import PlacedRows
 from phase0.stages.row_ids import Ids
@@ -96,7 +95,7 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
     table = described.table(number)
     table = np.ascontiguousarray(table[:, np.argsort(table[0])])
     rows_R = table[0]  # noqa: N806
-    files = PlacedRows(job.places(), job.on, _rows(table))
+    files = PlacedRows(job.places(), job.reading, _rows(table))
     known = Known(
         texts=files,
         width=job.width,
@@ -112,7 +111,7 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
         missed_share=0.0,
     )
     by = removed_by_component if job.clusters == "transitive" else removed_greedily
-    removals = by(known, rank_of(files, job.keep), heard).removals
+    removals = by(known, job.reading.rank(files), heard).removals
     _publish(job, (folder, number), told(files, removals), rows_R[removals.rows_R], rows_R[removals.kept_R])
     by_others = int((removals.kept_R < known.fixed).sum())
     return _Left(len(removals.rows_R), len(np.unique(removals.kept_R)), by_others, heard.said)

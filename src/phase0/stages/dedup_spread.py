@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phase0.dedup import Keep, On
 from phase0.dedup.memory import BASE
 from phase0.dedup.near import Asked, how_found
 from phase0.partitioned.bounds import UNIT, bounds
@@ -27,6 +26,7 @@ from phase0.stages.dedup_job import Job, Part, job_at, unreadable
 from phase0.stages.dedup_settling import PAIR, ROW, Settled, settle
 from phase0.stages.dedup_units import Written, write_units
 from phase0.stages.output import StageOutput, names
+from phase0.stages.row_readings import Compared
 from phase0.stages.shards import FolderOutput
 from phase0.stages.unit_rows import FileUnit, units_of
 
@@ -53,12 +53,11 @@ class Method(NamedTuple):
 
 
 class InputRows(NamedTuple):
-    """What is de-duplicated, and which of its rows stay."""
+    """What is de-duplicated, what is compared of its rows, and which of them stay."""
 
     paths: Sequence[Path]
     others: Sequence[Path]
-    on: On
-    keep: Keep
+    reading: Compared
 
 
 def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Asked) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def keep_distinct_spread(site: Site, out: StageOutput, rows: InputRows, how: Ask
     `how.memory.limit` is for all workers of a machine together, of which there are `how.workers`, on a cluster too.
     """
     banding, name, missed = how_found(how, site.progress)
-    units = units_of([*rows.others, *rows.paths], rows.on, UNIT)
+    units = units_of([*rows.others, *rows.paths], rows.reading, UNIT)
     rule, sizes = Rule(how.threshold, how.width, banding), [unit.extent for unit in units]
     limit = how.memory.limit // how.workers
     cut = bounds(sum(sizes), max(sizes, default=0), rule, limit, site.engine.cores)
@@ -107,9 +106,8 @@ def _job(out: StageOutput, rows: InputRows, how: Asked, units: Sequence[FileUnit
         fixed=bases[found.job.others],
         threshold=how.threshold.as_integer_ratio(),
         width=how.width,
-        on=rows.on,
         clusters=how.clusters,
-        keep=rows.keep,
+        reading=rows.reading,
         room=found.job.room,
         most=max(found.job.room, how.memory.limit // how.workers - BASE),
     )

@@ -55,7 +55,7 @@ def _write(job_file: Path, gone: Dropping, folder: Path, number: int) -> Written
     unit = job.units[number]
     rows = rows_of(unit)
     found = _gone(unit, rows, gone, number)
-    windows = Windows(job.stage, job.called, PlacedRows(job.places(), job.on, rows), found)
+    windows = Windows(job.stage, job.called, PlacedRows(job.places(), job.reading, rows), found)
     folder.mkdir(parents=True, exist_ok=True)
     kept, lost = folder / f"{number:06}.kept", folder / f"{number:06}.lost"
     digest, reasons, count, size = xxhash.xxh3_128(), Counter[str](), 0, 0

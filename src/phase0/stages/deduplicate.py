@@ -88,9 +88,9 @@ def deduplicate(
     kind.check(Path(output), paths)  # before kernels are compiled for a call that cannot go on
     others = _others(against, paths, Path(output), kind)
     load_kernels(progress, (*REMOVER, "json", "rows"))
-    from phase0.dedup.memory import bounded
     from phase0.dedup.near import asked
     from phase0.stages.dedup_spread import InputRows
+    from phase0.stages.row_readings import AsRow
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=engine.threads, max_memory=max_memory)
     text_of("", "", on)  # refuses what cannot be compared
@@ -104,14 +104,9 @@ def deduplicate(
         keep=keep,
         against=others,
     )
-    with (
-        stage_output("dedup", Path(output), paths, settings, kind) as out,
-        parts_folder(out) as parts,
-        bounded(how.memory),
-    ):
+    with stage_output("dedup", Path(output), paths, settings, kind) as out:
         out.looks_at(others)
-        how = how._replace(memory=how.memory._replace(folder=parts))
-        told = _decided(out, Site(engine, parts, progress), InputRows(paths, others, on, keep), how)
+        told = keep_one_of_any(out, engine, InputRows(paths, others, AsRow(on, keep)), how, progress)
         out.figures = {"threshold": settings["threshold"]} | told
         if per_source_alarm:
             _alarm(out.figures["sources_over_half_removed"], progress)
@@ -120,17 +115,22 @@ def deduplicate(
     return finished(Path(output))
 
 
-def _decided(out: StageOutput, site: Site, rows: InputRows, how: Asked) -> dict[str, Any]:
-    """Every row sent where it belongs, in partitions or at once; what the manifest tells of it."""
+def keep_one_of_any(
+    out: StageOutput, engine: Engine, rows: InputRows, how: Asked, progress: Progress
+) -> dict[str, Any]:
+    """Send every row to where it belongs, in partitions or at once. What a manifest may tell of it."""
+    from phase0.dedup.memory import bounded
     from phase0.stages.dedup_files import keep_distinct
     from phase0.stages.dedup_spread import keep_distinct_spread
     from phase0.stages.row_files import RowFiles
 
-    if site.engine.spread or isinstance(out, FolderOutput):
-        with site.engine.kept() as kept:
-            return keep_distinct_spread(site._replace(engine=kept), out, rows, how)
-    files = RowFiles(rows.paths, rows.on, site.folder, rows.others)
-    return keep_distinct(out, files, how, rows.keep, site.progress)
+    with parts_folder(out) as parts, bounded(how.memory):
+        how = how._replace(memory=how.memory._replace(folder=parts))
+        if engine.spread or isinstance(out, FolderOutput):
+            with engine.kept() as kept:
+                return keep_distinct_spread(Site(kept, parts, progress), out, rows, how)
+        files = RowFiles(rows.paths, rows.reading, parts, rows.others)
+        return keep_distinct(out, files, how, rows.reading.rank(files), progress)
 
 
 def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path, kind: type[StageOutput]) -> list[Path]:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +18,21 @@ import numpy.typing as npt
 from phase0.dataset import BadRow
 from phase0.dataset.containers import opened
 from phase0.dataset.rows import MAX_ROW
-from phase0.dedup import On
 from phase0.dedup.flat import I64, Flat, Piece, joined
 from phase0.dedup.kernels.json import PADDING
 from phase0.dedup.kernels.rows import read_again
 from phase0.errors import DataError
 from phase0.stages.row_bytes import Spans, scratch_of_texts, spans
 from phase0.stages.row_ids import Ids, NotedIds
-from phase0.stages.row_lines import PARTS, Rows, read_lines, strictly, text_compared
+from phase0.stages.row_lines import PARTS, Reading, Rows, read_lines, strictly, text_compared
 
 
 class PlacedRows:
     """Rows at known places of files of lines. Mutable: ids are noted as rows are read."""
 
-    def __init__(self, paths: Sequence[Path], on: On, rows: Rows | None = None) -> None:
+    def __init__(self, paths: Sequence[Path], reading: Reading, rows: Rows | None = None) -> None:
         self._plain = list(paths)  # where the bytes of each file's rows are
-        self._on, self._rows = on, rows
+        self._reading, self._rows = reading, rows
         self._ids = NotedIds()
 
     def rows(self) -> Rows:
@@ -43,13 +43,13 @@ class PlacedRows:
 
     def take(self, rows: I64) -> Flat:
         block = b"\n".join(self.raw(rows))
-        return read_lines(block + bytes(PADDING), len(block), self._on, is_first=False).texts
+        return read_lines(block + bytes(PADDING), len(block), self._reading, is_first=False).texts
 
     def again(self, rows: I64) -> list[Piece]:
         known = self.rows()
-        plain = known.plain_R[rows]
+        plain = known.plain_R[rows] & (not self._reading.reads_all)
         found = spans(self._plain, known.file_R[rows], known.begin_R[rows], known.end_R[rows])
-        return [_Again(piece, rows[piece.first :], plain[piece.first :], self._on, self._ids) for piece in found]
+        return [_Again(piece, rows[piece.first :], plain[piece.first :], self._reading, self._ids) for piece in found]
 
     def ids(self, rows: I64) -> Ids:
         """The ids of these rows, which come in ascending order."""
@@ -86,10 +86,10 @@ class _Again:
         where: Spans,
         numbers_R: I64,  # noqa: N803
         plain_R: npt.NDArray[np.bool_],  # noqa: N803
-        on: On,
+        reading: Reading,
         ids: NotedIds,
     ) -> None:
-        self._where, self._on, self._ids = where, on, ids
+        self._where, self._reading, self._ids = where, reading, ids
         self.rows = len(where.begin_R)
         self.extent = self.room = int((where.end_R - where.begin_R).sum())
         self._numbers_R, self._plain_R = numbers_R[: self.rows], plain_R[: self.rows]
@@ -99,15 +99,17 @@ class _Again:
         found, plain = self._where.read(), self._plain_R
         out, starts = scratch_of_texts.room(self.room + PADDING), np.empty(self.rows + 1, np.int64)
         id_begins, id_ends = np.empty((2, self.rows), np.int64)
-        read_again(*found, plain, PARTS[self._on], out, starts, id_begins, id_ends)
+        read_again(*found, plain, PARTS[self._reading.on], out, starts, id_begins, id_ends)
         self._ids.note(self._numbers_R[plain], found.block_B, id_begins[plain], id_ends[plain])
         if plain.all():
             return Flat(out[: starts[-1]], starts)
         parts = [out[begin:end] for begin, end in pairwise(starts.tolist())]
+        ids = list[Any]()
         for at in np.flatnonzero(~plain).tolist():
-            row = strictly(0, found.block_B[found.begin_R[at] : found.end_R[at]].tobytes())
+            row = strictly(0, found.block_B[found.begin_R[at] : found.end_R[at]].tobytes(), self._reading)
             if isinstance(row, BadRow):
                 raise DataError(f"{self._where.path} was changed while it was being read; run the same again")
-            parts[at] = text_compared(row, self._on)
-            self._ids.note_value(self._numbers_R[at : at + 1], row.id)
+            parts[at] = text_compared(row, self._reading.on)
+            ids.append(row.id)
+        self._ids.note_values(self._numbers_R[~plain], ids)
         return joined(parts)

@@ -18,14 +18,13 @@ import numpy as np
 from phase0.dataset import BadRow, raw_rows, whole
 from phase0.dataset.containers import Kind, is_compressed, kind_of, opened
 from phase0.dataset.rows import MAX_ROW
-from phase0.dedup import On
 from phase0.dedup.flat import Chunk, Flat, Part
 from phase0.dedup.kernels.json import PADDING
 from phase0.errors import DataError
 from phase0.progress import Progress
 from phase0.stages.placed_rows import PlacedRows
 from phase0.stages.row_bytes import to_the_end
-from phase0.stages.row_lines import COLUMNS, Rows, no_rows, read_lines, strictly
+from phase0.stages.row_lines import COLUMNS, Reading, Rows, no_rows, read_lines, strictly
 
 _BLOCK = 1 << 21  # bytes of a file that are read together
 _BEHIND = 1 << 13  # bytes behind a block that are read with it: they end its last line, mostly
@@ -41,10 +40,10 @@ class RowFiles(PlacedRows):
     Mutable: `chunks` learns where the rows are, then `rows` and `take` can tell.
     """
 
-    def __init__(self, paths: Sequence[Path], on: On, folder: Path, others: Sequence[Path] = ()) -> None:
+    def __init__(self, paths: Sequence[Path], reading: Reading, folder: Path, others: Sequence[Path] = ()) -> None:
         self.others = list(others)
         self._paths = [*others, *paths]
-        super().__init__(self._paths, on)
+        super().__init__(self._paths, reading)
         self._folder = folder
         self._chunks: list[_Lines] = []
         self._numbers: dict[int, array[int]] = {}
@@ -74,7 +73,7 @@ class RowFiles(PlacedRows):
         size = self.hint()
         step = max(_SAMPLE, size // min(max(_SAMPLES, size // _APART), _MOST_SAMPLES))
         drawn = [
-            _Lines(file, path, begin, begin + _SAMPLE, self._on)
+            _Lines(file, path, begin, begin + _SAMPLE, self._reading)
             for file, (path, span) in enumerate(zip(self._plain, self.spans(), strict=True))
             for begin in range(*span, step)
         ]
@@ -83,7 +82,7 @@ class RowFiles(PlacedRows):
     def chunks(self) -> Iterator[Chunk]:
         for file, (path, (first, last)) in enumerate(zip(self._plain, self.spans(), strict=True)):
             for begin in range(first, last, _BLOCK):
-                chunk = _Lines(file, path, begin, min(begin + _BLOCK, last), self._on)
+                chunk = _Lines(file, path, begin, min(begin + _BLOCK, last), self._reading)
                 self._chunks.append(chunk)
                 yield chunk
 
@@ -135,7 +134,7 @@ class RowFiles(PlacedRows):
             with whole(plain) as out:
                 for item in raw_rows(path):
                     # An element of an array that could not be laid on one line is not JSON.
-                    row = item if isinstance(item, BadRow) or b"\n" not in item[1] else strictly(*item)
+                    row = item if isinstance(item, BadRow) or b"\n" not in item[1] else strictly(*item, self._reading)
                     if isinstance(row, BadRow):
                         self._bad.append((file, row))
                     elif isinstance(row, tuple):
@@ -154,17 +153,17 @@ def are_lines(path: Path) -> bool:
 class _Lines:
     """The lines of a file that begin between two bytes of it, to be read once by any thread."""
 
-    def __init__(self, file: int, path: Path, begin: int, end: int, on: On) -> None:
+    def __init__(self, file: int, path: Path, begin: int, end: int, reading: Reading) -> None:
         self.extent = end - begin
         self.file = file
-        self._path, self._begin, self._end, self._on = path, begin, end, on
+        self._path, self._begin, self._end, self._reading = path, begin, end, reading
         self.begin, self.newlines = 0, 0
         self.lines: Rows
 
     def read(self) -> Flat:
         with opened(self._path) as file:
             self.begin, block, size = _whole_lines(file.fileno(), self._begin, self._end)
-        made = read_lines(block, size, self._on, is_first=self.begin == 0)
+        made = read_lines(block, size, self._reading, is_first=self.begin == 0)
         self.lines, self.newlines = made.rows, made.newlines
         return made.texts
 

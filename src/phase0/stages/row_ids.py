@@ -6,6 +6,7 @@ Shapes: R rows, B bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,16 +49,17 @@ class NotedIds:
         text = text[: len(text) - PADDING]
         odd = np.unique(np.searchsorted(starts, np.flatnonzero(text == _BACKSLASH), side="right") - 1)
         self._noted.append(_Noted(rows, Ids(text, starts, starts + lengths)))
-        for at in odd.tolist():  # an id may be spelled in several ways
-            self.note_value(
-                rows[at : at + 1], msgspec.json.decode(text[starts[at] : starts[at] + lengths[at]].tobytes())
-            )
+        spelled = [text[starts[at] : starts[at] + lengths[at]].tobytes() for at in odd.tolist()]
+        self.note_values(rows[odd], [msgspec.json.decode(one) for one in spelled])  # an id may be spelled in many ways
 
-    def note_value(self, row: I64, value: Any) -> None:
-        """One row's id is this, if it is a string."""
-        text = msgspec.json.encode(value) if isinstance(value, str) else b""
-        made = np.frombuffer(text, np.uint8)
-        self._noted.append(_Noted(row, Ids(made, np.zeros(1, np.int64), np.array([len(made)]))))
+    def note_values(self, rows: I64, values: Sequence[Any]) -> None:
+        """The ids of these rows are these, as far as they are strings."""
+        if not len(rows):
+            return
+        made = [msgspec.json.encode(value) if isinstance(value, str) else b"" for value in values]
+        lengths = np.array([len(one) for one in made], np.int64)
+        ends = np.cumsum(lengths)
+        self._noted.append(_Noted(rows, Ids(np.frombuffer(b"".join(made), np.uint8), ends - lengths, ends)))
 
     def missing(self, rows: I64) -> I64:
         """Those of the rows whose id nobody noted."""

@@ -1,7 +1,7 @@
 """Lines as rows: what de-duplication wants of each of them, out of a block of bytes.
 
-Plain lines are read by a kernel; what it leaves in doubt is read strictly, one line at a time, and only that decides
-whether a line is bad.
+Plain lines are read by a kernel; what it leaves in doubt is read one at a time, as a `Reading` says, and only that
+decides whether a line is bad.
 
 Shapes: R rows.
 """
@@ -9,15 +9,14 @@ Shapes: R rows.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from phase0.dataset import BadRow
-from phase0.dataset.reading import not_json
-from phase0.dataset.rows import MAX_ROW, NOT_JSON
+from phase0.dataset.rows import MAX_ROW
 from phase0.dedup import On, text_of
 from phase0.dedup.flat import I64, U8, Flat, joined
 from phase0.dedup.kernels.json import PADDING, newlines
@@ -71,7 +70,22 @@ class RowTexts(msgspec.Struct, frozen=True):
     id: Any = None
 
 
-_decode = msgspec.json.Decoder(RowTexts).decode
+class Reading(Protocol):
+    """What a row is to those who compare it. Frozen; the same in every worker."""
+
+    @property
+    def on(self) -> On:
+        """Which of the texts that `read` answers is compared."""
+        ...
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether every row is read by `read`, and not only what a kernel leaves in doubt."""
+        ...
+
+    def read(self, raw: bytes) -> RowTexts:
+        """A row of JSON. Raises RowError where it is none."""
+        ...
 
 
 class Read(NamedTuple):
@@ -82,7 +96,7 @@ class Read(NamedTuple):
     newlines: int
 
 
-def read_lines(block: bytes | memoryview, size: int, on: On, *, is_first: bool) -> Read:
+def read_lines(block: bytes | memoryview, size: int, reading: Reading, *, is_first: bool) -> Read:
     """The rows of whole lines, counted from the block's begin. There are PADDING bytes or more behind its `size`."""
     text = np.frombuffer(block, np.uint8)
     ends_of_lines = newlines(text, size)
@@ -91,7 +105,7 @@ def read_lines(block: bytes | memoryview, size: int, on: On, *, is_first: bool) 
     begins, ends, lines, lengths, source_begins, source_ends = np.empty((6, room), np.int64)
     quality = np.empty(room, np.float64)
     found = read_rows(
-        text, size, PARTS[on], out, starts, begins, ends, lines, lengths, quality, source_begins, source_ends
+        text, size, PARTS[reading.on], out, starts, begins, ends, lines, lengths, quality, source_begins, source_ends
     )
     first = np.empty(found, np.int64)
     first_alike(text, source_begins[:found], source_ends[:found], first)
@@ -101,14 +115,14 @@ def read_lines(block: bytes | memoryview, size: int, on: On, *, is_first: bool) 
     padded = np.append(source.reshape(-1), np.zeros(room - found, np.int64))
     made = Rows(file, begins, ends, lines, lengths, quality, padded, lengths >= 0, sources, []).where(slice(found))
     texts = Flat(out[: starts[found]], starts[: found + 1])
-    doubtful = np.flatnonzero(~made.plain_R)
+    doubtful = np.flatnonzero(~made.plain_R | reading.reads_all)
     if not len(doubtful):
         return Read(texts, made, ends_of_lines)
-    return _with_doubtful(block, Read(texts, made, ends_of_lines), doubtful, on, is_first=is_first)
+    return _with_doubtful(block, Read(texts, made, ends_of_lines), doubtful, reading, is_first=is_first)
 
 
-def _with_doubtful(block: bytes | memoryview, made: Read, doubtful: I64, on: On, *, is_first: bool) -> Read:
-    """Read strictly what the kernel would not."""
+def _with_doubtful(block: bytes | memoryview, made: Read, doubtful: I64, reading: Reading, *, is_first: bool) -> Read:
+    """Read one at a time what the kernel would not, or was not asked for."""
     rows, texts = made.rows, made.texts
     parts = [texts.text_B[start:end] for start, end in pairwise(texts.starts_D1.tolist())]
     stays = np.ones(len(parts), np.bool_)
@@ -120,12 +134,12 @@ def _with_doubtful(block: bytes | memoryview, made: Read, doubtful: I64, on: On,
         if not raw:
             stays[at] = False
             continue
-        row = strictly(int(rows.line_R[at]), raw)
+        row = strictly(int(rows.line_R[at]), raw, reading)
         if isinstance(row, BadRow):
             stays[at] = False
             rows.bad.append((0, row))
             continue
-        parts[at] = text_compared(row, on)
+        parts[at] = text_compared(row, reading.on)
         rows.length_R[at] = len(row.response or "")
         rows.quality_R[at] = _quality(row.quality_score)
         rows.source_R[at] = len(rows.sources)
@@ -134,18 +148,14 @@ def _with_doubtful(block: bytes | memoryview, made: Read, doubtful: I64, on: On,
     return made._replace(texts=texts, rows=rows.where(stays))
 
 
-def strictly(line: int, raw: bytes) -> RowTexts | BadRow:
+def strictly(line: int, raw: bytes, reading: Reading) -> RowTexts | BadRow:
     """The row, or why it is none."""
     if len(raw) > MAX_ROW:
         return BadRow(line, raw[:1000], RowError("row_too_long", f"the line is longer than {MAX_ROW:,} bytes"))
     try:
-        row = _decode(raw)
-        raw.decode()  # nobody has looked into fields that are not known
-    except msgspec.ValidationError as error:
-        return BadRow(line, raw, RowError("bad_row", str(error)))
-    except NOT_JSON as error:
-        return BadRow(line, raw, not_json(raw, error))
-    return row
+        return reading.read(raw)
+    except RowError as error:  # told anew: its traceback would hold the whole block for as long as the row is
+        return BadRow(line, raw, RowError(error.reason, error.detail, field=error.field))
 
 
 def text_compared(row: RowTexts, on: On) -> U8:

@@ -12,12 +12,12 @@ import msgspec
 import numpy as np
 
 from phase0.dataset import whole
-from phase0.dedup import On
 from phase0.dedup.flat import I64
 from phase0.partitioned.arrays import store
 from phase0.progress import SILENT
 from phase0.stages.dedup_job import Bad, as_bad, as_row, keep_unit
 from phase0.stages.row_files import RowFiles, are_lines
+from phase0.stages.row_lines import Reading
 
 
 class FileUnit(NamedTuple):
@@ -27,7 +27,7 @@ class FileUnit(NamedTuple):
     path: Path
     begin: int
     end: int
-    on: On
+    reading: Reading
     is_plain: bool
 
     @property
@@ -46,14 +46,14 @@ class FileUnit(NamedTuple):
         return self.path if self.is_plain else _lines(folder)
 
 
-def units_of(paths: Sequence[Path], on: On, size: int) -> list[FileUnit]:
+def units_of(paths: Sequence[Path], reading: Reading, size: int) -> list[FileUnit]:
     """Files cut into units of about so many bytes."""
     found = []
     for file, path in enumerate(paths):
         extent, is_plain = path.stat().st_size, are_lines(path)
         step = size if is_plain else max(1, extent)
         found += [
-            FileUnit(file, path, begin, min(begin + step, extent), on, is_plain)
+            FileUnit(file, path, begin, min(begin + step, extent), reading, is_plain)
             for begin in range(0, max(1, extent), step)
         ]
     return found
@@ -63,7 +63,7 @@ class UnitRows(RowFiles):
     """The rows of a unit."""
 
     def __init__(self, unit: FileUnit, folder: Path) -> None:
-        super().__init__([unit.path], unit.on, folder)
+        super().__init__([unit.path], unit.reading, folder)
         self._unit = unit
 
     def spans(self) -> list[tuple[int, int]]:
