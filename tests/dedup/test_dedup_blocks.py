@@ -37,7 +37,7 @@ crowds = st.randoms(use_true_random=False).map(lambda draw: list(alike(draw, dra
 
 
 @given(st.one_of(made_texts, crowds), made_thresholds, st.sampled_from(["exact", "minhash"]), st.data())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 def test_blocks_of_rows_are_decided_as_all_rows_at_once(texts, threshold, method, data):
     rank = data.draw(st.lists(st.integers(0, 3), min_size=len(texts), max_size=len(texts)))
     width = data.draw(st.integers(1, 5))
@@ -124,7 +124,7 @@ def test_duplicates_within_the_other_dataset_are_never_looked_at():
 
 
 @given(st.one_of(made_texts, crowds), st.one_of(made_texts, crowds), st.sampled_from(["exact", "minhash"]))
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 def test_rows_are_connected_without_all_pairs_as_with_them(texts, others, method):
     how = {"method": method, "clusters": "transitive", "shingle": 3, "against": others}
     with at_most(2):

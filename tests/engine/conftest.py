@@ -10,9 +10,10 @@ from clusters import Nodes
 from phase0.engine.ray import Ray
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes() -> Iterator[Nodes]:
-    """One cluster for all tests of a session: it takes some seconds to start, and so does each node."""
+    """One cluster for all tests of this folder: it takes some seconds to start, and so does each node; and it is not
+    idle when nobody asks for anything."""
     cluster = Nodes()
     yield cluster
     cluster.close()

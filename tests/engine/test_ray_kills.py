@@ -120,7 +120,7 @@ def anywhere(verification: Verification) -> Verification:
 
 
 def test_nodes_may_die_in_a_run(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed_in_a_run(nodes, tmp_path, monkeypatch, rows=1_500, span=16 << 10, kills=2, seed=1)
+    killed_in_a_run(nodes, tmp_path, monkeypatch, rows=800, span=32 << 10, kills=2, seed=1)
 
 
 @pytest.mark.soak

@@ -149,7 +149,7 @@ contents = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(contents, st.sampled_from(["both", "instruction", "response"]), st.sampled_from([1, 40, 1 << 20]))
 @example(BOM + b'{"instruction":"a","response":null}', "both", 1)
 @example(b" " + BOM + b'{"instruction":"a","response":null}', "both", 1 << 20)
@@ -168,7 +168,7 @@ def test_any_lines_give_the_rows_that_a_plain_reader_finds(
         assert list(fast(folder / "bom.jsonl", on, folder)) == list(slowly(content, on))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(st.one_of(spellings, broken, twice), min_size=1, max_size=12))
 def test_compressed_lines_give_the_rows_that_a_plain_reader_finds(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]

@@ -35,6 +35,7 @@ _ANSWERED = 120  # seconds for a node to start a worker and to answer; one takes
 _HEARD = 10  # seconds for the head of a cluster to take a call
 _LOCKED = "If its head asks for a token, set RAY_AUTH_MODE=token here, and have the same token"
 _ENDED = 10  # seconds that work is given to end when nobody wants it any more
+_SHORT = 0.5  # seconds in which short work has ended by itself
 
 
 class Ray:
@@ -241,15 +242,21 @@ def _result(ray: Any, reference: Any) -> Any:
 
 
 def _abandon(ray: Any, running: Iterable[Any]) -> None:
-    """End work that nobody wants any more, so that it writes nothing once its folder is gone."""
+    """End work that nobody wants any more, so that it writes nothing once its folder is gone.
+
+    Ray 2.60 aborts this process where work ends in the very moment in which it is cancelled ("Tried to complete task
+    that was not pending"). Short work would often do so, and is let end.
+    """
     from ray.exceptions import RayError
 
     left = list(running)
     if left and ray.is_initialized():
+        _, left = ray.wait(left, num_returns=len(left), timeout=_SHORT, fetch_local=False)
         for reference in left:
             with suppress(RayError, ValueError):
                 ray.cancel(reference, force=True)
-        ray.wait(left, num_returns=len(left), timeout=_ENDED, fetch_local=False)
+        if left:
+            ray.wait(left, num_returns=len(left), timeout=_ENDED, fetch_local=False)
 
 
 def _look_at(ray: Any, nodes: Mapping[str, Node], places: Sequence[Path]) -> None:
