@@ -29,19 +29,34 @@ from phase0.dataset import meta_folder
 from phase0.dedup import Clusters, Keep, Method
 from phase0.errors import UsageError
 
+Datasets = Annotated[
+    list[str], Parameter(help="Names of the catalogue, or `all` for its default set.", show_default=False)
+]
+From = Annotated[
+    str | None,
+    Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file, or a URL."),
+]
+Which = Annotated[
+    Method, Parameter(help="How near rows are found: every pair, or nearly every one. auto: exact from 0.6 on.")
+]
+Stays = Annotated[
+    Keep, Parameter(help="Which row stays: best score, first in the input (depends on its order), longest response.")
+]
+Alike = Annotated[
+    Clusters,
+    Parameter(
+        help="transitive: of rows that a chain of near-duplicates connects one stays, even where its ends differ."
+    ),
+]
+
 
 def download(
     *,
-    datasets: Annotated[
-        list[str], Parameter(help="Names of the catalogue, or `all` for its default set.", show_default=False)
-    ] = [],  # noqa: B006
+    datasets: Datasets = [],  # noqa: B006
     output: Annotated[
         Path | None, Parameter(help="Folder to write to: a file per dataset, and combined.jsonl.")
     ] = None,
-    from_: Annotated[
-        str | None,
-        Parameter(name="--from", help="Take the files from this folder instead of the hub; or one file, or a URL."),
-    ] = None,
+    from_: From = None,
     layout: Annotated[str, Parameter(help="Layout of files that are no dataset of the catalogue.")] = "auto",
     limit: Annotated[int | None, Parameter(help="Keep the first so many rows of each dataset.")] = None,
     revision: Annotated[
@@ -230,19 +245,9 @@ def dedup(
     threshold: Annotated[str, Parameter(help="Jaccard similarity at which two rows are one.")] = "0.8",
     on: Compared = "both",
     shingle: Shingle = 5,
-    method: Annotated[
-        Method, Parameter(help="How near rows are found: every pair, or nearly every one. auto: exact from 0.6 on.")
-    ] = "auto",
-    keep: Annotated[
-        Keep,
-        Parameter(help="Which row stays: best score, first in the input (depends on its order), longest response."),
-    ] = "best",
-    clusters: Annotated[
-        Clusters,
-        Parameter(
-            help="transitive: of rows that a chain of near-duplicates connects one stays, even where its ends differ."
-        ),
-    ] = "greedy",
+    method: Which = "auto",
+    keep: Stays = "best",
+    clusters: Alike = "greedy",
     against: Against = [],  # noqa: B006
     per_source_alarm: Annotated[
         bool, Parameter(help="Name the sources that lose more than half of their rows.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, get_args
@@ -108,10 +108,7 @@ def deduplicate(
         out.looks_at(others)
         told = keep_one_of_any(out, engine, InputRows(paths, others, AsRow(on, keep)), how, progress)
         out.figures = {"threshold": settings["threshold"]} | told
-        if per_source_alarm:
-            _alarm(out.figures["sources_over_half_removed"], progress)
-    if others and out.figures["against"]["unreadable"]:
-        progress.warn(f"{out.figures['against']['unreadable']} lines of what inputs are compared with are no rows")
+    _warn(told, progress, per_source_alarm=per_source_alarm)
     return finished(Path(output))
 
 
@@ -142,11 +139,15 @@ def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path, 
     return others
 
 
-def _alarm(sources: Sequence[str], progress: Progress) -> None:
-    """Name the sources that lose more than half of their rows, as far as a person would read on."""
-    if sources:
+def _warn(told: Mapping[str, Any], progress: Progress, *, per_source_alarm: bool) -> None:
+    """Name the sources that lose more than half of their rows, as far as a person would read on; and say how much of
+    what inputs were compared with could not be read."""
+    sources = told["sources_over_half_removed"]
+    if sources and per_source_alarm:
         more = f", and {len(sources) - _NAMED} more (all are in the manifest)" if len(sources) > _NAMED else ""
         progress.warn(f"more than half of the rows are near-duplicates in: {', '.join(sources[:_NAMED])}{more}")
+    if unreadable := told.get("against", {}).get("unreadable"):
+        progress.warn(f"{unreadable} lines of what inputs are compared with are no rows")
 
 
 def dedup_settings(output: str | Path, **rule: Unpack[Rule]) -> dict[str, Any]:
