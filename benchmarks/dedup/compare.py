@@ -36,6 +36,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import environments
 from rows import Made, count_of, make
 from shared import measure
+from shared.options import parsed as typed
 from shared.tools import python_of
 from truth import Truth, Verdict, judge, judge_recorded, kept_lines, surplus, truth_of
 
@@ -103,15 +104,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--peers-up-to", type=count_of, default=MOST_ROWS_JUDGED)
     parser.add_argument("--max-memory", help="handed to phase0")
     parser.add_argument("--check", action="store_true", help="compare the set of pairs with SetSimilaritySearch's")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for rows, environments and exact pairs")
-    parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", nargs="?", const="dedup", metavar="NAME", help="keep it in results/NAME.md")
-    options = parser.parse_args()
-    if not options.data:
-        parser.error("give --data, or set PHASE0_DEV_DATA")
-    options.cache = options.cache.resolve()
-    return options
+    return typed(parser, "dedup")
 
 
 def compared(made: Made, setting: Setting, options: argparse.Namespace) -> dict[str, Outcome]:

@@ -33,6 +33,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dedup"))
 
 from rows import Made, count_of, make
 from shared import measure, results
+from shared.options import parsed as typed
 from shared.tools import Tool, python_of
 from truth import Truth, Verdict, judge, judge_recorded, kept_lines, truth_of
 
@@ -169,14 +170,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", type=lambda value: value.split(","), help="parts of names, or whole ones")
     parser.add_argument("--max-memory", help="handed to phase0")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for rows, environments and exact pairs")
-    parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
-    parser.add_argument("--write", nargs="?", const="scale", metavar="NAME", help="keep it in results/NAME.md")
-    options = parser.parse_args()
-    if not options.data:
-        parser.error("give --data, or set PHASE0_DEV_DATA")
-    options.cache = options.cache.resolve()
-    return options
+    return typed(parser, "scale")
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dedup"))
 
 from rows import count_of, make
 from shared import results
+from shared.options import parsed
 
 from phase0.dedup.memory import memory_size, spelled
 from phase0.engine import Engine, Item, Result
@@ -228,13 +229,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--max-memory", default="1900MiB")
     parser.add_argument("--method", default="exact", choices=("exact", "minhash"))
-    parser.add_argument("--cache", type=Path, required=True, help="folder for rows and what is written")
-    parser.add_argument("--data", default=os.environ.get("PHASE0_DEV_DATA"), help="folder that holds corpus/")
-    parser.add_argument("--write", nargs="?", const="scale_stages", metavar="NAME", help="keep it in results/NAME.md")
-    options = parser.parse_args()
-    if not options.data:
-        parser.error("give --data, or set PHASE0_DEV_DATA")
-    options.cache = options.cache.resolve()
+    options = parsed(parser, "scale_stages")
     asked = f"--method {options.method}, {options.workers} workers, --max-memory {options.max_memory}"
     told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {asked}"]
     for rows in options.rows:

@@ -80,8 +80,7 @@ def deduplicate(
     account. The bytes are the same. So works an output that is a folder (it ends in a slash, or is one): it becomes
     shards, `part-000000.jsonl` and on, which in the order of their names are what the file would be.
     """
-    if keep not in get_args(Keep):
-        raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
+    _check(on, keep)
     engine = engine or Local(workers or 1)
     paths = expand(fetched(inputs, workspace_of(Path(output)) / MARK / "fetched", engine, progress))
     kind = FolderOutput if names_a_folder(output) else StageOutput
@@ -93,7 +92,6 @@ def deduplicate(
     from phase0.stages.row_readings import AsRow
 
     how = asked(threshold, shingle, method=method, clusters=clusters, workers=engine.threads, max_memory=max_memory)
-    text_of("", "", on)  # refuses what cannot be compared
     settings = dedup_settings(
         output,
         threshold=threshold,
@@ -137,6 +135,13 @@ def _others(against: Iterable[str | Path], paths: Sequence[Path], output: Path, 
     if twice := {path.resolve() for path in paths} & {path.resolve() for path in others}:
         raise UsageError(f"{min(twice)} is an input and also what inputs are compared with: all of its rows would go")
     return others
+
+
+def _check(on: On, keep: Keep) -> None:
+    """Raise UsageError for what cannot be compared, or kept."""
+    text_of("", "", on)
+    if keep not in get_args(Keep):
+        raise UsageError(f"Of near-duplicates {', '.join(get_args(Keep))} can be kept, not {keep!r}.")
 
 
 def _warn(told: Mapping[str, Any], progress: Progress, *, per_source_alarm: bool) -> None:
