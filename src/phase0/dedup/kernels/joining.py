@@ -209,10 +209,7 @@ def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, b
     return slot
 
 
-@kernel(
-    *(two_counts, I64, I64, count, count, count, U64, U64, I32, I32, I32, I32, count, count),
-    *(I32, I32, I64, U64),
-)
+@kernel(*(two_counts, I64, I64, count, count, count, U64, U64, I32, I32, I32, I32, count, count, I32, I32, I64, U64))
 def meetings(
     sizes_N: Array,
     ends_Z: Array,
@@ -232,8 +229,8 @@ def meetings(
     mosts_M: Array,
     keys_M: Array,
 ) -> tuple[int, int]:
-    """Sets that meet in a partition from `entry` on: both, in how many keys they may differ, and the key. Answers how
-    many, and the entry to go on from; so many as are looked at together, and no more than there are entries beyond."""
+    """Note sets that meet in a partition from `entry` on: both, in how many keys they may differ, and the key. Answers
+    how many, and the entry to go on from. `table_T` comes as -1 to the first call; an entry may meet all before it."""
     size, larger, least, fewest, found = 0, 0, 0, 0, 0
     while entry < len(keys_E) and found < _TOGETHER:
         key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
@@ -282,9 +279,7 @@ def possible(sketches_N8: Array, met: int, ones_M: Array, others_M: Array, mosts
     return left
 
 
-@kernel(
-    *(count, U64, I64, I64, count, count, I32, I32, I64, U64, count, count, I32, I32, I32),
-)
+@kernel(count, U64, I64, I64, count, count, I32, I32, I64, U64, count, count, I32, I32, I32)
 def verified(
     keys_S: Array,
     starts_N: Array,
@@ -363,8 +358,9 @@ def join(
     for part in range(first, last):
         widest = max(widest, starts_X1[part + 1] - starts_X1[part])
     table, following = np.empty(table_size(widest), np.int32), np.empty(widest, np.int32)
-    ones_M, others_M = np.empty(widest + _TOGETHER, np.int32), np.empty(widest + _TOGETHER, np.int32)
-    mosts_M, keys_M = np.empty(widest + _TOGETHER, np.int64), np.empty(widest + _TOGETHER, np.uint64)
+    room = widest + _TOGETHER
+    ones_M, others_M = np.empty(room, np.int32), np.empty(room, np.int32)
+    mosts_M, keys_M = np.empty(room, np.int64), np.empty(room, np.uint64)
     other_kind, found = KIND * apart, 0
     for part in range(first, last):
         begin, end, at = starts_X1[part], starts_X1[part + 1], 0
