@@ -101,12 +101,17 @@ class Likely(msgspec.Struct, frozen=True, gc=False):
     logprob: float
 
 
-class TokenLogprobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One token of an answer with its natural logarithm, and the likeliest that could have stood there."""
+class TokenLogprobs(msgspec.Struct, frozen=True):
+    """One token of an answer with its natural logarithm, and the list of the likeliest for its place as it was sent: of
+    the 200 that come with a verdict, 40 are ever looked at."""
 
     token: str
     logprob: float
-    top: tuple[Likely, ...] = ()
+    top_logprobs: msgspec.Raw = msgspec.Raw(b"[]")
+
+    def top(self) -> tuple[Likely, ...]:
+        """The likeliest that could have stood there. Raises msgspec.ValidationError where that is no such list."""
+        return _likely(self.top_logprobs)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +132,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _canonical = msgspec.json.Encoder(order="deterministic")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
+_likely = msgspec.json.Decoder(tuple[Likely, ...]).decode
 
 
 def canonical(value: Any) -> bytes:
