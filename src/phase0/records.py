@@ -94,6 +94,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return digest(self)
 
 
+class Asked(bytes):
+    """A request as its canonical JSON: digested once, however often its key is wanted on the way to the ledger."""
+
+    @cached_property
+    def key(self) -> str:
+        return hashlib.blake2b(self, digest_size=16).hexdigest()
+
+
 class Likely(msgspec.Struct, frozen=True, gc=False):
     """A token that could have stood somewhere, and the natural logarithm of its probability. Servers say more of it,
     which is passed over."""
@@ -144,6 +152,11 @@ def canonical(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """The content address of a value: 128 bits of BLAKE2b over canonical JSON, as 32 hex digits."""
     return hashlib.blake2b(_canonical.encode(value), digest_size=16).hexdigest()
+
+
+def key_of(asked: bytes) -> str:
+    """The key of a request, from its canonical JSON."""
+    return asked.key if isinstance(asked, Asked) else Asked(asked).key
 
 
 def identity(
