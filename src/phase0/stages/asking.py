@@ -25,6 +25,8 @@ from phase0.records import Request
 from phase0.stages.means import Asking
 from phase0.workspace import MARK
 
+_SELDOM = (50_000, 20, 20)
+
 
 def ledger_of(workspace: Path) -> Ledger:
     """The ledger of a workspace, opened."""
@@ -77,11 +79,12 @@ def seldom_collected() -> Iterator[None]:
     """Look for garbage in cycles every 50,000 objects, not every 700. Requests leave little of it, and looking over and
     over at what 512 of them hold, and at all that was imported, took a seventh of the processor time."""
     usual = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(*_SELDOM)
     try:
         yield
     finally:
-        gc.set_threshold(*usual)
+        if gc.get_threshold() == _SELDOM:  # another thread that was here may have set it back
+            gc.set_threshold(*usual)
 
 
 @contextmanager
