@@ -57,14 +57,15 @@ def _expected(text: str, logprobs: Sequence[TokenLogprobs]) -> dict[str, int]:
 
 
 def _place(label: str, number: int, token: TokenLogprobs) -> _Place:
+    """A label that begins with this token. Raises what NOT_JSON names where the list for it cannot be read."""
     weights: dict[int, float] = {}
     sure = True
     for one, logprob in _listed(token).items():
-        if not logprob <= _SURE:
-            sure, logprob = False, -math.inf  # noqa: PLW2901
+        is_chance = logprob <= _SURE
+        sure = sure and is_chance
         listed = _LABELS.get(one.lstrip(_SPACE))
         if listed is not None:
-            weights[listed] = weights.get(listed, 0.0) + math.exp(logprob)
+            weights[listed] = weights.get(listed, 0.0) + (math.exp(logprob) if is_chance else 0.0)
     return _Place(label, number, weights, sure)
 
 

@@ -38,7 +38,7 @@ def of_prompt(contents: Sequence[str]) -> int:
 _kept = lru_cache(maxsize=64)(count)
 
 
-@lru_cache(maxsize=4096)  # judges give the same few hundred answers
+@lru_cache(maxsize=512)  # judges give the same answers over and over
 def pieces(text: str) -> tuple[str, ...]:
     """A text token by token. A token that ends inside a character is empty; the next one has the character."""
     truncate, found, done = _truncate(), [], 0
