@@ -119,8 +119,8 @@ class TokenLogprobs(msgspec.Struct, frozen=True):
     top_logprobs: msgspec.Raw = msgspec.Raw(b"[]")
 
     def top(self) -> tuple[Likely, ...]:
-        """The likeliest that could have stood there. Raises msgspec.DecodeError or UnicodeDecodeError where what was sent
-        is no such list."""
+        """The likeliest that could have stood there. Raises msgspec.DecodeError or UnicodeDecodeError where what was
+        sent is no such list."""
         return _likely(self.top_logprobs)
 
 
