@@ -27,20 +27,23 @@ from typing import Any, Literal, NamedTuple
 from shared.results import FOLDER, table
 
 import phase0
+from phase0.ledger import FILE
 from phase0.records import Meta, Origin, encode, make
 from phase0.simulator import Model, Settings, Simulated, simulated
 from phase0.stages.means import Means
+from phase0.workspace import MARK
 
 MODEL = "gpt-4o-mini"
 PROVIDER = Settings(models=(Model(name=MODEL, price=(Decimal("0.15"), Decimal("0.60"))),))
 WARM = 64  # rows of the run that is not counted
 ASKED, ANSWERED = 32, 130  # words: about the tokens that the recipe states, 45 and 180
 WORDS = "river bread chess rain glass bees wool maps iron tea stone light paper salt wheel garden north cloud".split()  # noqa: SIM905
-HEAD = ("", "runs", "rows/s", "CPU ms", "provider ms", "tokens in", "tokens out")
+HEAD = ("", "runs", "rows/s", "CPU ms", "provider ms", "tokens in", "tokens out", "ledger B")
 LEGEND = """CPU: user and system time of the stage for one row, reading and writing included; provider: the same of the
-simulator, which counts the tokens of question and answer. A judge's question is the longer one, for it holds the rubric
-and the answer; a teacher's answer is longer than a judge's sheet. Where both processes share cores, rows/s is bounded
-by the sum of both."""
+simulator, which counts the tokens of question and answer; ledger: what a row's questions and answers take on the disk,
+whole and compressed. A judge's question is the longer one, for it holds the rubric and the answer; a teacher's answer
+is longer than a judge's sheet, but with a sheet come the probabilities of its tokens, 15 kB of them. Where both
+processes share cores, rows/s is bounded by the sum of both."""
 
 Stage = Literal["teaching", "judging"]
 
@@ -51,6 +54,7 @@ class Run(NamedTuple):
     served: float  # ms of a processor for each, in the provider
     tokens_in: float
     tokens_out: float
+    ledger: float  # bytes on the disk for each
 
 
 class Took(NamedTuple):
@@ -59,6 +63,7 @@ class Took(NamedTuple):
     served_before: float
     tokens_in: int
     tokens_out: int
+    ledger: int  # bytes
 
 
 def rows(path: Path, count: int) -> Path:
@@ -95,10 +100,11 @@ def timed(stage: Stage, count: int, provider: Simulated) -> Took:
             served, cpu, began = provider.cpu_seconds(), _cpu(), time.perf_counter()
             made = work(stage, source, folder, provider.url)
             seconds, used = time.perf_counter() - began, _cpu() - cpu
+        kept = (folder / MARK / FILE).stat().st_size
         if made.counts.rows_in != count or made.figures.get("scored", count) != count:
             raise SystemExit(f"{stage}: not every row was answered: {made.counts}, {made.figures.get('states')}")
     usage = made.figures
-    return Took(seconds, used, served, usage["tokens_in"], usage["tokens_out"])
+    return Took(seconds, used, served, usage["tokens_in"], usage["tokens_out"], kept)
 
 
 def _cpu() -> float:
@@ -116,6 +122,7 @@ def run(stage: Stage, count: int, provider: Simulated) -> Run:
         served / count * 1000,
         took.tokens_in / count,
         took.tokens_out / count,
+        took.ledger / count,
     )
 
 
@@ -151,7 +158,7 @@ def main() -> None:
         (FOLDER / "judging.md").write_text(text + "\n")
 
 
-_SHOWN = (",.0f", ".3f", ".3f", ",.0f", ",.0f")
+_SHOWN = (",.0f", ".3f", ".3f", ",.0f", ",.0f", ",.0f")
 
 
 def _medians(found: list[Run]) -> list[float]:

@@ -73,9 +73,10 @@ mixed = st.lists(
 ).map("".join)
 
 
-@given(mixed)
+@given(mixed | st.text(alphabet="aBé\u0130ß\u2019\u2014\u0301人 ไ_9"))
 def test_tokens_are_what_the_definition_says(text: str) -> None:
     assert tokens(text) == slow_tokens(text)
+    assert tokens(text, text.lower()) == slow_tokens(text)
 
 
 def test_every_character_of_unicode_is_a_word_or_a_token_of_its_own_as_defined() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -80,7 +81,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     meta: Meta
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """One question to one model. Its identity is the digest of exactly these fields."""
 
     model: str
@@ -88,9 +89,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     params: dict[str, Any] = {}
     draw: int = 0  # which sample, where one question is asked several times
 
-    @property
+    @cached_property
     def key(self) -> str:
         return digest(self)
+
+
+class Asked(bytes):
+    """A request as its canonical JSON: digested once, however often its key is wanted on the way to the ledger."""
+
+    @cached_property
+    def key(self) -> str:
+        return hashlib.blake2b(self, digest_size=16).hexdigest()
 
 
 class Likely(msgspec.Struct, frozen=True, gc=False):
@@ -101,12 +110,18 @@ class Likely(msgspec.Struct, frozen=True, gc=False):
     logprob: float
 
 
-class TokenLogprobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One token of an answer with its natural logarithm, and the likeliest that could have stood there."""
+class TokenLogprobs(msgspec.Struct, frozen=True):
+    """One token of an answer with its natural logarithm, and the list of the likeliest for its place as it was sent: of
+    the 200 that come with a verdict, 40 are ever looked at."""
 
     token: str
     logprob: float
-    top: tuple[Likely, ...] = ()
+    top_logprobs: msgspec.Raw = msgspec.Raw(b"[]")
+
+    def top(self) -> tuple[Likely, ...]:
+        """The likeliest that could have stood there. Raises msgspec.DecodeError or UnicodeDecodeError where what was
+        sent is no such list."""
+        return _likely(self.top_logprobs)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +142,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _canonical = msgspec.json.Encoder(order="deterministic")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
+_likely = msgspec.json.Decoder(tuple[Likely, ...]).decode
 
 
 def canonical(value: Any) -> bytes:
@@ -137,6 +153,11 @@ def canonical(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """The content address of a value: 128 bits of BLAKE2b over canonical JSON, as 32 hex digits."""
     return hashlib.blake2b(_canonical.encode(value), digest_size=16).hexdigest()
+
+
+def key_of(asked: bytes) -> str:
+    """The key of a request, from its canonical JSON."""
+    return asked.key if isinstance(asked, Asked) else Asked(asked).key
 
 
 def identity(

@@ -18,6 +18,12 @@ _UNSPACED = (
 )
 _TOKEN = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
+# Characters that composing leaves alone and that no script without spaces uses: a text of these is its words and gaps.
+_RARE = re.compile(r"[^\x00-\u02ff\u2010-\u2027\u2030-\u205e]")
+_WORD = re.compile(r"\w+")
+_ACCENTED = re.compile(r"[^\W\x00-\x7f]")  # a letter or figure beyond ASCII
+_GAPS = "".join(chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128))
+
 
 def terms(text: str) -> frozenset[str]:
     """A set of words, written as they are read."""
@@ -75,13 +81,21 @@ _ABOUT_JUDGING = terms(
 )
 
 
-def tokens(text: str) -> list[str]:
+def tokens(text: str, low: str | None = None) -> list[str]:
     r"""The words of a text, for comparing texts: `\w+` of lower(NFC(text)).
 
     Each character of a script that is written without spaces (Han, Hiragana, Katakana, Hangul, Thai, Lao, Khmer,
-    Myanmar) is a token of its own, in mixed text too. Digits count: two sums with other numbers are two texts.
+    Myanmar) is a token of its own, in mixed text too. Digits count: two sums with other numbers are two texts. `low` is
+    the text in lower case, where that is at hand.
     """
-    return _TOKEN.findall(unicodedata.normalize("NFC", text).lower())
+    low = text.lower() if low is None else low
+    if text.isascii():
+        return low.translate(_GAPS).split()  # a quarter of the pattern's time
+    if _RARE.search(text):
+        return _TOKEN.findall(unicodedata.normalize("NFC", text).lower())
+    if _ACCENTED.search(low):
+        return _WORD.findall(low)
+    return low.encode("ascii", "replace").decode().translate(_GAPS).split()  # quotes and dashes, which are gaps
 
 
 def addressed(low: str, words: frozenset[str], asked: frozenset[str] = frozenset()) -> str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +18,16 @@ from phase0.records import DIMENSIONS, Likely, TokenLogprobs
 LABELS = {"correctness": 8, "helpfulness": 7, "clarity": 1, "safety": 10}
 
 
+def token_of(token: str, logprob: float, top: Sequence[Likely]) -> TokenLogprobs:
+    """A token with what is listed for its place, as a server writes it."""
+    return TokenLogprobs(token, logprob, msgspec.Raw(msgspec.json.encode(top)))
+
+
 def told(token: str, chances: Mapping[str, float] | None = None) -> TokenLogprobs:
     """A token with the tokens that might have stood there, by probability."""
     listed = chances or {token: 1.0}
-    top = tuple(Likely(one, math.log(chance)) for one, chance in listed.items())
-    return TokenLogprobs(token, math.log(listed.get(token, 1e-9)), top)
+    top = [Likely(one, math.log(chance)) for one, chance in listed.items()]
+    return token_of(token, math.log(listed.get(token, 1e-9)), top)
 
 
 def answer(labels: Mapping[str, int], values: Mapping[str, Sequence[TokenLogprobs]]) -> tuple[str, list[TokenLogprobs]]:
@@ -65,7 +71,7 @@ def test_a_token_with_a_space_before_its_label_is_that_label_too() -> None:
 
 
 def test_the_token_that_stands_there_counts_even_where_it_is_not_listed() -> None:
-    token = TokenLogprobs("8", math.log(0.5), (Likely("6", math.log(0.5)),))
+    token = token_of("8", math.log(0.5), [Likely("6", math.log(0.5))])
     assert expected(LABELS, {"correctness": [token]})["correctness"] == 70
 
 
@@ -124,12 +130,25 @@ def test_a_key_that_is_written_with_escapes_leaves_its_label_as_it_is() -> None:
 
 @pytest.mark.parametrize("odd", [0.5, math.nan, math.inf, 800.0])
 def test_a_number_that_is_no_probability_leaves_the_label_as_it_is(odd: float) -> None:
-    token = TokenLogprobs("8", -0.1, (Likely("8", -0.1), Likely("7", odd)))
+    token = token_of("8", -0.1, [Likely("8", -0.1), Likely("7", odd)])
     assert expected(LABELS, {"correctness": [token]})["correctness"] == 80
 
 
+@pytest.mark.parametrize("odd", [b"null", b"{}", b'["8"]', b'[{"token":"8"}]', b'[{"token":"\xe4","logprob":-1}]'])
+def test_a_list_that_is_none_at_a_label_leaves_all_labels_as_they_are_and_elsewhere_matters_not(odd: bytes) -> None:
+    values = {"correctness": [told("8", {"8": 0.5, "2": 0.5})], "helpfulness": [told("7", {"7": 0.5, "3": 0.5})]}
+    text, tokens = answer(LABELS, values)
+    written = {name: label * 10 for name, label in LABELS.items()}
+    for number, token in enumerate(tokens):
+        listed = [*tokens[:number], TokenLogprobs(token.token, token.logprob, msgspec.Raw(odd)), *tokens[number + 1 :]]
+        at_label = token.token in {str(label) for label in LABELS.values()}
+        behind_one = tokens[number - 1].token == "1"
+        found = tenths_of(LABELS, text, listed)
+        assert found == (written if at_label or behind_one else {**written, "correctness": 50, "helpfulness": 50})
+
+
 def test_labels_of_no_probability_at_all_leave_the_label_as_it_is() -> None:
-    token = TokenLogprobs("8", -math.inf, (Likely("8", -9999.0),))
+    token = token_of("8", -math.inf, [Likely("8", -9999.0)])
     assert expected(LABELS, {"correctness": [token]})["correctness"] == 80
 
 
@@ -181,10 +200,10 @@ def test_with_a_token_for_every_digit_it_is_the_mean_that_brute_force_finds(
 
 
 tokens = st.builds(
-    TokenLogprobs,
+    token_of,
     token=single | st.sampled_from(["1", "0", ",", "}"]),
     logprob=st.floats(),
-    top=st.lists(st.builds(Likely, single, st.floats()), max_size=12).map(tuple),
+    top=st.lists(st.builds(Likely, single, st.floats()), max_size=12),
 )
 
 
@@ -198,7 +217,7 @@ def test_whatever_is_listed_the_score_is_between_one_and_ten(
     values = {}
     for name, label in labels.items():
         like = data.draw(tokens)
-        values[name] = [TokenLogprobs(str(label), like.logprob, like.top)]
+        values[name] = [TokenLogprobs(str(label), like.logprob, like.top_logprobs)]
     text, listed = answer(labels, values)
     for given_ in (listed, listed + noise, noise):
         found = tenths_of(labels, text, given_)

@@ -251,7 +251,23 @@ def test_logprobs_are_read_where_they_came() -> None:
     top = [{"token": "8", "logprob": -0.1, "bytes": [56]}, {"token": "7", "logprob": -2.5, "bytes": None}]
     content = [{"token": "8", "logprob": -0.1, "bytes": [56], "top_logprobs": top}]
     found = read(completion(logprobs={"content": content, "refusal": None})).logprobs
-    assert found == (TokenLogprobs("8", -0.1, (Likely("8", -0.1), Likely("7", -2.5))),)
+    assert found is not None
+    assert [(at.token, at.logprob, at.top()) for at in found] == [("8", -0.1, (Likely("8", -0.1), Likely("7", -2.5)))]
+
+
+def test_an_odd_usage_costs_no_logprobs_and_odd_logprobs_no_usage() -> None:
+    listed = {"content": [{"token": "8", "logprob": -0.1}]}
+    counted = {"prompt_tokens": 3, "completion_tokens": 2}
+    reply = read(completion(logprobs=listed, usage="many"))
+    assert (reply.logprobs, reply.tokens_in) == ((TokenLogprobs("8", -0.1),), None)
+    reply = read(completion(logprobs={"content": "none"}, usage=counted))
+    assert (reply.logprobs, reply.tokens_in, reply.tokens_out) == (None, 3, 2)
+
+
+def test_a_token_that_is_no_text_costs_the_logprobs_alone() -> None:
+    body = json.dumps(completion(logprobs={"content": [{"token": "8", "logprob": -0.1}]})).encode()
+    cut = body.replace(b'"8"', b'"\xe4\xbd"')  # half of a character
+    assert (read(cut).text, read(cut).logprobs) == ("Hi.", None)
 
 
 @pytest.mark.parametrize("logprobs", [None, {"content": None}, {}, {"content": [{"token": 1}]}, "none", {"tokens": []}])

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from phase0.scoring.evidence.reading import read, words_of
+from phase0.scoring.evidence.reading import read
 from phase0.scoring.local import judge
-from phase0.text import tokens
 
 KEEP = 7.0  # the threshold above which a row is kept
 
@@ -192,8 +189,3 @@ def test_declining_to_open_somebody_elses_door_is_right() -> None:
 )
 def test_every_link_of_a_chain_of_sums_is_checked(chain: str, wrong: bool) -> None:
     assert ("wrong_arithmetic" in reasons("How many rolls are there?", f"There are {chain} rolls.")) is wrong
-
-
-@given(st.text(alphabet=st.characters()) | st.text(alphabet="aBé\u0130ß\u2019\u2014\u0301人 ไ_9"))
-def test_the_fast_way_to_words_finds_the_same_words(text: str) -> None:
-    assert words_of(text, text.lower()) == tokens(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -21,7 +22,7 @@ from phase0.ledger import Ledger
 from phase0.progress import SILENT
 from phase0.providers import Sent
 from phase0.records import Reply, Request
-from phase0.stages.asking import ask_models, ledger_of
+from phase0.stages.asking import ask_models, ledger_of, seldom_collected
 from phase0.stages.means import Asking, Means
 from phase0.workspace import MARK
 
@@ -150,3 +151,17 @@ def test_models_can_be_asked_from_a_thread_that_gets_no_signals(ledger: Ledger) 
     thread.start()
     thread.join(60)
     assert (ended, len(provider.asked), provider.closed) == (["done"], 30, 1)
+
+
+def test_garbage_is_looked_for_as_usual_when_all_is_asked_whoever_ends_first(ledger: Ledger) -> None:
+    usual = gc.get_threshold()
+    ask(ledger, Answering(), 5)
+    with pytest.raises(Unfinished):
+        ask(ledger, Answering(Fatal("s: no.", reason="no_quota")), 30)
+    assert gc.get_threshold() == usual
+    first, second = seldom_collected(), seldom_collected()
+    with first:
+        second.__enter__()
+        assert gc.get_threshold()[0] > usual[0]
+    second.__exit__(None, None, None)
+    assert gc.get_threshold() == usual

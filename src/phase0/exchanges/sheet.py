@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from phase0.records import DIMENSIONS
@@ -45,6 +46,7 @@ class OffFormError(ValueError):
     """An answer that is no score sheet; the message says why, in a few words."""
 
 
+@lru_cache(maxsize=4096)  # four numbers in one form: judges give the same few hundred answers
 def read(text: str) -> Sheet:
     """The sheet in an answer. Raises OffFormError for everything else."""
     given = _pairs(_bare(text))
@@ -59,7 +61,8 @@ def read(text: str) -> Sheet:
     return Sheet(dict(given))
 
 
-def places(text: str) -> dict[str, tuple[int, int]]:
+@lru_cache(maxsize=4096)
+def places(text: str) -> Mapping[str, tuple[int, int]]:
     """Where each label stands in an answer that has been read, from the first character to behind the last. A dimension
     whose key is written with escapes is left out."""
     found = {name: pattern.search(text) for name, pattern in _PLACE.items()}

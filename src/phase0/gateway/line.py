@@ -50,9 +50,9 @@ def input_tokens(requests: Sequence[Request]) -> list[int]:
     """Tokens of each prompt in o200k, the frame of the chat included. For other vocabularies it is an estimate."""
     import toktok  # 60 MB of vocabulary
 
-    texts = [content for request in requests for _, content in request.messages]
-    counts = iter(toktok.batch_count(texts, "o200k_base", threads=1))
-    return [_PER_REPLY + sum(next(counts) + _PER_MESSAGE for _ in request.messages) for request in requests]
+    texts = list({content: None for request in requests for _, content in request.messages})  # a rubric once, not each
+    counts = dict(zip(texts, toktok.batch_count(texts, "o200k_base", threads=1), strict=True))
+    return [_PER_REPLY + sum([counts[content] + _PER_MESSAGE for _, content in one.messages]) for one in requests]
 
 
 def largest_reply(request: Request, max_output: int) -> int:

@@ -13,11 +13,10 @@ from itertools import count, islice
 from phase0.errors import ProviderError
 from phase0.gateway.line import Line, input_tokens, largest_reply
 from phase0.gateway.policy import Again
-from phase0.gateway.questions import key_of
 from phase0.gateway.summary import Tally
 from phase0.ledger import Bought, Ledger
 from phase0.providers import reading
-from phase0.records import Reply, Request, canonical
+from phase0.records import Asked, Reply, Request, canonical
 
 _PART = 256  # requests that are looked up together
 _WAITING = 10_000  # requests that wait for another try, before new ones have to wait too
@@ -28,10 +27,10 @@ class Order:
 
     __slots__ = ("body", "key", "largest", "request", "tokens_in", "tries")
 
-    def __init__(self, request: Request, body: bytes, key: str, tokens_in: int, largest: int) -> None:
+    def __init__(self, request: Request, body: Asked, tokens_in: int, largest: int) -> None:
         self.request = request
-        self.body = body  # canonical JSON: what the ledger keeps
-        self.key = key
+        self.body = body  # what the ledger keeps
+        self.key = body.key
         self.tokens_in = tokens_in
         self.largest = largest  # tokens of its answer
         self.tries = 0  # that failed, not counting 429s
@@ -82,10 +81,10 @@ class Orders:
 
     def _add(self, requests: list[Request]) -> None:
         self._tally.asked += len(requests)
-        new: dict[str, tuple[Request, bytes]] = {}
+        new: dict[str, tuple[Request, Asked]] = {}
         for request in requests:
-            body = canonical(request)
-            key = key_of(body)
+            body = Asked(canonical(request))
+            key = body.key
             if key in self._open or key in new:
                 self._tally.shared += 1
             else:
@@ -100,7 +99,7 @@ class Orders:
             for (key, (request, body)), tokens_in in zip(new.items(), counts, strict=True):
                 self._open.add(key)
                 largest = largest_reply(request, self._line.max_output)
-                self.waiting.append(Order(request, body, key, tokens_in, largest))
+                self.waiting.append(Order(request, body, tokens_in, largest))
 
     def _found(self, keys: list[str]) -> dict[str, Bought | None]:
         """What has an answer. The answer itself only where a question may follow from it."""

@@ -5,7 +5,6 @@ A line's key is the digest of the line, so the file says by itself which questio
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from phase0.records import Request
+from phase0.records import Request, key_of
 
 request_of = msgspec.json.Decoder(Request).decode
 
@@ -27,11 +26,6 @@ class Question(NamedTuple):
     @property
     def request(self) -> Request:
         return request_of(self.body)
-
-
-def key_of(body: bytes) -> str:
-    """The key of a request, from its canonical JSON."""
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 class Questions:

@@ -1,7 +1,8 @@
 """Replies as they lie on disk: those of one commit together in a compressed block, and found in it by offset.
 
 Measured on 1,610 real answers of 2.7 kB with requests of 0.4 kB: zstd one by one takes 38 µs each and halves them;
-20 in a block take 15 µs each and leave 30 %. zlib takes twice the time of zstd.
+20 in a block take 15 µs each and leave 30 %. zlib takes twice the time of zstd. Verdicts are 20 kB each, three quarters
+of that logprobs: two in a block take 36 µs each and leave 21 %, seven take 30 µs and leave 16 %.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import xxhash
 
-FULL = 1 << 15  # bytes; reading one reply unpacks its whole block: 0.06 ms
+FULL = 1 << 17  # bytes; reading one reply unpacks its whole block: 0.1 ms
 
 
 class Block(NamedTuple):

@@ -9,12 +9,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from phase0.errors import UsageError
 from phase0.ledger import blocks
 from phase0.ledger.entries import Bought, units
-from phase0.records import digest
+from phase0.records import key_of
 
 
 class Store(NamedTuple):
@@ -28,7 +26,7 @@ class Store(NamedTuple):
 
 def store_of(bought: Bought, *, imported: bool = False) -> Store:
     """An answer as the file has it. Raises ValueError for what it cannot hold, before it waits among others."""
-    if digest(msgspec.Raw(bought.request)) != bought.key:
+    if key_of(bought.request) != bought.key:
         raise ValueError(f"its key {bought.key!r} is not the digest of its request, {bought.request[:200]!r}")
     f"{bought.model}{bought.server}{bought.reason}{bought.run}".encode()  # half a surrogate pair is no text
     for name in ("tokens_in", "tokens_out"):

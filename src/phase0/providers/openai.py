@@ -7,7 +7,7 @@ answer away because its token counts are odd.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,7 +19,9 @@ from phase0.providers.batches import FileBatches
 from phase0.providers.http import Client
 from phase0.providers.outcomes import failure
 from phase0.providers.params import params_for
-from phase0.records import Likely, Reply, Request, TokenLogprobs
+from phase0.records import Reply, Request, TokenLogprobs
+
+T = TypeVar("T")
 
 _STOPS = {
     **dict.fromkeys(("eos", "eos_token", "stop_sequence", "end_turn"), "stop"),
@@ -39,30 +41,37 @@ class _Message(msgspec.Struct):
     refusal: str | None = None
 
 
-class _Choice(msgspec.Struct):
-    message: _Message
-    finish_reason: str | None = None
-    logprobs: msgspec.Raw = msgspec.Raw()
-
-
-class _Completion(msgspec.Struct):
-    choices: list[_Choice]
-    usage: msgspec.Raw = msgspec.Raw()
-
-
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class _Token(msgspec.Struct):
-    token: str
-    logprob: float
-    top_logprobs: tuple[Likely, ...] = ()
-
-
 class _Logprobs(msgspec.Struct):
-    content: list[_Token] | None = None
+    content: tuple[TokenLogprobs, ...] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+class _OddChoice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw()
+
+
+class _OddCompletion(msgspec.Struct):
+    """One whose usage or logprobs may be in no form that is known."""
+
+    choices: list[_OddChoice]
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 class _Model(msgspec.Struct):
@@ -75,8 +84,9 @@ class _Models(msgspec.Struct):
 
 
 _completion = msgspec.json.Decoder(_Completion).decode
-_usage = msgspec.json.Decoder(_Usage).decode
-_logprobs = msgspec.json.Decoder(_Logprobs).decode
+_odd_completion = msgspec.json.Decoder(_OddCompletion).decode
+_usage = msgspec.json.Decoder(_Usage | None).decode
+_logprobs = msgspec.json.Decoder(_Logprobs | None).decode
 _models = msgspec.json.Decoder(_Models | list[_Model]).decode
 
 
@@ -99,7 +109,7 @@ class OpenAI:
     def read(self, raw: bytes) -> Reply:
         """The reply in the body of a chat completion: its first choice."""
         try:
-            got = _completion(raw)
+            got = _completed(raw)
         except NOT_JSON as error:
             raise self._no_reply(raw, str(error)) from None
         if not got.choices:
@@ -109,15 +119,14 @@ class OpenAI:
         if not reason or reason in _BROKE_OFF:
             said = f"finish_reason is {reason!r}" if reason else "there is no finish_reason"
             raise Transient(f"{self._client.peer.server}: the answer broke off: {said}", reason="incomplete")
-        tokens_in, tokens_out = _tokens(got.usage)
-        content = choice.message.content
+        content, usage = choice.message.content, got.usage or _Usage()
         return Reply(
             text=content if isinstance(content, str) else _joined(content),
             finish_reason=_STOPS.get(reason, reason),
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
+            tokens_in=usage.prompt_tokens,
+            tokens_out=usage.completion_tokens,
             refusal=choice.message.refusal or None,
-            logprobs=_tokens_of(choice.logprobs),
+            logprobs=choice.logprobs.content if choice.logprobs else None,
         )
 
     async def models(self) -> Sequence[Listed]:
@@ -168,24 +177,21 @@ def _joined(content: list[dict[str, Any]] | None) -> str:
     return "".join(part["text"] for part in content or () if isinstance(part.get("text"), str))
 
 
-def _tokens(usage: msgspec.Raw) -> tuple[int | None, int | None]:
+def _completed(raw: bytes) -> _Completion:
+    """A body, in one reading where all of it is as it should be. Usage and logprobs that are not are left out."""
     try:
-        found = _usage(usage)
+        return _completion(raw)
     except NOT_JSON:
-        return None, None
-    return found.prompt_tokens, found.completion_tokens
+        odd = _odd_completion(raw)
+    choices = [_Choice(one.message, one.finish_reason, _known(_logprobs, one.logprobs)) for one in odd.choices]
+    return _Completion(choices, _known(_usage, odd.usage))
 
 
-def _tokens_of(logprobs: msgspec.Raw) -> tuple[TokenLogprobs, ...] | None:
-    if len(logprobs) <= len(b"null"):
-        return None
+def _known(decode: Callable[[msgspec.Raw], T | None], part: msgspec.Raw) -> T | None:
     try:
-        found = _logprobs(logprobs).content
+        return decode(part)
     except NOT_JSON:
         return None
-    if found is None:
-        return None
-    return tuple([TokenLogprobs(at.token, at.logprob, at.top_logprobs) for at in found])
 
 
 def _status_in(raw: bytes) -> int | None:

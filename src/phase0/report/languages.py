@@ -11,7 +11,7 @@ import msgspec
 from phase0.dataset import BadRow, raw_rows
 from phase0.dataset.rows import NOT_JSON
 from phase0.scoring.evidence.language import language_of
-from phase0.scoring.evidence.reading import words_of
+from phase0.text import tokens
 
 SAMPLE = 1000  # rows, evenly spread: a language of 1 % of the rows is missed once in 20,000 samples
 _CODES = {"greek": "el", "hebrew": "he", "thai": "th", "hangul": "ko"}  # scripts that one language alone uses widely
@@ -50,5 +50,5 @@ def _language(raw: bytes) -> str | None:
         text = (_decode(raw).response or "")[:_LOOKED_AT]
     except NOT_JSON:
         return None
-    told = language_of(text, words_of(text, text.lower())) or ""
+    told = language_of(text, tokens(text)) or ""
     return None if told in _NO_CODE else _CODES.get(told, told)

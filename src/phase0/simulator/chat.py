@@ -27,7 +27,7 @@ class _Said(msgspec.Struct, frozen=True):
 class _Choice(msgspec.Struct, frozen=True):
     index: int
     message: _Said
-    logprobs: logprobs.Logprobs | None
+    logprobs: msgspec.Raw | None
     finish_reason: str | None
 
 
@@ -145,7 +145,7 @@ def _parts(text: str) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def _logprobs(ask: Ask, digest: bytes, answer: Answer) -> logprobs.Logprobs | None:
+def _logprobs(ask: Ask, digest: bytes, answer: Answer) -> msgspec.Raw | None:
     if not ask.logprobs or answer.text is None:
         return None
     return logprobs.of(answer.text, digest, ask.top_logprobs or 0)

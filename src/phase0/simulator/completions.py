@@ -81,7 +81,7 @@ class Completions:
         if model is None and self._models:
             told = f"The model `{ask.model}` does not exist or you do not have access to it."
             return wire.problem("unknown_model", "openai", detail=told)
-        tokens_in = tokens.of_prompt(message.text for message in ask.messages)
+        tokens_in = tokens.of_prompt([message.text for message in ask.messages])
         if model is not None and model.context is not None and tokens_in + (ask.cap or 0) > model.context:
             told = (
                 f"This model's maximum context length is {model.context} tokens. However, you requested "

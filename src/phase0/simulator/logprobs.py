@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -32,54 +33,50 @@ _WORDS = (
     "I",
     "?",
 )
-_HALF = math.log(2)
+_HALVED = [halvings * math.log(2) for halvings in range(1, 32)]  # each takes half of what is left: a sum below 1
+_NUMBER = b"\0"  # where a number is to stand: JSON has no such byte
+_encode = msgspec.json.Encoder().encode
 _OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 
-class Alternative(msgspec.Struct, frozen=True):
-    """A token that might have stood there."""
+def of(text: str, digest: bytes, top: int) -> msgspec.Raw:
+    """`choices[].logprobs` of a text as JSON, with the `top` likeliest tokens at every place.
 
-    token: str
-    logprob: float
-    bytes: list[int]
-
-
-class TokenLogprob(msgspec.Struct, frozen=True):
-    """A token that stands there, and the likeliest ones for its place, itself among them."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-    top_logprobs: list[Alternative]
-
-
-class Logprobs(msgspec.Struct, frozen=True):
-    """`choices[].logprobs`."""
-
-    content: list[TokenLogprob]
-    refusal: None = None
-
-
-def of(text: str, digest: bytes, top: int) -> Logprobs:
-    """Those of a text, with the `top` likeliest tokens at every place."""
-    return Logprobs([_token(piece, digest, place, top) for place, piece in enumerate(tokens.pieces(text))])
-
-
-def _token(piece: str, digest: bytes, place: int, top: int) -> TokenLogprob:
-    likely = 0.4 + 0.599 * fraction(0, "logprob", digest, place)
-    own = Alternative(piece, math.log(likely), list(piece.encode()))
-    left = math.log1p(-likely)
-    others = [
-        Alternative(token, left - halvings * _HALF, said)  # each takes half of what is left, so all sum to less than 1
-        for halvings, (token, said) in enumerate(_others(piece)[: max(top - 1, 0)], 1)
-    ]
-    return TokenLogprob(piece, own.logprob, own.bytes, [own, *others][:top])
+    But for its numbers, what is said of a token is the same wherever it stands: a verdict is 15 kB, most of which has
+    been written before.
+    """
+    said, numbers = [b'{"content":['], list[float]()
+    for place, piece in enumerate(tokens.pieces(text)):
+        likely = 0.4 + 0.599 * fraction(0, "logprob", digest, place)
+        own, left = math.log(likely), math.log1p(-likely)
+        start, *rest = _form(piece, top)
+        said[-1] += b"," + start if place else start
+        said += rest
+        numbers.append(own)
+        if top:
+            numbers.append(own)
+            numbers += [left - halved for halved in _HALVED[: len(rest) - 2]]
+    said[-1] += b'],"refusal":null}'
+    whole = [b""] * (len(said) + len(numbers))
+    whole[::2] = said
+    whole[1::2] = _encode(numbers)[1:-1].split(b",") if numbers else []
+    return msgspec.Raw(b"".join(whole))
 
 
 @lru_cache(maxsize=4096)  # answers in one form are mostly the same few tokens
-def _others(piece: str) -> list[tuple[str, list[int]]]:
-    """Tokens that might have stood in its place, with their bytes: for a number its neighbours, for a letter the other
-    letters."""
+def _form(piece: str, top: int) -> tuple[bytes, ...]:
+    """What stands around the numbers of a token: its own logprob, then those of the `top` likeliest, itself first."""
+    listed = [piece, *_others(piece)[: max(top - 1, 0)]][:top]
+    told = _told(piece) | {"top_logprobs": [_told(one) for one in listed]}
+    return tuple(_encode(told).split(_NUMBER))
+
+
+def _told(token: str) -> dict[str, Any]:
+    return {"token": token, "logprob": msgspec.Raw(_NUMBER), "bytes": list(token.encode())}
+
+
+def _others(piece: str) -> list[str]:
+    """Tokens that might have stood in its place: for a number its neighbours, for a letter the other letters."""
     word = piece.strip()
     space = piece[: len(piece) - len(piece.lstrip())]
     near: list[str] = []
@@ -90,5 +87,4 @@ def _others(piece: str) -> list[tuple[str, list[int]]]:
         near = [letter for letter in "ABCDE" if letter != word]
     elif word.lower() in _OPPOSITES:
         near = [_OPPOSITES[word.lower()], _OPPOSITES[word.lower()].capitalize()]
-    found = [space + other for other in near] + list(_WORDS)
-    return [(other, list(other.encode())) for other in dict.fromkeys(found) if other != piece]
+    return [other for other in dict.fromkeys([*(space + other for other in near), *_WORDS]) if other != piece]

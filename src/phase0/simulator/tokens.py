@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 _PER_MESSAGE, _PER_REPLY = 4, 3  # the frame of a chat: role and separators, and the start of the answer
@@ -29,20 +29,24 @@ def cut(text: str, most: int) -> Cut:
     return Cut(kept, min(most, whole), whole)
 
 
-def of_prompt(contents: Iterable[str]) -> int:
-    """What the messages of a chat cost as input."""
-    return _PER_REPLY + sum(_PER_MESSAGE + count(content) for content in contents)
+def of_prompt(contents: Sequence[str]) -> int:
+    """What the messages of a chat cost as input. What stands before the last is kept: it is many chats' own."""
+    *before, last = contents
+    return _PER_REPLY + sum([_PER_MESSAGE + _kept(content) for content in before]) + _PER_MESSAGE + count(last)
 
 
-def pieces(text: str) -> list[str]:
+_kept = lru_cache(maxsize=64)(count)
+
+
+@lru_cache(maxsize=512)  # judges give the same answers over and over
+def pieces(text: str) -> tuple[str, ...]:
     """A text token by token. A token that ends inside a character is empty; the next one has the character."""
-    found: list[str] = []
-    done = 0
+    truncate, found, done = _truncate(), [], 0
     for place in range(1, count(text) + 1):
-        upto = len(cut(text, place).text)
+        upto = len(truncate(text, place, "o200k_base")[0])
         found.append(text[done:upto])
         done = upto
-    return found
+    return tuple(found)
 
 
 @cache

@@ -49,13 +49,14 @@ def judge_and_write(
     progress: Progress,
 ) -> None:
     """Have judges asked about the rows of files, and write those that they score above the threshold."""
-    from phase0.stages.asking import ledger_of
+    from phase0.stages.asking import ledger_of, seldom_collected
 
     with stage_output("score", output, paths, settings) as out, ledger_of(asking.workspace) as ledger:
         bench = [Seat(judge, ledger) for judge in judges]
         kin = Kin(judges, progress)
         buy_verdicts(out.inputs, bench, kin, asking, progress=progress)
-        write_judged(out, bench, rule, kin, progress)
+        with seldom_collected():
+            write_judged(out, bench, rule, kin, progress)
 
 
 def buy_verdicts(

@@ -76,7 +76,7 @@ def read(instruction: str, response: str, system: str | None, history: Sequence[
         earlier = "\n".join([system or "", *(turn.content[:2_000] for turn in history[-4:])])
         context |= content_stems(frozenset(tokens(clip(earlier, ASK_HEAD, ASK_TAIL))))
     low = shown.lower()
-    words = words_of(shown, low)
+    words = tokens(shown, low)
     vocabulary = frozenset(words)
     lines = shown.splitlines()
     blocks, prose, open_fence = _fences(shown, lines)
@@ -101,29 +101,11 @@ def read(instruction: str, response: str, system: str | None, history: Sequence[
 def _ask(instruction: str) -> Ask:
     shown = clip(instruction, ASK_HEAD, ASK_TAIL)
     text = shown.lower()
-    words = words_of(shown, text)
+    words = tokens(shown, text)
     vocabulary = frozenset(words)
     wish_text = clip(text, WISH, WISH)
     content = content_stems(vocabulary)
     return Ask(text, wish_text, words, vocabulary, content, demand(wish_text, words, vocabulary, content))
-
-
-# Characters that composing leaves alone and that no script without spaces uses: a text of these is its words and gaps.
-_RARE = re.compile(r"[^\x00-\u02ff\u2010-\u2027\u2030-\u205e]")
-_WORD = re.compile(r"\w+")
-_ACCENTED = re.compile(r"[^\W\x00-\x7f]")  # a letter or figure beyond ASCII
-_GAPS = "".join(chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128))
-
-
-def words_of(text: str, low: str) -> list[str]:
-    """`tokens(text)`, faster for most texts. `low` is the text in lower case."""
-    if text.isascii():
-        return low.translate(_GAPS).split()
-    if _RARE.search(text):
-        return tokens(text)
-    if _ACCENTED.search(low):
-        return _WORD.findall(low)
-    return low.encode("ascii", "replace").decode().translate(_GAPS).split()  # quotes and dashes, which are gaps
 
 
 def clip(text: str, head: int, tail: int) -> str:
