@@ -252,7 +252,7 @@ class Both:
 
     def __init__(self, others: Texts, texts: Texts) -> None:
         self._others, self._texts = others, texts
-        self._counted: list[_Counted] = []
+        self._counted: list[Counted] = []
 
     def hint(self) -> int:
         return self._others.hint() + self._texts.hint()
@@ -268,7 +268,7 @@ class Both:
 
     def chunks(self) -> Iterator[Chunk]:
         for chunk in self._others.chunks():
-            self._counted.append(_Counted(chunk))
+            self._counted.append(Counted(chunk))
             yield self._counted[-1]
         yield from self._texts.chunks()
 
@@ -289,7 +289,7 @@ class Both:
         return taken_again(self, rows)
 
 
-class _Counted:
+class Counted:
     """A chunk that remembers how many texts it held."""
 
     def __init__(self, chunk: Chunk) -> None:
