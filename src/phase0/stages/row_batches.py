@@ -1,13 +1,12 @@
-"""Rows of a finished file that are read, counted and laid out for comparison together, by any thread: about a megabyte
-of them. Where all of a batch are plain published rows they are decoded at once, else one at a time; both find the same.
+"""Rows of a finished file that are read, counted and laid out for comparison together, by any thread: some megabytes.
+Where all of a batch are plain published rows they are decoded at once, else one at a time; both find the same.
 
 Shapes: D rows that are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -17,12 +16,13 @@ import numpy as np
 from phase0.dataset import BadRow, Span, raw_rows
 from phase0.dataset.containers import opened
 from phase0.dataset.rows import MAX_ROW, NOT_JSON
-from phase0.dedup import On
-from phase0.dedup.flat import I64, Flat, flat
+from phase0.dedup import On, text_of
+from phase0.dedup.flat import I64, Flat, flat, joined
 from phase0.errors import RowError
+from phase0.stages.category_scan import Laid, laid_out
 from phase0.stages.statistics import FullRow, PublishedRow, Tally, ValidRow, is_published, score_of, valid_row
 
-BLOCK = 1 << 20  # bytes of rows that are read together: their texts fit into a core's cache
+BLOCK = 2 << 20  # bytes of rows that are read together: their texts fit into a core's cache
 _NEWLINE, _BRACE = b"\n{"
 
 Item: TypeAlias = tuple[int, bytes] | BadRow  # as `raw_rows` has them
@@ -172,11 +172,11 @@ class Batch:
         published = source.published()
         if published is None:
             return self._one_by_one(source, beside)
-        lines = range(source.first, source.last + 1)
+        lines, laid = range(source.first, source.last + 1), laid_out(published)
         self.tally.rows = len(published)
-        self.tally.count(published, _twins(lines, beside))
+        self.tally.count(published, _twins(lines, beside), laid)
         self.lines_D = np.array(lines, np.int64)
-        return compared_texts(published, self._on)
+        return _compared_of(laid, self._on)
 
     def _one_by_one(self, source: Lines | Drawn, beside: dict[int, bytes]) -> Flat:
         valid, lines_of_valid = list[ValidRow](), list[int]()
@@ -226,15 +226,15 @@ def _full_row(raw: bytes | None) -> FullRow | None:
         return None
 
 
-_PARTS: dict[On, Callable[[ValidRow | Compared], tuple[str, ...]]] = {
-    "both": lambda row: (row.instruction, "\n", row.response),
-    "instruction": lambda row: (row.instruction,),
-    "response": lambda row: (row.response,),
-}
-
-
 def compared_texts(rows: Sequence[ValidRow | Compared], on: On) -> Flat:
     """What `dedup.text_of` says of each row, one behind the other."""
-    parts = flat(list(chain.from_iterable(map(_PARTS[on], rows))))
-    starts: I64 = parts.starts_D1[:: 3 if on == "both" else 1]
-    return Flat(parts.text_B, np.ascontiguousarray(starts))
+    return flat([text_of(row.instruction, row.response, on) for row in rows])
+
+
+def _compared_of(laid: Laid, on: On) -> Flat:
+    """The same of rows that are laid out."""
+    spans = laid.spans_D4
+    if on == "both":
+        return Flat(laid.text_B, np.append(spans[:, 0], len(laid.text_B)))
+    begins, ends = (spans[:, :2] if on == "instruction" else spans[:, 2:]).T.tolist()
+    return joined([laid.text_B[begin:end] for begin, end in zip(begins, ends, strict=True)])

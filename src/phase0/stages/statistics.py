@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 import msgspec
 
@@ -26,6 +26,9 @@ from phase0.stages.verification import (
     Tokens,
     VerifiedFile,
 )
+
+if TYPE_CHECKING:
+    from phase0.stages.category_scan import Laid
 
 SHOWN_FAULTS = 20
 BUCKETS = (
@@ -167,21 +170,22 @@ class Tally:
                 Fault(file=str(path), line=line, field=error.field, reason=error.reason, detail=error.detail)
             )
 
-    def count(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None] = ()) -> None:
-        """Some valid rows, with the full rows that may have been read beside them: one each, or none at all."""
+    def count(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None] = (), laid: Laid | None = None) -> None:
+        """Some valid rows, with the full rows that may have been read beside them, one each or none at all, and where
+        they are laid out, if they are."""
         counting = count_tokens([text for row in rows for text in (row.instruction, row.response)])
         self.valid += len(rows)
         self._sources.update(row.source for row in rows)
         for score, times in Counter(row.quality_score for row in rows).items():
             self.see(score, times)
-        self._count_categories(rows, twins or [None] * len(rows))
+        self._count_categories(rows, twins or [None] * len(rows), laid)
         counts = counting.result()
         self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
 
-    def _count_categories(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None]) -> None:
+    def _count_categories(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None], laid: Laid | None) -> None:
         """The category of a row is the one that was set when it was acquired, else the one that its text has."""
-        left = list[ValidRow]()
-        for row, twin in zip(rows, twins, strict=True):
+        left = list[int]()
+        for at, (row, twin) in enumerate(zip(rows, twins, strict=True)):
             if row.category is not None:
                 self.origins["rows"] += 1
                 self._categories[row.category] += 1
@@ -189,11 +193,11 @@ class Tally:
                 self.origins["full rows"] += 1
                 self._categories[stored] += 1
             else:
-                left.append(row)
+                left.append(at)
         if left:
             from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
 
-            self._categories.update(categories(left))
+            self._categories.update(categories([rows[at] for at in left], laid and laid.of(left)))
             self.origins["computed"] += len(left)
 
     def see(self, score: float | None, rows: int = 0) -> None:
