@@ -32,7 +32,7 @@ from phase0.scoring.seeing import (
     has_tool_mark,
     opening_marks,
     opening_of,
-    parts_of,
+    parts_at,
     seen,
     text_of,
 )
@@ -81,7 +81,8 @@ class Read(NamedTuple):
 
     def parts(self, row: int) -> Parts:
         """The parts of a row."""
-        return parts_of(self.rows[row].instruction, self.rows[row].response)
+        unspaced = None if self.is_odd_D[row] else False
+        return parts_at(self.text(row), self.answer(row), *self.cuts_D2[row].tolist(), unspaced=unspaced)
 
 
 class Laid(NamedTuple):

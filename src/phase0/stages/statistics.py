@@ -178,22 +178,22 @@ class Tally:
         self._sources.update(row.source for row in rows)
         for score, times in Counter(row.quality_score for row in rows).items():
             self.see(score, times)
-        self._count_categories(rows, twins or [None] * len(rows), laid)
+        self._count_categories(rows, twins, laid)
         counts = counting.result()
         self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
 
     def _count_categories(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None], laid: Laid | None) -> None:
         """The category of a row is the one that was set when it was acquired, else the one that its text has."""
-        left = list[int]()
-        for at, (row, twin) in enumerate(zip(rows, twins, strict=True)):
-            if row.category is not None:
-                self.origins["rows"] += 1
-                self._categories[row.category] += 1
-            elif (stored := _stored_category(row, twin)) is not None:
-                self.origins["full rows"] += 1
-                self._categories[stored] += 1
-            else:
-                left.append(at)
+        known = [row.category for row in rows]
+        left = [at for at, name in enumerate(known) if name is None]
+        self.origins["rows"] += len(rows) - len(left)
+        if twins:
+            for at in left:
+                known[at] = _stored_category(rows[at], twins[at])
+            self.origins["full rows"] += len(left)
+            left = [at for at in left if known[at] is None]
+            self.origins["full rows"] -= len(left)
+        self._categories.update(name for name in known if name is not None)
         if left:
             from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
 
