@@ -42,7 +42,7 @@ KERNELS = ("scanning", "counting", "parting")
 
 _COMMA = ord(",")
 _FEW = 12  # words of a request that may all be none
-_LIMITS = np.array((HEAD_CHARS, TAIL_CHARS, ASK_CHARS, RESPONSE_CHARS), np.int64)
+_LIMITS = np.array((HEAD_CHARS, TAIL_CHARS, RESPONSE_CHARS, ASK_CHARS), np.int64)
 
 _I64 = npt.NDArray[np.int64]
 _U8 = npt.NDArray[np.uint8]
@@ -81,8 +81,8 @@ class Read(NamedTuple):
 
     def parts(self, row: int) -> Parts:
         """The parts of a row."""
-        unspaced = None if self.is_odd_D[row] else False
-        return parts_at(self.text(row), self.answer(row), *self.cuts_D2[row].tolist(), unspaced=unspaced)
+        cut, last = self.cuts_D2[row].tolist()
+        return parts_at(self.text(row), self.answer(row), cut, last, None if self.is_odd_D[row] else False)
 
 
 class Laid(NamedTuple):

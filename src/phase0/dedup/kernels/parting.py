@@ -253,6 +253,32 @@ def note_kinds(out_B: Array, begin: int, end: int, kinds_D: Array, row: int) -> 
             kinds_D[row] |= 1 << (kind - 128)
 
 
+@kernel(two_counts, TEXT, count, count, I64, U32, I64, BYTES, count)
+def write_text(
+    text_B: Array, begin: int, end: int, limits: Array, letters_C: Array, codes: Array, out_B: Array, to: int
+) -> tuple[int, int]:
+    """Write what stands for an instruction. Answers where that ended, and how many of `codes` are its characters: none
+    where it is ASCII."""
+    is_plain = is_ascii(text_B, begin, end)
+    begin, end = stripped(text_B, begin, end, letters_C)
+    if is_plain:
+        return copied(text_B, begin, end, limits[0], limits[1], out_B, to), 0
+    length = shortened(text_B, begin, end, limits[0], limits[1], codes)
+    return stood_for(codes, length, letters_C, out_B, to), length
+
+
+@kernel(count, TEXT, count, count, count, U32, I64, BYTES, count)
+def write_answer(
+    text_B: Array, begin: int, end: int, most: int, letters_C: Array, codes: Array, out_B: Array, to: int
+) -> int:
+    """Write what stands for the first characters of a response. Answers where that ended."""
+    stop = min(end, begin + most)
+    if is_ascii(text_B, begin, stop):
+        return copied(text_B, begin, stop, most, 0, out_B, to)
+    _, length = decoded(text_B, begin, end, codes, 0, most)
+    return stood_for(codes, length, letters_C, out_B, to)
+
+
 @kernel(nothing, TEXT, TABLE, I64, U32, TEXT, I64, TEXT, I64, BYTES, TABLE, TABLE, TABLE, TABLE, I64, allocates=True)
 def parts(
     text_B: Array,
@@ -270,46 +296,32 @@ def parts(
     words_D6: Array,
     kinds_D: Array,
 ) -> None:
-    """Write the parts of rows whose instruction and response are at begin, end, begin, end of valid UTF-8, behind which
-    stand PADDING bytes.
+    """Write the parts of rows whose instruction and response are at begin, end, begin, end of valid UTF-8. PADDING
+    bytes stand behind it, and behind what is written.
 
-    `limits` are how many first and last characters are read of an instruction, how long a request may be, and how many
-    characters are read of a response. Of each row it is answered where in `out_B` its text is, and its answer; in its
-    text where what is handed over begins and ends; where the words are of the request, in two spans, and of what is
-    handed over; and which kinds beyond ASCII were met, with bit 0 for 128. Words of rows with odd ones are worthless.
+    `limits` are how many first and last characters are read of an instruction, how many of a response, and how long a
+    request may be. Of each row it is answered where in `out_B` its text is, and its answer; in its text where what is
+    handed over begins and ends; where the words are of the request, in two spans, and of what is handed over; and which
+    kinds beyond ASCII were met, with bit 0 for 128. Words of rows with odd ones are worthless.
     """
-    head, tail, longest, most = limits[0], limits[1], limits[2], limits[3]
-    codes = np.empty(max(head + 1 + tail, most), np.int64)
-    to = 0
+    codes, to = np.empty(max(limits[0] + 1 + limits[1], limits[2]), np.int64), 0
     for row in range(len(spans_D4)):
-        kinds_D[row] = 0
-        begin, end = spans_D4[row, 0], spans_D4[row, 1]
-        other, start = not is_ascii(text_B, begin, end), to
-        begin, end = stripped(text_B, begin, end, letters_C)
-        if other:
-            length = shortened(text_B, begin, end, head, tail, codes)
-            to = stood_for(codes, length, letters_C, out_B, to)
-        else:
-            to = copied(text_B, begin, end, head, tail, out_B, to)
+        start = to
+        to, length = write_text(text_B, spans_D4[row, 0], spans_D4[row, 1], limits, letters_C, codes, out_B, to)
+        cut, last = split(out_B, start, to, limits[3], announcing_B, announcing_L1, asking_B, asking_L1)
         texts_D2[row, 0], texts_D2[row, 1] = start, to
-        cut, last = split(out_B, start, to, longest, announcing_B, announcing_L1, asking_B, asking_L1)
         cuts_D2[row, 0], cuts_D2[row, 1] = cut, last
         words_D6[row, 0], words_D6[row, 1] = start, start + cut
         words_D6[row, 2], words_D6[row, 3] = start + last, to
         words_D6[row, 4], words_D6[row, 5] = start + cut, start + last
-        if other:
+        kinds_D[row] = 0
+        if length > 0:
             note_kinds(out_B, start, to, kinds_D, row)
             words_D6[row, 0] = to
-            to = words_D6[row, 1] = spelled(codes, 0, cut, letters_C, out_B, to)
-            words_D6[row, 2] = to
-            to = words_D6[row, 3] = spelled(codes, last, length, letters_C, out_B, to)
-            words_D6[row, 4] = to
+            to = words_D6[row, 1] = words_D6[row, 2] = spelled(codes, 0, cut, letters_C, out_B, to)
+            to = words_D6[row, 3] = words_D6[row, 4] = spelled(codes, last, length, letters_C, out_B, to)
             to = words_D6[row, 5] = spelled(codes, cut, last, letters_C, out_B, to)
-        start, begin, end = to, spans_D4[row, 2], spans_D4[row, 3]
-        if is_ascii(text_B, begin, min(end, begin + most)):
-            to = copied(text_B, begin, min(end, begin + most), most, 0, out_B, to)
-        else:
-            _, length = decoded(text_B, begin, end, codes, 0, most)
-            to = stood_for(codes, length, letters_C, out_B, to)
-            note_kinds(out_B, start, to, kinds_D, row)
+        start = to
+        to = write_answer(text_B, spans_D4[row, 2], spans_D4[row, 3], limits[2], letters_C, codes, out_B, to)
+        note_kinds(out_B, start, to, kinds_D, row)
         answers_D2[row, 0], answers_D2[row, 1] = start, to
