@@ -197,7 +197,7 @@ def sets_of(chunk: Chunk, width: int) -> Made:
     texts = chunk.read()
     room = room_for(int(texts.starts_D1[-1]), len(texts.starts_D1) - 1)
     text, begins, ends = canonical_rows(texts, _scratch.room(room))
-    sizes, keys = np.empty(len(begins), np.int64), np.empty(len(text) // 2 + len(begins), np.uint64)
+    sizes, keys = np.empty(len(begins), np.int64), untouched(len(text) // 2 + len(begins), np.uint64)
     row_keys(text, begins, ends, width, keys, sizes)
     prints, checks = np.empty((2, len(begins)), np.uint64)
     total = row_sets(keys, sizes, prints, checks)

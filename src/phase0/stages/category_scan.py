@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from phase0.dedup import load_kernels
 from phase0.dedup.flat import flat
+from phase0.dedup.pages import Scratch
 from phase0.records import CATEGORIES
 from phase0.scoring import category
 from phase0.scoring.bounds import MAKING, Scanned, is_addressed
@@ -38,8 +39,10 @@ from phase0.scoring.seeing import (
 )
 from phase0.stages.category_tables import listed, of_openings, of_parts, vocabulary
 
+PADDING = 64  # bytes behind text that kernels read
 KERNELS = ("scanning", "counting", "parting")
 
+_scratch = Scratch()  # of the parts of rows
 _COMMA = ord(",")
 _FEW = 12  # words of a request that may all be none
 _LIMITS = np.array((HEAD_CHARS, TAIL_CHARS, RESPONSE_CHARS, ASK_CHARS), np.int64)
@@ -86,7 +89,8 @@ class Read(NamedTuple):
 
 
 class Laid(NamedTuple):
-    """Instructions and responses in UTF-8. Halves of surrogate pairs are said as if they were characters."""
+    """Instructions and responses in UTF-8, and PADDING zeros behind them. Halves of surrogate pairs are said as if they
+    were characters."""
 
     text_B: _U8  # noqa: N815
     spans_D4: _I64  # noqa: N815 - where the instruction of each row begins and ends, and its response
@@ -99,23 +103,22 @@ class Laid(NamedTuple):
 def laid_out(rows: Sequence[Uncategorised]) -> Laid:
     """Rows one behind the other, as they are compared: a newline stands before each response."""
     parts = [part for row in rows for part in (row.instruction, "\n", row.response or "")]
-    text, starts = flat(parts, "surrogatepass")
-    return Laid(text, np.column_stack((starts[:-1:3], starts[1::3], starts[2::3], starts[3::3])))
+    text, starts = flat([*parts, "\0" * PADDING], "surrogatepass")
+    return Laid(text, np.column_stack((starts[:-2:3], starts[1:-1:3], starts[2:-1:3], starts[3::3])))
 
 
 def read_rows(rows: Sequence[Uncategorised], laid: Laid | None = None) -> Read:
-    """What tells the categories of rows, which may be laid out already."""
+    """What tells the categories of rows, which may be laid out already. It stays until this thread reads others."""
     load_kernels(files=KERNELS)
     from phase0.dedup.kernels.counting import LETTER, ODD, UNKNOWN, UNSPACED
-    from phase0.dedup.kernels.parting import PADDING, parts
+    from phase0.dedup.kernels.parting import parts
     from phase0.stages.category_letters import learn, letters
 
     text, spans = laid or laid_out(rows)
-    text = np.append(text, np.zeros(PADDING, np.uint8))
     sizes = (spans[:, 1::2] - spans[:, ::2]).reshape(-1)
     texts, answers, cuts = np.empty((3, len(rows), 2), np.int64)
     out, words, kinds = (
-        np.empty(_room(sizes) + PADDING, np.uint8),
+        _scratch.room(_room(sizes) + PADDING),
         np.empty((len(rows), 6), np.int64),
         np.empty(len(rows), np.int64),
     )

@@ -235,6 +235,7 @@ def _compared_of(laid: Laid, on: On) -> Flat:
     """The same of rows that are laid out."""
     spans = laid.spans_D4
     if on == "both":
-        return Flat(laid.text_B, np.append(spans[:, 0], len(laid.text_B)))
+        end = spans[-1, 3] if len(spans) else 0
+        return Flat(laid.text_B[:end], np.append(spans[:, 0], end))
     begins, ends = (spans[:, :2] if on == "instruction" else spans[:, 2:]).T.tolist()
     return joined([laid.text_B[begin:end] for begin, end in zip(begins, ends, strict=True)])

@@ -17,7 +17,6 @@ from phase0.dedup.kernels.compiling import BYTES, I64, TABLE, TEXT, U32, Array, 
 from phase0.dedup.kernels.counting import ODD, SPACE
 from phase0.dedup.kernels.rows import is_ascii
 
-PADDING = 64  # bytes behind all text
 KIND = 24  # in a table's entry the lower case of a letter, 0 of what is part of no word, and from this bit on the kind
 _KIND, _POINT = np.uint32(KIND), np.uint32((1 << KIND) - 1)
 _NEWLINE, _BLANK, _QUESTION, _COLON = map(ord, "\n ?:")
@@ -133,7 +132,7 @@ def copied(text_B: Array, begin: int, end: int, head: int, tail: int, out_B: Arr
 
 @kernel(count, BYTES, count, count)
 def newline_at(out_B: Array, at: int, end: int) -> int:
-    """Where the next newline stands, or -1. PADDING bytes stand behind `end`."""
+    """Where the next newline stands, or -1. 64 bytes or more stand behind `end`."""
     while at < end:
         found = equal64(out_B, at, 10)
         if found != 0:
@@ -296,8 +295,8 @@ def parts(
     words_D6: Array,
     kinds_D: Array,
 ) -> None:
-    """Write the parts of rows whose instruction and response are at begin, end, begin, end of valid UTF-8. PADDING
-    bytes stand behind it, and behind what is written.
+    """Write the parts of rows whose instruction and response are at begin, end, begin, end of valid UTF-8. 64 bytes
+    or more stand behind it, and behind what is written.
 
     `limits` are how many first and last characters are read of an instruction, how many of a response, and how long a
     request may be. Of each row it is answered where in `out_B` its text is, and its answer; in its text where what is
