@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 
-.PHONY: run setup test lint soak bench lock clean
+.PHONY: run setup test lint style types layers kernels soak lock clean
 
 run: $(CORE)  ## the main job, offline: a verified dataset from the bundled sample
 	$(BIN)/phase0 run plans/quickstart.toml
@@ -26,13 +26,23 @@ $(DEV): $(CORE) requirements/dev.txt
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	touch $@
 
-lint: $(DEV)  ## style, types, layers
+lint: style types layers
+
+style: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(DEV)
 	$(BIN)/mypy
+
+layers: $(DEV)
 	$(BIN)/lint-imports
 
-test: lint  ## everything CI runs; under ten minutes on two cores
+kernels: $(DEV)  ## compiled ahead, or every process of the tests would compile its own at the same time
+	$(BIN)/python -m phase0.dedup.kernels
+
+test: $(DEV)  ## everything CI runs; under ten minutes on two cores
+	$(MAKE) --no-print-directory --jobs=2 types kernels style layers
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
 
 soak: $(DEV)  ## the long checks, with their counts printed

@@ -111,7 +111,12 @@ def test_the_three_at_once_as_typed_and_again_without_keys_and_without_a_provide
     assert answered(data) == bought
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(COMMANDS))[1::2], ids=",".join)
+_FIRST, *_OTHERS = list(itertools.permutations(COMMANDS))[1::2]
+
+
+@pytest.mark.parametrize(
+    "order", [_FIRST, *(pytest.param(one, marks=pytest.mark.soak) for one in _OTHERS)], ids=",".join
+)
 def test_the_three_in_any_order_cover_every_row_once(
     order: tuple[str, ...], project: Path, bare: Path, data: Path, provider: Simulated
 ) -> None:

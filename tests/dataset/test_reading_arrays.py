@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase0.dataset import Row, raw_rows, read
@@ -40,6 +40,7 @@ def until_damage(path: Path) -> tuple[list[object], str]:
     return found, str(caught.value)
 
 
+@settings(max_examples=25)
 @given(st.lists(json_values), st.sampled_from([None, 0, 2, "\t"]), st.booleans())
 def test_an_array_gives_its_elements_however_it_is_laid_out(
     rows: list[object], indent: object, ascii_only: bool

@@ -37,7 +37,7 @@ crowds = st.randoms(use_true_random=False).map(lambda draw: list(alike(draw, dra
 
 
 @given(st.one_of(made_texts, crowds), made_thresholds, st.sampled_from(["exact", "minhash"]), st.data())
-@settings(deadline=None, max_examples=75)
+@settings(deadline=None, max_examples=40)
 def test_blocks_of_rows_are_decided_as_all_rows_at_once(texts, threshold, method, data):
     rank = data.draw(st.lists(st.integers(0, 3), min_size=len(texts), max_size=len(texts)))
     width = data.draw(st.integers(1, 5))

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase0.dedup import load_kernels
+from phase0.dedup.kernels import __main__ as ahead
 from phase0.dedup.kernels import building, compiling, keeping
 from phase0.dedup.kernels.compiling import BYTES, F64, I64, TEXT, count, flag, kernel, nothing, real, word
 from phase0.errors import DataError
@@ -207,6 +208,15 @@ def test_too_little_memory_for_llvm_is_one_clear_line(monkeypatch: pytest.Monkey
     monkeypatch.setattr(compiling, "_loaded", {})
     with pytest.raises(DataError, match="want of memory"):
         load_kernels()
+
+
+def test_every_file_that_has_a_kernel_can_be_compiled_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(compiling, "load", loaded.append)
+    ahead.main()
+    folder = Path(compiling.__file__).parent
+    assert {path.stem for path in folder.glob("*.py") if "\n@kernel(" in path.read_text()} <= set(loaded)
+    assert {"building", "compiling", "slow"}.isdisjoint(loaded)
 
 
 @pytest.mark.soak

@@ -52,6 +52,16 @@ def _ones(value):
     return instructions.ones(value)
 
 
+@njit
+def _alike8(keys, one, other):
+    return instructions.alike8(keys, one, other)
+
+
+@njit
+def _differing512(sketches, one, other):
+    return instructions.differing512(sketches, one, other)
+
+
 @given(st.binary(min_size=8, max_size=40), st.data())
 def test_eight_bytes_are_one_little_endian_number(text, data):
     at = data.draw(st.integers(0, len(text) - 8))
@@ -75,6 +85,20 @@ def test_sixty_four_bytes_are_compared_and_copied_as_python_does_it(text):
 def test_bits_are_counted_as_python_counts_them(value):
     assert _trailing_zeros(np.uint64(value)) == slow.trailing_zeros(value)
     assert _ones(np.uint64(value)) == slow.ones(value)
+
+
+@given(st.lists(numbers, min_size=8, max_size=12), st.integers(0, 9), numbers, st.data())
+def test_numbers_in_a_row_are_compared_as_python_does_it(some, place, other, data):
+    keys = [*some, *some]
+    keys[len(some) + min(place, len(some) - 1)] = other if place < 8 else keys[place]
+    one, there = (data.draw(st.integers(0, len(some) - 8)) + begin for begin in (0, len(some)))
+    assert _alike8(np.array(keys, np.uint64), one, there) == slow.alike8(keys, one, there)
+
+
+@given(st.lists(st.lists(numbers, min_size=8, max_size=8), min_size=1, max_size=4), st.data())
+def test_bits_that_differ_are_counted_as_python_counts_them(rows, data):
+    one, other = (data.draw(st.integers(0, len(rows) - 1)) for _ in range(2))
+    assert _differing512(np.array(rows, np.uint64), one, other) == slow.differing512(rows, one, other)
 
 
 @given(st.lists(texts, max_size=12))
@@ -215,9 +239,22 @@ def test_the_join_finds_every_pair_at_the_threshold_and_no_other(rows, threshold
     assert found == slow.join(sets, threshold)
 
 
-@given(st.lists(spread, max_size=30, unique=True), st.lists(spread, max_size=30, unique=True), st.integers(0, 31))
+def test_sets_that_meet_by_the_thousand_on_every_key_are_all_found():
+    hashes = [at * 0x9E3779B97F4A7C15 % 2**64 for at in range(160)]
+    rows = [[*hashes[: 40 - row % 5], hashes[40 + row]] for row in range(120)]
+    made = sets_of(rows)
+    pairs = joined_pairs(made, Fraction(4, 5), 2)
+    found = {(min(a, b), max(a, b), n) for a, b, n in zip(*(column.tolist() for column in pairs[:3]), strict=True)}
+    assert found == slow.join([set(made.row(row).tolist()) for row in range(len(rows))], Fraction(4, 5))
+    assert len(found) == len(pairs.ones_P) > 4096
+
+
+keys_in_a_row = st.lists(spread, max_size=60, unique=True)
+
+
+@given(keys_in_a_row, keys_in_a_row, st.integers(0, 31))
 def test_shared_keys_are_counted_or_known_to_be_too_few(one, other, needed):
-    one, other = sorted(one), sorted(other)
+    one, other = sorted(one), sorted({*other, *one[: needed % 25]})  # some of them in a row
     keys = np.array(one + other, np.uint64)
     shared = len(set(one) & set(other))
     counted = joining.shared_keys(keys, 0, len(one), len(one), len(keys), needed)

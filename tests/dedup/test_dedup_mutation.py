@@ -30,6 +30,7 @@ def in_python(kernel: Any, **faults: Kernel) -> Kernel:
     code, told = kernel.py_func.__code__, dict(kernel.py_func.__globals__)
     called = {name: told[name] for name in code.co_names if hasattr(told.get(name), "py_func")}
     told |= {name: in_python(inner, **faults) for name, inner in called.items()}
+    told |= {"alike8": slow.alike8, "differing512": slow.differing512}
     told["ones"] = lambda value: slow.ones(int(value))
     return FunctionType(code, told | faults)
 

@@ -83,7 +83,7 @@ made_thresholds = st.sampled_from(["0.3", "0.5", "0.8", "0.9", "1"])
 
 
 @given(made_texts, made_thresholds, st.integers(1, 6), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 def test_removal_is_the_greedy_of_the_definition(texts, threshold, width, draw):
     rank = [draw.randrange(4) for _ in texts]
     order = sorted(range(len(texts)), key=lambda row: (-rank[row], row))
@@ -92,7 +92,7 @@ def test_removal_is_the_greedy_of_the_definition(texts, threshold, width, draw):
 
 
 @given(made_texts, made_thresholds, st.integers(1, 6))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 def test_the_count_of_remaining_pairs_is_that_of_brute_force(texts, threshold, width):
     pairs = all_pairs(texts, Fraction(threshold), width)
     found = remaining(texts, threshold=threshold, shingle=width)

@@ -187,12 +187,30 @@ def test_work_that_nobody_wants_any_more_ends(on_ray: OnRay, tmp_path: Path) -> 
     assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
-def interrupted(results: Iterator[int], began: threading.Thread) -> None:
-    """Ctrl-C while the first result is waited for."""
+def test_what_the_handler_of_a_signal_raises_ends_the_wait(on_ray: OnRay, tmp_path: Path) -> None:
+    def handle(number: int, frame: object) -> None:
+        raise LookupError(number)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    late = threading.Timer(30, (tmp_path / "go").touch)  # who drops it waits no longer than this
+    late.start()
+    try:
+        results = on_ray(1).map(MarkAndWait(tmp_path), range(2))
+        began = threading.Thread(target=lambda: until(lambda: any(tmp_path.glob("*-*"))))
+        began.start()
+        with pytest.raises(LookupError):
+            interrupted(results, began, signal.SIGUSR1)
+    finally:
+        late.cancel()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def interrupted(results: Iterator[int], began: threading.Thread, number: int = signal.SIGINT) -> None:
+    """A signal, ctrl-C's if not another, while the first result is waited for."""
 
     def interrupt() -> None:
         began.join()
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     threading.Thread(target=interrupt).start()
     next(results)

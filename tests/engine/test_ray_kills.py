@@ -120,7 +120,7 @@ def anywhere(verification: Verification) -> Verification:
 
 
 def test_nodes_may_die_in_a_run(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed_in_a_run(nodes, tmp_path, monkeypatch, rows=800, span=32 << 10, kills=2, seed=1)
+    killed_in_a_run(nodes, tmp_path, monkeypatch, rows=400, span=32 << 10, kills=2, seed=4)  # in dedup, in verify
 
 
 @pytest.mark.soak
@@ -158,7 +158,7 @@ def killed_in_a_run(
 
 
 @pytest.mark.parametrize(
-    ("rows", "kills"), [(400, 3), pytest.param(6000, 20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+    ("rows", "kills"), [pytest.param(6000, 20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
 )
 def test_nodes_may_die_in_de_duplication(
     nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kills: int

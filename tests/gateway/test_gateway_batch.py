@@ -343,7 +343,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nobody catches it."""
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32))
 def test_killed_at_any_step_no_batch_is_bought_twice(tmp_path_factory: Any, seed: int) -> None:
     """Every call on the ledger and on the provider may be the last of its process, before or after its effect."""

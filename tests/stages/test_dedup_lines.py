@@ -149,7 +149,7 @@ contents = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(contents, st.sampled_from(["both", "instruction", "response"]), st.sampled_from([1, 40, 1 << 20]))
 @example(BOM + b'{"instruction":"a","response":null}', "both", 1)
 @example(b" " + BOM + b'{"instruction":"a","response":null}', "both", 1 << 20)

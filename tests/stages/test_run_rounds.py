@@ -195,7 +195,7 @@ def test_fewer_rows_afterwards_leave_no_trace_of_rounds_that_are_no_longer_neede
     assert not any("." in event.stage for event in phase0.explain(tmp_path, row))
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(5, 300),
     st.integers(1, 99),

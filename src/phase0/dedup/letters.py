@@ -49,7 +49,7 @@ def learn(text: str) -> bool:
     """Look up the characters of a text; False where they are in the table already."""
     global _learnt  # noqa: PLW0603 - what Unicode says is the same for all of a process
     met = _codes(text)
-    blocks = set(np.unique(met[met < LIMIT] // _BLOCK).tolist())
+    blocks = set(np.flatnonzero(np.bincount(met // _BLOCK)[: LIMIT // _BLOCK]).tolist())
     if blocks <= _learnt.blocks:
         return False
     with _learning:

@@ -18,6 +18,7 @@ from phase0.dedup.flat import I64, U8, marked
 from phase0.dedup.kernels.choosing import connect
 from phase0.dedup.kernels.joining import count_pairs
 from phase0.dedup.memory import UNLIMITED, Memory
+from phase0.dedup.pages import untouched
 from phase0.dedup.sets import U64, Sets, whole_sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
@@ -111,7 +112,9 @@ def by_size(sets: Sets, firsts: I64, others: I64 | None = None) -> Ordered:
     narrow = sizes.astype(np.uint16) if sizes.max(initial=0) < 1 << 16 else sizes  # numpy sorts these by their digits
     order = np.argsort(narrow, kind="stable")
     rows_N = rows[order].astype(np.int32)  # noqa: N806
-    sketches = sets.sketches_D8[rows_N]
+    shape = (len(rows_N), sets.sketches_D8.shape[1])
+    sketches = untouched(shape[0] * shape[1], np.uint64).reshape(shape)
+    np.take(sets.sketches_D8, rows_N, axis=0, out=sketches, mode="clip")  # with "raise" numpy would copy once more
     ends = np.cumsum(np.bincount(sizes))
     return Ordered(rows_N, sets.starts_D[rows_N], sizes[order], ends, kinds[order], sketches, apart=others is not None)
 

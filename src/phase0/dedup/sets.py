@@ -211,7 +211,9 @@ class _Collected:
     def sets(self, progress: Progress, source: tuple[Texts, int, U64] | None) -> Sets:
         """All of them; with where whole sets are had if these are none."""
         parts = self._parts or [Made(*_none(), 0)]
-        sizes, held, sketches, prints = (np.concatenate([part[i] for part in parts]) for i in range(1, 5))
+        sizes, held, prints = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 4))
+        sketches = untouched(SKETCH_WORDS * len(sizes), np.uint64).reshape(len(sizes), SKETCH_WORDS)
+        np.concatenate([part.sketches_D8 for part in parts], out=sketches)
         self._parts.clear()
         rest = None if source is None else Rest(*source, held)
         if self._spilled is None or not self._used:

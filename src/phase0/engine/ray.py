@@ -112,7 +112,7 @@ class Ray:
                     running.append(call.remote(folder, shared, item))
                 if not running:
                     return
-                result = _result(ray, running[0])
+                result = _result(running[0])
                 running.popleft()
                 yield result
         finally:
@@ -224,12 +224,15 @@ def _as_before() -> Iterator[None]:
         signal.signal(signal.SIGTERM, handler)
 
 
-def _result(ray: Any, reference: Any) -> Any:
-    """What some work came to. Its own exception is raised as itself; that it was lost too often is a DataError."""
+def _result(reference: Any) -> Any:
+    """What some work came to. Its own exception is raised as itself; that it was lost too often is a DataError.
+
+    Python waits here, not `ray.get`: that drops what a handler of a signal raises, and waits on.
+    """
     from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
     try:
-        return ray.get(reference)
+        return reference.future().result()
     except RayTaskError as error:
         raise error.cause from error
     except OutOfMemoryError as error:

@@ -61,7 +61,7 @@ def acquire_dataset(
             (number, piece) for number, item in enumerate(files) for piece in (_cut(item) if limit is None else [item])
         ]
         items = [(folder / f"{at:06}", piece) for at, (_, piece) in enumerate(cut)]
-        one_by_one = limit is not None or len(items) == 1
+        one_by_one = limit is not None or len(items) == 1 or _is_little(files)
         results = _one_by_one(items, limit, progress) if one_by_one else engine.map(_read, items)
         for (number, _), (part, problem) in zip(cut, results, strict=limit is None):
             join(out, part, number)
@@ -72,6 +72,14 @@ def acquire_dataset(
             raise DataError(out.rejected[0].reason)
         progress.finish()
     return finished(output)
+
+
+def _is_little(files: Sequence[Upstream]) -> bool:
+    """Whether all of it is no more than one worker takes at a time: starting workers takes longer than reading it."""
+    try:
+        return sum(item.path.stat().st_size for item in files) <= SPAN
+    except OSError:
+        return False  # who reads it tells what is wrong
 
 
 class _Piece(NamedTuple):

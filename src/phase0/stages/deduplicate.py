@@ -86,7 +86,6 @@ def deduplicate(
     kind = FolderOutput if names_a_folder(output) else StageOutput
     kind.check(Path(output), paths)  # before kernels are compiled for a call that cannot go on
     others = _others(against, paths, Path(output), kind)
-    load_kernels(progress, (*REMOVER, "json", "rows"))
     from phase0.dedup.near import asked
     from phase0.stages.dedup_spread import InputRows
     from phase0.stages.row_readings import AsRow
@@ -104,6 +103,7 @@ def deduplicate(
     )
     with stage_output("dedup", Path(output), paths, settings, kind) as out:
         out.looks_at(others)
+        load_kernels(progress, (*REMOVER, "json", "rows"))  # while digests of the inputs are worked out
         told = keep_one_of_any(out, engine, InputRows(paths, others, AsRow(on, keep)), how, progress)
         out.figures = {"threshold": settings["threshold"]} | told
     _warn(told, progress, per_source_alarm=per_source_alarm)

@@ -109,16 +109,27 @@ def read_lines(block: bytes | memoryview, size: int, reading: Reading, *, is_fir
     )
     first = np.empty(found, np.int64)
     first_alike(text, source_begins[:found], source_ends[:found], first)
-    named, source = np.unique(first, return_inverse=True)
+    named, source = _numbered(first)
     sources = [_name(block, source_begins[row], source_ends[row]) if row >= 0 else UNKNOWN for row in named.tolist()]
     file = np.zeros(room, np.int32)
-    padded = np.append(source.reshape(-1), np.zeros(room - found, np.int64))
+    padded = np.append(source, np.zeros(room - found, np.int64))
     made = Rows(file, begins, ends, lines, lengths, quality, padded, lengths >= 0, sources, []).where(slice(found))
     texts = Flat(out[: starts[found]], starts[: found + 1])
     doubtful = np.flatnonzero(~made.plain_R | reading.reads_all)
     if not len(doubtful):
         return Read(texts, made, ends_of_lines)
     return _with_doubtful(block, Read(texts, made, ends_of_lines), doubtful, reading, is_first=is_first)
+
+
+def _numbered(first_R: I64) -> tuple[I64, I64]:  # noqa: N803
+    """The first rows that `first_alike` names, ascending, and of each row which of them is its own: what `np.unique`
+    would sort for."""
+    is_new = first_R == np.arange(len(first_R))
+    is_none = first_R < 0
+    named, numbers = np.flatnonzero(is_new), np.cumsum(is_new) - 1
+    if not is_none.any():
+        return named, numbers[first_R]
+    return np.append(-1, named), np.where(is_none, 0, numbers[first_R] + 1)
 
 
 def _with_doubtful(block: bytes | memoryview, made: Read, doubtful: I64, reading: Reading, *, is_first: bool) -> Read:

@@ -33,3 +33,13 @@ def trailing_zeros(value: int) -> int:  # type: ignore[empty-body]
 @instruction
 def ones(value: int) -> int:  # type: ignore[empty-body]
     """How many bits are set."""
+
+
+@instruction
+def alike8(keys_S: Array, one: int, other: int) -> int:  # type: ignore[empty-body]
+    """How many of the eight numbers from two places on are the same before the first that is not; all are inside."""
+
+
+@instruction
+def differing512(sketches_N8: Array, one: int, other: int) -> int:  # type: ignore[empty-body]
+    """In how many bits two rows of eight numbers differ."""

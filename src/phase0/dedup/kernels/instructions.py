@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 _BYTE, _BLOCK = ir.IntType(8), ir.VectorType(ir.IntType(8), 64)
+_WORD, _WORDS = ir.IntType(64), ir.VectorType(ir.IntType(64), 8)
 
 
 def _loaded(context: Any, builder: Any, signature: Any, arguments: Any, kind: Any) -> Any:
@@ -85,6 +86,42 @@ def ones(_context, value):
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
+
+
+def _eight(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """The eight numbers of an array from index `at` on."""
+    place = builder.gep(context.make_array(kind)(context, builder, array).data, [at], inbounds=True)
+    loaded = builder.load(builder.bitcast(place, _WORDS.as_pointer()))
+    loaded.align = 8
+    return loaded
+
+
+@intrinsic
+def alike8(_context, keys_S, one, other):
+    """How many of the eight numbers from two places on are the same before the first that is not; all are inside."""
+
+    def generate(context, builder, signature, arguments):
+        here, there = (_eight(context, builder, signature.args[0], arguments[0], at) for at in arguments[1:])
+        different = builder.bitcast(builder.icmp_unsigned("!=", here, there), _BYTE)
+        ended = builder.or_(builder.zext(different, _WORD), ir.Constant(_WORD, 1 << 8))
+        return builder.cttz(ended, ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(keys_S, types.int64, types.int64), generate
+
+
+@intrinsic
+def differing512(_context, sketches_N8, one, other):
+    """In how many bits two rows of eight numbers differ."""
+
+    def generate(context, builder, signature, arguments):
+        places = [builder.mul(row, ir.Constant(_WORD, 8)) for row in arguments[1:]]
+        here, there = (_eight(context, builder, signature.args[0], arguments[0], at) for at in places)
+        counted = ir.FunctionType(_WORDS, [_WORDS]), "llvm.ctpop.v8i64"
+        summed = ir.FunctionType(_WORD, [_WORDS]), "llvm.vector.reduce.add.v8i64"
+        count, add = (cgutils.get_or_insert_function(builder.module, *named) for named in (counted, summed))
+        return builder.call(add, [builder.call(count, [builder.xor(here, there)])])
+
+    return types.int64(sketches_N8, types.int64, types.int64), generate
 
 
 def _chosen(relation: str) -> Any:

@@ -8,19 +8,33 @@ Sets are of one of two kinds, and a join answers pairs of equal kind or pairs of
 join what is new with what was decided, without looking at pairs within either.
 
 Shapes: D rows, S keys, N sets in ascending order of size, E entries by partition of keys, X partitions, P pairs, T
-slots of a table, Z sizes.
+slots of a table, Z sizes, M meetings.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.bits import ones
-from phase0.dedup.kernels.compiling import BYTES, I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing, word
+from phase0.dedup.kernels.bits import alike8, differing512
+from phase0.dedup.kernels.compiling import (
+    BYTES,
+    I32,
+    I64,
+    SKETCHES,
+    U64,
+    Array,
+    count,
+    flag,
+    kernel,
+    nothing,
+    two_counts,
+    word,
+)
 
 FOUND_BY_LARGER, KIND, SHIFT = 1, 2, 2  # an entry's set is set << SHIFT, its kind, and who may find it there
 NO_KEYS, WHOLE_SETS, PREFIXES = 0, 1, 2  # what may be looked up of sets that may be a pair
 _ONE = np.uint64(1)
+_TOGETHER = 1024  # meetings that are looked at together: they stay in a core's nearest cache
 
 
 @kernel(nothing, U64, U64, I64, I64, count, count, I32, I32)
@@ -141,8 +155,14 @@ def shared_keys(keys_S: Array, here: int, here_end: int, there: int, there_end: 
     """How many keys two ascending runs share, or -1 as soon as it must be fewer than `needed`."""
     shared = 0
     while here < here_end and there < there_end:
-        if shared + min(here_end - here, there_end - there) < needed:
+        left = min(here_end - here, there_end - there)
+        if shared + left < needed:
             return -1
+        if left > 8:  # near-duplicates have some keys in a row in common: a step for each takes 2.5 times as long
+            alike = alike8(keys_S, here, there)
+            shared += alike
+            here += alike
+            there += alike
         mine, theirs = keys_S[here], keys_S[there]
         shared += mine == theirs
         here += mine <= theirs
@@ -176,10 +196,7 @@ def table_size(entries: int) -> int:
 @kernel(flag, SKETCHES, count, count, count)
 def may_reach(sketches_N8: Array, one: int, other: int, most: int) -> bool:
     """Whether two sets may differ in at most `most` keys: their sketches differ in at most as many bits."""
-    differing = 0
-    for i in range(8):
-        differing += ones(sketches_N8[one, i] ^ sketches_N8[other, i])
-    return differing <= most
+    return differing512(sketches_N8, one, other) <= most
 
 
 @kernel(count, U64, I32, I32, word, count, count)
@@ -192,16 +209,10 @@ def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, b
     return slot
 
 
-@kernel(
-    *(count, U64, I64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I32, I32, count, count, I64, count),
-    *(I32, I32, I32, I64),
-)
-def join_partition(
-    keys_S: Array,
-    starts_N: Array,
+@kernel(*(two_counts, I64, I64, count, count, count, U64, U64, I32, I32, I32, I32, count, count, I32, I32, I64, U64))
+def meetings(
     sizes_N: Array,
     ends_Z: Array,
-    sketches_N8: Array,
     p: int,
     q: int,
     bits: int,
@@ -212,18 +223,16 @@ def join_partition(
     table_T: Array,
     following_E: Array,
     apart: int,
-    known: int,
-    limits: Array,
-    found: int,
-    ones_P: Array,
-    others_P: Array,
-    shared_P: Array,
-    seen: Array,
-) -> int:
-    """See `join`. `table_T` comes as -1; `found` pairs were found before."""
-    counted = np.int64(known == WHOLE_SETS)
-    size, larger, least, fewest = 0, 0, 0, 0
-    for entry in range(len(keys_E)):
+    entry: int,
+    ones_M: Array,
+    others_M: Array,
+    mosts_M: Array,
+    keys_M: Array,
+) -> tuple[int, int]:
+    """Note sets that meet in a partition from `entry` on: both, in how many keys they may differ, and the key. Answers
+    how many, and the entry to go on from. `table_T` comes as -1 to the first call; an entry may meet all before it."""
+    size, larger, least, fewest, found = 0, 0, 0, 0, 0
+    while entry < len(keys_E) and found < _TOGETHER:
         key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
         if one >= larger:  # sizes come in ascending order: so each is looked up once, not for every entry
             size = sizes_N[one]
@@ -244,25 +253,65 @@ def join_partition(
             sizes = size + sizes_N[other]
             if most < sizes * p:  # said without a division, which took a tenth
                 continue
-            needed = at_least(sizes, p, p + q)
-            seen[0] += 1
-            if seen[0] > limits[1]:
-                return int(limits[0] + 1)
-            if may_reach(sketches_N8, one, other, sizes - 2 * needed):
-                start, there, shared = starts_N[one], starts_N[other], np.int64(0)
-                if known != NO_KEYS:  # of prefixes it is known where they meet, but not what they share from there on
-                    end, there_end = start + counted * size, there + counted * sizes_N[other]
-                    shared = meet(keys_S, start, end, there, there_end, key, counted * needed)
-                if shared >= 0:
-                    if found < len(ones_P):
-                        ones_P[found], others_P[found], shared_P[found] = one, other, shared
-                    found += 1
-                    if found > limits[0]:
-                        return found
+            ones_M[found], others_M[found], keys_M[found] = one, other, key
+            mosts_M[found] = sizes - 2 * at_least(sizes, p, p + q)
+            found += 1
         if sets_E[entry] & FOUND_BY_LARGER:
             home = slot_of(keys_E, sets_E, table_T, key, kind, bits) if apart else slot
             following_E[entry] = table_T[home]
             table_T[home] = entry
+        entry += 1
+    return found, entry
+
+
+@kernel(count, SKETCHES, count, I32, I32, I64, U64)
+def possible(sketches_N8: Array, met: int, ones_M: Array, others_M: Array, mosts_M: Array, keys_M: Array) -> int:
+    """Leave of the first `met` meetings those whose sketches allow it. Answers how many.
+
+    Nothing here is waited for: a processor fetches the sketches of many meetings at once, where a loop that went on
+    with each of them waited for every one.
+    """
+    left = 0
+    for i in range(met):
+        may = may_reach(sketches_N8, ones_M[i], others_M[i], mosts_M[i])
+        ones_M[left], others_M[left], mosts_M[left], keys_M[left] = ones_M[i], others_M[i], mosts_M[i], keys_M[i]
+        left += np.int64(may)
+    return left
+
+
+@kernel(count, U64, I64, I64, count, count, I32, I32, I64, U64, count, count, I32, I32, I32)
+def verified(
+    keys_S: Array,
+    starts_N: Array,
+    sizes_N: Array,
+    known: int,
+    left: int,
+    ones_M: Array,
+    others_M: Array,
+    mosts_M: Array,
+    keys_M: Array,
+    most_pairs: int,
+    found: int,
+    ones_P: Array,
+    others_P: Array,
+    shared_P: Array,
+) -> int:
+    """Write those of the first `left` meetings that are pairs (see `join`). `found` pairs were found before; answers
+    how many there are, or `most_pairs` + 1 as soon as they are more."""
+    counted = np.int64(known == WHOLE_SETS)
+    for i in range(left):
+        one, other, shared = np.int64(ones_M[i]), np.int64(others_M[i]), np.int64(0)
+        if known != NO_KEYS:  # of prefixes it is known where they meet, but not what they share from there on
+            start, there = starts_N[one], starts_N[other]
+            size, other_size = counted * sizes_N[one], counted * sizes_N[other]
+            needed = (size + other_size - counted * mosts_M[i]) // 2
+            shared = meet(keys_S, start, start + size, there, there + other_size, keys_M[i], needed)
+        if shared >= 0:
+            if found < len(ones_P):
+                ones_P[found], others_P[found], shared_P[found] = one, other, shared
+            found += 1
+            if found > most_pairs:
+                return found
     return found
 
 
@@ -309,18 +358,29 @@ def join(
     for part in range(first, last):
         widest = max(widest, starts_X1[part + 1] - starts_X1[part])
     table, following = np.empty(table_size(widest), np.int32), np.empty(widest, np.int32)
+    room = widest + _TOGETHER
+    ones_M, others_M = np.empty(room, np.int32), np.empty(room, np.int32)
+    mosts_M, keys_M = np.empty(room, np.int64), np.empty(room, np.uint64)
     other_kind, found = KIND * apart, 0
     for part in range(first, last):
-        begin, end = starts_X1[part], starts_X1[part + 1]
+        begin, end, at = starts_X1[part], starts_X1[part + 1], 0
         slots = table_size(end - begin)
         table[:slots] = -1
-        found = join_partition(
-            *(keys_S, starts_N, sizes_N, ends_Z, sketches_N8, p, q, bits),
-            *(keys_E[begin:end], befores_E[begin:end], sets_E[begin:end], rests_E[begin:end], table[:slots], following),
-            *(other_kind, known, limits, found, ones_P, others_P, shared_P, seen),
-        )
-        if found > limits[0]:
-            return found
+        while at < end - begin:
+            met, at = meetings(
+                *(sizes_N, ends_Z, p, q, bits, keys_E[begin:end], befores_E[begin:end], sets_E[begin:end]),
+                *(rests_E[begin:end], table[:slots], following, other_kind, at, ones_M, others_M, mosts_M, keys_M),
+            )
+            seen[0] += met
+            if seen[0] > limits[1]:
+                return int(limits[0] + 1)
+            left = possible(sketches_N8, met, ones_M, others_M, mosts_M, keys_M)
+            found = verified(
+                *(keys_S, starts_N, sizes_N, known, left, ones_M, others_M, mosts_M, keys_M),
+                *(limits[0], found, ones_P, others_P, shared_P),
+            )
+            if found > limits[0]:
+                return found
     return found
 
 

@@ -38,6 +38,14 @@ def ones(value: int) -> int:
     return value.bit_count()
 
 
+def alike8(keys: Sequence[int], one: int, other: int) -> int:
+    return next((i for i in range(8) if keys[one + i] != keys[other + i]), 8)
+
+
+def differing512(sketches: Sequence[Sequence[int]], one: int, other: int) -> int:
+    return sum(ones(int(mine) ^ int(theirs)) for mine, theirs in zip(sketches[one], sketches[other], strict=True))
+
+
 def canonical(text: str) -> list[bytes]:
     """The runs of bytes that are not zero in the canonical text."""
     return [token.encode() for token in tokens(text)]
