@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from phase0.dedup import Remaining
+from phase0.dedup.flat import Chunk, Strings
 from phase0.engine import Engine
 from phase0.engine.local import Local
 from phase0.partitioned import recounting
@@ -32,8 +33,8 @@ class Some(NamedTuple):
     def open(self) -> Some:
         return self
 
-    def texts(self) -> Iterator[str]:
-        return iter(self.rows)
+    def chunks(self) -> Iterator[Chunk]:
+        return Strings(self.rows, once=True).chunks()
 
     def keep(self, folder: Path) -> int:
         return len(self.rows)

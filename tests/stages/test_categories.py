@@ -16,13 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase0.dataset import raw_rows
+from phase0.dedup.kernels import counting, parting
 from phase0.records import CATEGORIES
 from phase0.scoring import category, cues, marks
 from phase0.scoring.bounds import bounds
 from phase0.scoring.category import categorise, code_evidence, weighed
-from phase0.scoring.seeing import RESPONSE_CHARS, gapped, parts_of, seen, words_of
+from phase0.scoring.seeing import RESPONSE_CHARS, parts_of, seen, split_at, text_of, words_of
+from phase0.stages import category_letters
 from phase0.stages.categories import categories
-from phase0.stages.category_scan import _counts, _marks, read_rows, scanned
+from phase0.stages.category_scan import Read, _counts, _marks, read_rows, scanned
 
 SAMPLE = Path(__file__).parents[2] / "benchmarks" / "data" / "categories.jsonl"
 CORPUS = pytest.mark.skipif("PHASE0_DEV_DATA" not in os.environ, reason="PHASE0_DEV_DATA names no folder of data")
@@ -99,13 +101,14 @@ def check_scanned(made: list[Row]) -> None:
     marked = zip(all_parts, found.text_D.tolist(), found.answer_D.tolist(), strict=True)
     evidence = [[code_evidence(one.text, text), code_evidence(one.answer, answer)] for one, text, answer in marked]
     (least, most), (lower, upper) = bounds(found), bounds(found, np.array(evidence))
-    assert ((least <= lower) & (lower <= upper) & (upper <= most)).all()
+    assert ((least <= lower) & (lower <= upper) & (upper <= most))[~found.is_odd_D].all()
     for at, (row, parts) in enumerate(zip(made, all_parts, strict=True)):
         looked = seen(parts)
         assert found.weights_DC[at].tolist() == list(looked.cues)
         assert (found.text_D[at] & exact, found.answer_D[at] & exact) == (looked.text & exact, looked.answer & exact)
         assert found.opening_D[at] == looked.opening
-        if not parts.unspaced:
+        assert found.is_odd_D[at] >= parts.unspaced
+        if not found.is_odd_D[at]:
             scores = weighed(parts, looked, row.system).values()
             bounded = zip(lower[at], scores, upper[at], strict=True)
             assert all(low <= score <= high for low, score, high in bounded)
@@ -146,19 +149,58 @@ def test_a_deduction_may_be_wherever_one_can_be_found(text: str) -> None:
     check_scanned([Row(text), Row(f"and{text}")])
 
 
-@given(st.text("1٣,. =+-xé\n", max_size=40))
+@given(st.text("1٣,. =+-xé×÷−–√²K’\n", max_size=40))
 def test_equations_and_numbers_of_a_request_are_counted_whatever_its_script(text: str) -> None:
     row = Row(f"Some text of thirty characters{text}\nNo more of it {text}?", f"x = {text}")
     parts, known = parts_of(*row[:2]), read_rows([row])
-    found = [int(counts[0]) for counts in _counts(known, _marks(known.texts), _marks(known.answers))]
+    marked = (_marks(known, spans, lambda at: "") for spans in (known.texts_D2, known.answers_D2))
+    found = [int(counts[0]) for counts in _counts(known, *marked)]
     expected = [*map(category.equations_in, (parts.ask, parts.answer)), category.numbers_in(parts.ask)]
     assert found == expected
 
 
-@given(st.text(max_size=60) | texts)
-def test_words_between_spaces_are_the_words_of_a_text(text: str) -> None:
-    spaced = gapped(text)
-    assert re.findall(r"(?:[a-z0-9_]|[^\x00-\x7f])+[+#]*", spaced.encode("utf-8", "replace").decode()) == words_of(text)
+long_texts = st.tuples(texts, st.integers(1, 90), st.sampled_from(["", "\n", ". ", "\u2003", "\x1c"])).map(
+    lambda drawn: f"{drawn[2]}{drawn[0] * drawn[1]}{drawn[2]}"
+)
+announced = st.builds("{}{}: {}{}".format, st.text("ab ,\u00a0", max_size=12), words, texts, long_texts)
+
+
+@given(st.lists(st.builds(Row, texts | long_texts | announced, long_texts), max_size=4))
+def test_a_kernel_reads_the_parts_that_are_read_of_each(made: list[Row]) -> None:
+    known = read_rows(made)
+    for at, row in enumerate(made):
+        parts, cut = parts_of(*row[:2]), split_at(text_of(row.instruction))
+        assert known.cuts_D2[at].tolist() == list(cut)
+        for spans, part in ((known.texts_D2, parts.text), (known.answers_D2, parts.answer)):
+            stands = known.bytes_B[slice(*spans[at].tolist())].tolist()
+            assert len(stands) == len(part)
+            assert [ord(one) for one in part if one.isascii()] == [stand for stand in stands if stand < 128]
+        if not known.is_odd_D[at]:
+            head, tail, matter = (spelled(known, *span) for span in known.words_D6[at].reshape(-1, 2).tolist())
+            assert [*head, *tail] == parts.asked
+            assert matter == words_of(parts.matter)
+
+
+def spelled(known: Read, begin: int, end: int) -> list[str]:
+    """The words that a scan sees there."""
+    lower = known.bytes_B[begin:end].tobytes().decode().lower()
+    return re.findall(r"(?:[a-z0-9_]|[^\x00-\x7f])+[+#]*", lower)
+
+
+@given(st.characters(min_codepoint=128))
+def test_a_table_says_of_a_character_what_python_says_of_it(one: str) -> None:
+    said = category_letters.entry(one)
+    kind, lower = said >> parting.KIND, said & ((1 << parting.KIND) - 1)
+    if kind != counting.ODD:
+        assert (chr(lower) if lower else " ") == (one.lower() if one.isalnum() else " ")
+        assert (kind <= counting.UNSPACED and kind != counting.UNSPACED) <= one.isalnum()
+        assert (kind == counting.DIGIT) == (re.fullmatch(r"\d", one) is not None)
+        assert (kind == counting.SPACE) == one.isspace()
+
+
+def test_scans_and_kernels_mean_the_same_by_a_kind() -> None:
+    assert all(category_letters.entry(one) >> parting.KIND == kind for one, kind in marks.KINDS_OF.items())
+    assert frozenset([counting.LETTER, counting.UNSPACED]) == marks._WORDLIKE
 
 
 def test_every_thing_of_a_category_weighs_the_same_whatever_it_is() -> None:

@@ -21,7 +21,7 @@ from phase0.stages.deduplicate import deduplicate
 from phase0.stages.output import stage_output
 from phase0.stages.publish import publish
 from phase0.stages.score import score
-from phase0.stages.statistics import bucket_of, valid_row
+from phase0.stages.statistics import Tally, bucket_of, valid_row
 from phase0.stages.verification import Criterion, Verification
 from phase0.stages.verify import verify
 
@@ -197,12 +197,8 @@ def test_buckets_and_the_average_count_scored_rows_alone(tmp_path: Path) -> None
 
 @given(st.permutations([1.1, 2.3, 3.7, 9.9, 8.2, 7.05]))
 def test_the_average_does_not_depend_on_the_order_of_rows(scores: list[float]) -> None:
-    from phase0.stages.statistics import Tally
-
     tally = Tally()
-    for value in scores:
-        tally.add(valid_row(json.dumps(row(1, value)).encode()))
-    tally.count()
+    tally.count([valid_row(json.dumps(row(1, value)).encode()) for value in scores])
     assert tally.quality().average == 32.25 / 6
 
 
@@ -217,7 +213,7 @@ def test_lengths_are_tokens_of_o200k_and_special_tokens_are_plain_text(tmp_path:
 def test_tokens_of_many_batches_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lines(tmp_path / "x.jsonl", *(row(n) for n in range(50)))
     whole = verify([path]).tokens
-    monkeypatch.setattr("phase0.stages.statistics._BATCH_ROWS", 7)
+    monkeypatch.setattr("phase0.stages.row_batches.BLOCK", 700)
     assert verify([path]).tokens == whole
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from phase0.dataset.arrays import array
 from phase0.dataset.containers import Kind, is_compressed, kind_of, opened, stem
-from phase0.dataset.lines import lines
+from phase0.dataset.lines import lines, newlines
 from phase0.dataset.rows import NOT_JSON, BadRow, Row, Span, not_json, standard_record
 from phase0.dataset.tables import csv_rows, parquet
 from phase0.errors import RowError, UsageError
@@ -60,7 +60,7 @@ def split(path: Path, size: int = 8 << 20) -> list[Span]:
     with opened(path) as file:
         while block := file.read(size):
             block += file.readline()
-            rows = block.count(b"\n") + (not block.endswith(b"\n"))
+            rows = newlines(block) + (not block.endswith(b"\n"))
             spans.append(Span(path, start, start + len(block), line, rows))
             start, line = start + len(block), line + rows
     return spans

@@ -136,10 +136,10 @@ def taken_again(texts: Texts, rows: I64) -> list[Piece]:
     return [Taken(texts.take(rows[at : at + _TAKEN])) for at in range(0, len(rows), _TAKEN)]
 
 
-def flat(texts: Sequence[str]) -> Flat:
+def flat(texts: Sequence[str], errors: str = "replace") -> Flat:
     """Texts laid behind one another. Half a surrogate pair, which UTF-8 cannot say, becomes a question mark: neither is
     part of a word."""
-    encoded = [text.encode("utf-8", "replace") for text in texts]
+    encoded = [text.encode("utf-8", errors) for text in texts]
     starts = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=starts[1:])
     return Flat(np.frombuffer(b"".join(encoded), np.uint8), starts)
@@ -252,7 +252,7 @@ class Both:
 
     def __init__(self, others: Texts, texts: Texts) -> None:
         self._others, self._texts = others, texts
-        self._counted: list[_Counted] = []
+        self._counted: list[Counted] = []
 
     def hint(self) -> int:
         return self._others.hint() + self._texts.hint()
@@ -268,7 +268,7 @@ class Both:
 
     def chunks(self) -> Iterator[Chunk]:
         for chunk in self._others.chunks():
-            self._counted.append(_Counted(chunk))
+            self._counted.append(Counted(chunk))
             yield self._counted[-1]
         yield from self._texts.chunks()
 
@@ -289,7 +289,7 @@ class Both:
         return taken_again(self, rows)
 
 
-class _Counted:
+class Counted:
     """A chunk that remembers how many texts it held."""
 
     def __init__(self, chunk: Chunk) -> None:

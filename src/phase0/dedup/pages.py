@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -27,3 +28,17 @@ def untouched(size: int, kind: npt.DTypeLike) -> npt.NDArray[Any]:
     except OSError as error:
         raise MemoryError(f"no room for {length:,} bytes") from error
     return np.frombuffer(pages, kind)
+
+
+class Scratch(threading.local):
+    """Memory that a thread uses again and again: of what is new each page must be given by the system first, which
+    takes longer than reading a file into it."""
+
+    def __init__(self) -> None:
+        self._room_B: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def room(self, size: int) -> npt.NDArray[np.uint8]:
+        """So many bytes, the same as before."""
+        if len(self._room_B) < size:
+            self._room_B = np.empty(size + (size >> 2), np.uint8)
+        return self._room_B[:size]

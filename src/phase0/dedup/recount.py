@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.canonical import canonical_rows
+from phase0.dedup.canonical import canonical_rows, room_for
 from phase0.dedup.flat import Chunk
 from phase0.dedup.kernels.recounting import (
     COUNTER_BITS,
@@ -33,7 +33,7 @@ from phase0.dedup.kernels.recounting import (
     row_sets,
     sample,
 )
-from phase0.dedup.pages import untouched
+from phase0.dedup.pages import Scratch, untouched
 from phase0.dedup.results import Pair, Remaining
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress, many
@@ -42,6 +42,7 @@ EXAMPLES = 20
 
 SAMPLED = 4_000_000  # keys that tell which shingles are common
 _BYTES_A_SHINGLE = 5  # of English; a guess that only decides how much address space is reserved
+_scratch = Scratch()  # of canonical text
 _PAIRS_AT_ONCE = 1_000_000
 _SETS_AT_ONCE = 20_000
 
@@ -193,12 +194,14 @@ def _together(made: Iterable[Made], expected: int) -> Made:
 
 def sets_of(chunk: Chunk, width: int) -> Made:
     """The sets of some texts."""
-    text, begins, ends = canonical_rows(chunk.read())
-    sizes, keys = np.empty(len(begins), np.int64), np.empty(len(text) // 2 + len(begins), np.uint64)
+    texts = chunk.read()
+    room = room_for(int(texts.starts_D1[-1]), len(texts.starts_D1) - 1)
+    text, begins, ends = canonical_rows(texts, _scratch.room(room))
+    sizes, keys = np.empty(len(begins), np.int64), untouched(len(text) // 2 + len(begins), np.uint64)
     row_keys(text, begins, ends, width, keys, sizes)
     prints, checks = np.empty((2, len(begins)), np.uint64)
     total = row_sets(keys, sizes, prints, checks)
-    return Made(keys[:total].copy(), sizes, prints, checks)  # the room behind them is given back
+    return Made(keys[:total], sizes, prints, checks)  # the room behind them was not touched
 
 
 def _distinct(made: Made) -> _Distinct:

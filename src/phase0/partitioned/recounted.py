@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from phase0.dedup.flat import I64, U8, Strings
+from phase0.dedup.flat import I64, U8, Chunk
 from phase0.dedup.kernels.recounting import COUNTER_BITS, sample
 from phase0.dedup.recount import SAMPLED, sets_of
 from phase0.partitioned.arrays import growing, mapped, store
@@ -29,12 +29,12 @@ _SHINGLE = 5  # bytes of text to a shingle, of English
 class Rows(Protocol):
     """The rows of a unit while they are read."""
 
-    def texts(self) -> Iterator[str]:
-        """Every text once, in order."""
+    def chunks(self) -> Iterator[Chunk]:
+        """Every text once, in order, some together."""
         ...
 
     def keep(self, folder: Path) -> Any:
-        """What else was found; what is too much to be told may be left in the folder. Asked when all texts were
+        """What else was found; what is too much to be told may be left in the folder. Asked when all chunks were
         read."""
         ...
 
@@ -107,7 +107,7 @@ def send_unit(count: Count, item: tuple[int, Unit]) -> UnitRead:
     place.mkdir(parents=True, exist_ok=True)
     rows, read = unit.open(), [np.empty((0, SET), np.uint64)]
     with growing(place / "keys.npy", np.uint64) as keys:
-        for chunk in Strings(rows.texts(), once=True).chunks():
+        for chunk in rows.chunks():
             made = sets_of(chunk, count.width)
             keys(made.keys_S)
             read.append(np.stack((made.sizes_D.astype(np.uint64), made.prints_D, made.checks_D), axis=1))

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from phase0.dedup.flat import Chunk, Strings
+from phase0.dedup.flat import Chunk, Counted
 from phase0.dedup.kernels.recounting_parts import WIDTH
 from phase0.dedup.recount import EXAMPLES
 from phase0.dedup.recount import recount as recounted
 from phase0.dedup.results import Remaining
 from phase0.partitioned.arrays import store
-from phase0.partitioned.recounted import Count, Unit, UnitRead, send_unit, write_levels
+from phase0.partitioned.recounted import Count, Rows, Unit, UnitRead, send_unit, write_levels
 from phase0.partitioned.remeeting import count_near, count_rows, find_meetings, send_firsts
 from phase0.partitioned.repeated import find_repeated
 from phase0.partitioned.site import Site
@@ -58,10 +58,9 @@ def _bits(count: Count, cores: int) -> int:
 
 
 def _at_once(site: Site, count: Count, units: Sequence[Unit], expected: int | None) -> Recounted:
-    rows: list[int] = []
-    told: list[Any] = []
+    opened = [(unit.open(), list[Counted]()) for unit in units]
     left = recounted(
-        _drawn(count, units, rows, told),
+        _drawn(opened),
         count.threshold,
         count.width,
         extent=count.extent,
@@ -69,20 +68,21 @@ def _at_once(site: Site, count: Count, units: Sequence[Unit], expected: int | No
         workers=site.engine.threads,
         progress=site.progress,
     )
-    return Recounted(count, left, np.cumsum([0, *rows]).tolist(), told)
-
-
-def _drawn(count: Count, units: Sequence[Unit], drawn: list[int], told: list[Any]) -> Iterator[Chunk]:
-    """The texts of one unit after the other; how many of each were `drawn`, and what it then `told` of its rows."""
-    for number, unit in enumerate(units):
-        rows, texts = unit.open(), 0
-        for chunk in Strings(rows.texts(), once=True).chunks():
-            yield chunk
-            texts += len(chunk.read().starts_D1) - 1
+    told = []
+    for number, (rows, _) in enumerate(opened):
         place = count.unit(number)
         place.mkdir(parents=True)
-        drawn.append(texts)
         told.append(rows.keep(place))
+    texts = (sum(chunk.rows for chunk in drawn) for _, drawn in opened)
+    return Recounted(count, left, np.cumsum([0, *texts]).tolist(), told)
+
+
+def _drawn(opened: Sequence[tuple[Rows, list[Counted]]]) -> Iterator[Chunk]:
+    """The texts of one unit after the other, which are noted beside it."""
+    for rows, drawn in opened:
+        for chunk in rows.chunks():
+            drawn.append(Counted(chunk))
+            yield drawn[-1]
 
 
 def _in_partitions(site: Site, count: Count, units: Sequence[Unit], expected: int | None) -> Recounted:

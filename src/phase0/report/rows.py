@@ -24,7 +24,8 @@ from phase0.stages.output import relative
 from phase0.stages.provenance import Chain
 from phase0.stages.publish import FULL
 from phase0.stages.rounds import in_round, round_of
-from phase0.stages.statistics import ENCODING, bucket_of
+from phase0.stages.statistics import bucket_of
+from phase0.stages.token_counts import ENCODING
 
 KEPT, BORDERLINE, PER_REASON = 6, 4, 2  # rows that are shown: of finished ones, on each side of a threshold, dropped
 MOST_REASONS = 24

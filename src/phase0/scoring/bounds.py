@@ -107,7 +107,7 @@ class Scanned(NamedTuple):
     numbers_D: _I64  # noqa: N815 - how many the request has
     of_system_D: _I64  # noqa: N815 - what a system prompt adds to creative
     is_alone_D: _FLAGS  # noqa: N815 - nothing is handed over with the request
-    is_unspaced_D: _FLAGS  # noqa: N815 - a script that puts no spaces between words: nothing is bounded
+    is_odd_D: _FLAGS  # noqa: N815 - a script that puts no spaces between words, or a letter as no other: nothing is bounded
     is_asked_D: _FLAGS  # noqa: N815 - the request states something, and then asks
     is_brief_D: _FLAGS  # noqa: N815 - the answer is a bare result
     is_addressed_D: _FLAGS  # noqa: N815 - it may be said who is to speak
@@ -202,7 +202,7 @@ def heaviest(found: Scanned, known: Bounds) -> _I64:
     rows, most = np.arange(len(known.least_DC)), known.most_DC.copy()
     best = known.least_DC.argmax(axis=1)
     most[rows, best] = -1
-    return np.where(found.is_unspaced_D | (most.max(axis=1) >= known.least_DC[rows, best]), -1, best)
+    return np.where(found.is_odd_D | (most.max(axis=1) >= known.least_DC[rows, best]), -1, best)
 
 
 def is_addressed(first_D: _I64) -> _FLAGS:  # noqa: N803

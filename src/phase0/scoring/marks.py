@@ -53,26 +53,28 @@ LINES = (
 )
 """What a line of code begins with, behind spaces and tabs; it may also have " {" in it."""
 
-# A character that is not ASCII may be a letter or a digit: any of its bytes stands for all of it.
-_WORD, _DIGIT = rb"[\w\x80-\xff]", rb"[\d\x80-\xff]"
-_TERM = rb"[($\-\da-z\\\x80-\xff]"  # what an equation goes on with
+KINDS_OF = {"×": 134, "÷": 135, "−": 136, "–": 136, "√": 137, "²": 130, "’": 138}
+"""What stands for these characters in a scan, where one byte is one character (see `kernels.counting`)."""
+
+_WORDLIKE = frozenset([128, 131])  # letters of other scripts, with spaces about their words and without
+_WORD, _DIGIT = rb"[\w\x80-\x83]", rb"[\d\x81]"
+_TERM = rb"[($\-\da-z\\\x81]"  # what an equation goes on with
 _WIDE = {
     LINE: (rb" {",),
     CALL: (_WORD + rb"\(", rb"[A-Za-z_\x80-\xff]\]", rb"=[\[{\"']", rb"= [\[{\"']"),
     EQUATION: (
         *(rb"[\w)\x80-\xff]" + sign + _TERM for sign in (rb"[=+*^]", rb" [=+*^]", rb"[=+*^] ", rb" [=+*^] ")),
         *(_DIGIT + rb" [-/<>] " + _DIGIT, _DIGIT + rb"=", _DIGIT + rb" =", _DIGIT + rb"% of"),
-        *("×".encode(), "÷".encode(), "√".encode(), "²".encode()),
-        *(_DIGIT + " −".encode(), _DIGIT + " –".encode()),
+        *(b"\x86", b"\x87", b"\x89", b"\x82", _DIGIT + b" \x88"),
     ),
     LATEX: (rb"\\", rb"\$"),
     TICK: (rb"`",),
-    NUMBER: (rb"\d",),
+    NUMBER: (_DIGIT,),
     SPEAKER: (rb"[A-Z][A-Z]: ",),
     VERSE: (rb",\n",),
 }
 _FIRST = 4  # bytes of what tells a tool-call protocol that are looked for, and
-_FIRSTS = 5  # of what an answer begins with
+_FIRSTS = 5  # characters of what an answer begins with, as many as there is room for; fewer where they are no ASCII
 _PLACE = re.compile(rb"\[(?:\\.|[^\]\\])+\]|\\.|[^\\]", re.DOTALL)
 _BYTES = bytes(range(256))
 
@@ -82,7 +84,7 @@ Place = frozenset[int]
 @cache
 def of_a_part() -> dict[tuple[Place, ...], int]:
     """Patterns of bytes, and the bits of a part in which one is found, if a newline is put before it. TOOL is to be
-    confirmed. NUMBER may also be there where a part is not ASCII: other scripts have digits of their own."""
+    confirmed."""
     found = dict[tuple[Place, ...], int]()
     exact = [(mark, 1 << bit) for bit, mark in enumerate(CODE_MARKS)]
     exact += (
@@ -91,7 +93,7 @@ def of_a_part() -> dict[tuple[Place, ...], int]:
         + [(mark[:_FIRST], TOOL) for mark in TOOL_MARKS]
     )
     for text, bit in exact:
-        places = tuple(frozenset([byte]) for byte in text.encode())
+        places = tuple(frozenset([KINDS_OF[one] if one in KINDS_OF else ord(one)]) for one in text)
         found[places] = found.get(places, 0) | bit
     for bit, patterns in _WIDE.items():
         for pattern in patterns:
@@ -102,12 +104,18 @@ def of_a_part() -> dict[tuple[Place, ...], int]:
 
 @cache
 def of_an_opening() -> dict[tuple[Place, ...], int]:
-    """The same for the first characters of an answer, where it is ASCII, in either case, and commas are passed over:
-    all is to be confirmed."""
+    """The same for the first characters of an answer, in either case, where commas are passed over: all is to be
+    confirmed."""
     found = dict[tuple[Place, ...], int]()
     for bit, marks in OPENINGS.items():
         for mark in marks:
-            if mark.isascii():
-                places = tuple(frozenset((byte + byte.upper()).encode()) for byte in mark[:_FIRSTS])
-                found[places] = found.get(places, 0) | bit
+            most = _FIRSTS if mark.isascii() else 3 if mark[0].isascii() else 2
+            places = tuple(map(_in_either_case, mark[:most]))
+            found[places] = found.get(places, 0) | bit
     return found
+
+
+def _in_either_case(character: str) -> Place:
+    if not character.isascii():
+        return _WORDLIKE
+    return frozenset([*(character + character.upper()).encode(), *([KINDS_OF["’"]] if character == "'" else [])])

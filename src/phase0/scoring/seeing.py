@@ -70,10 +70,11 @@ def parts_of(instruction: str, response: str | None) -> Parts:
     return parts_at(text, (response or "")[:RESPONSE_CHARS], *split_at(text))
 
 
-def parts_at(text: str, answer: str, cut: int, last: int) -> Parts:
-    """The parts of a row whose text is split so."""
+def parts_at(text: str, answer: str, cut: int, last: int, unspaced: bool | None = None) -> Parts:
+    """The parts of a row whose text is split so; whether that is in a script without spaces may be known."""
     ask = joined(text, cut, last)
-    unspaced = is_unspaced(text)
+    if unspaced is None:
+        unspaced = is_unspaced(text)
     asked = words_of(ask) + (latin_words(ask) if unspaced else [])
     return Parts(text, ask, text[cut:last], answer, opening_of(answer), asked, unspaced)
 
@@ -98,15 +99,6 @@ def is_unspaced(text: str) -> bool:
 def latin_words(ask: str) -> list[str]:
     """The Latin words of a request in a script that puts no spaces about them."""
     return _LATIN_WORD.findall(ask.lower())
-
-
-def gapped(text: str) -> str:
-    """A text in lower case, with spaces for what is neither ASCII nor part of a word."""
-    lower = text.lower()
-    for character in frozenset(_beyond_ascii(lower)):
-        if not character.isalnum():
-            lower = lower.replace(character, " ")
-    return lower
 
 
 def _beyond_ascii(text: str) -> str:

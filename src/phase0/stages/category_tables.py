@@ -84,6 +84,13 @@ def learned(words: Sequence[bytes]) -> tuple[_U16, _U64]:
     return slots, keys
 
 
+@cache
+def listed(words: frozenset[str]) -> tuple[_U8, _I64]:
+    """A list of words as `parting.parts` takes it: one behind the other, and where each begins."""
+    spelled = [word.encode() for word in sorted(words)]
+    return np.frombuffer(b"".join(spelled), np.uint8), np.cumsum([0, *map(len, spelled)])
+
+
 class Patterns(NamedTuple):
     """Marks, and what lines begin with, as `scanning.marked` takes them."""
 

@@ -3,35 +3,21 @@ that is counted of it and for what is compared. Sums of units come to the sums o
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from phase0.dataset import BadRow, Span, meta_folder, raw_rows, split
-from phase0.dataset.rows import NOT_JSON
-from phase0.dedup import On, text_of
-from phase0.errors import RowError
+from phase0.dedup import On
 from phase0.partitioned.arrays import store
 from phase0.partitioned.recounting import Recounted
 from phase0.stages.publish import FULL
-from phase0.stages.statistics import Examined, FullRow, Tally, ValidRow, score_of, valid_row
+from phase0.stages.row_batches import Batch, cut, line_of
+from phase0.stages.statistics import Examined, Tally
 from phase0.stages.verification import VerifiedFile
-
-
-class Compared(msgspec.Struct, frozen=True):
-    """What is compared of a row. One that is not valid for another reason can still be a duplicate."""
-
-    instruction: str
-    response: str
-
-
-_compared = msgspec.json.Decoder(Compared).decode
-_full = msgspec.json.Decoder(FullRow).decode
 
 
 class RowUnit(NamedTuple):
@@ -61,70 +47,46 @@ def row_units(paths: Sequence[Path], on: On, size: int) -> list[RowUnit]:
 
 
 class UnitRows:
-    """The rows of a unit while they are read. Mutable: what was found is known when the last text was drawn."""
+    """The rows of a unit while they are read. Mutable: what was found is known when the last of them was."""
 
     def __init__(self, unit: RowUnit) -> None:
-        self._unit, self._tally = unit, Tally()
-        self._lines = array("q")  # of the rows that are compared
+        self._unit, self._batches = unit, list[Batch]()
 
-    def texts(self) -> Iterator[str]:
-        """The text of every row that has an instruction and a response. DataError for a file that is no data."""
-        path, full = self._unit.span.path, _Beside(self._unit.full)
-        for item in raw_rows(self._unit.span):
-            row = _examined(path, item, full, self._tally)
-            if row is not None and not isinstance(item, BadRow):
-                self._lines.append(item[0])
-                yield text_of(row.instruction, row.response, self._unit.on)
+    def chunks(self) -> Iterator[Batch]:
+        """Every row that has an instruction and a response, some together; see `partitioned.recounted.Rows`. DataError
+        for a file that is no data."""
+        beside = _Beside(self._unit.full)
+        for some in cut(self._unit.span):
+            self._batches.append(
+                Batch(self._unit.span.path, some, beside.between(some.first, some.last), self._unit.on)
+            )
+            yield self._batches[-1]
 
     def keep(self, folder: Path) -> Tally:
         """See `partitioned.recounted.Rows`: the sums; lines stay in the folder."""
-        store(folder / "lines.npy", np.array(self._lines, np.int64))
-        self._tally.count()
-        return self._tally
+        lines = [np.empty(0, np.int64), *(batch.lines_D for batch in self._batches)]
+        store(folder / "lines.npy", np.concatenate(lines))
+        tally = Tally()
+        for batch in self._batches:
+            tally.add_all(batch.tally)
+        return tally
 
 
 class _Beside:
-    """The full rows beside a published file, each found by its line. Lines are asked for in ascending order."""
+    """The full rows beside a published file, by their lines, which are asked for in ascending order."""
 
     def __init__(self, span: Span | None) -> None:
         self._rows = iter(raw_rows(span)) if span is not None else iter(())
         self._next = next(self._rows, None)
 
-    def at(self, line: int) -> FullRow | None:
-        """The row on this line; None where there is none, or none that can be read."""
-        while self._next is not None and _line(self._next) < line:
+    def between(self, first: int, last: int) -> dict[int, bytes]:
+        """What stands on these lines."""
+        found = dict[int, bytes]()
+        while self._next is not None and (line := line_of(self._next)) <= last:
+            if line >= first and not isinstance(self._next, BadRow):
+                found[line] = self._next[1]
             self._next = next(self._rows, None)
-        if self._next is None or isinstance(self._next, BadRow) or self._next[0] != line:
-            return None
-        try:
-            return _full(self._next[1])
-        except NOT_JSON:
-            return None
-
-
-def _line(item: tuple[int, bytes] | BadRow) -> int:
-    return item.line if isinstance(item, BadRow) else item[0]
-
-
-def _examined(path: Path, item: tuple[int, bytes] | BadRow, full: _Beside, tally: Tally) -> ValidRow | Compared | None:
-    """Count a row. What is compared of it; None where that cannot be read."""
-    tally.rows += 1
-    if isinstance(item, BadRow):
-        tally.fault(path, item.line, item.error)
-        return None
-    line, raw = item
-    try:
-        row = valid_row(raw)
-    except RowError as error:
-        tally.fault(path, line, error)
-        if error.reason == "score_out_of_range" and error.field == "quality_score":
-            tally.see(score_of(raw))
-        try:
-            return _compared(raw)
-        except NOT_JSON:
-            return None
-    tally.add(row, full.at(line))
-    return row
+        return found
 
 
 def examined(

@@ -22,7 +22,7 @@ from phase0.records import Record
 from phase0.stages.formats import FORMATS, chat, prompt
 from phase0.stages.output import Sums
 from phase0.stages.parts import Lost, bad_row
-from phase0.stages.statistics import ENCODING
+from phase0.stages.token_counts import ENCODING
 
 MARKUP = 5  # tokens around a message: ChatML's and Llama's begin, role, end of the role, end, and a line end
 ROW = 4  # numbers of a row that was measured: its place among the rows of the piece that can be read, and three hashes

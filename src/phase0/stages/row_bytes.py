@@ -7,7 +7,6 @@ Shapes: R rows, B bytes.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,24 +18,11 @@ import numpy.typing as npt
 from phase0.dataset.containers import opened
 from phase0.dedup.flat import I64, U8
 from phase0.dedup.kernels.json import PADDING
+from phase0.dedup.pages import Scratch
 from phase0.errors import DataError
 
 _NEAR = 1 << 15  # bytes between two rows that are copied in less time than another call of the system takes
 _TOGETHER = 1 << 20  # bytes of rows that are read for one piece of work: they stay in a core's cache
-
-
-class Scratch(threading.local):
-    """Memory that a thread uses again and again: of what is new each page must be given by the system first, which
-    takes longer than reading a file into it."""
-
-    def __init__(self) -> None:
-        self._room_B: U8 = np.empty(0, np.uint8)
-
-    def room(self, size: int) -> U8:
-        """So many bytes, the same as before."""
-        if len(self._room_B) < size:
-            self._room_B = np.empty(size + (size >> 2), np.uint8)
-        return self._room_B[:size]
 
 
 scratch_of_blocks, scratch_of_texts = Scratch(), Scratch()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 import msgspec
 
@@ -14,6 +14,7 @@ from phase0.dataset.reading import record_from
 from phase0.dataset.rows import NOT_JSON
 from phase0.errors import RowError
 from phase0.records import CATEGORIES
+from phase0.stages.token_counts import ENCODING, count_tokens
 from phase0.stages.verification import (
     Bucket,
     CategoryOrigin,
@@ -26,7 +27,9 @@ from phase0.stages.verification import (
     VerifiedFile,
 )
 
-ENCODING = "o200k_base"
+if TYPE_CHECKING:
+    from phase0.stages.category_scan import Laid
+
 SHOWN_FAULTS = 20
 BUCKETS = (
     ("9–10 excellent", 9.0),
@@ -37,7 +40,6 @@ BUCKETS = (
 """Each reaches from its least score up to the one before it; the first one includes 10."""
 
 _MICRO = 1_000_000  # scores are summed as whole millionths, so that the average does not depend on the order of rows
-_BATCH_ROWS, _BATCH_CHARS = 4096, 4_000_000  # counted together, on every core; 4 MB of text bound the memory
 
 
 class PublishedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -93,10 +95,13 @@ def valid_row(raw: bytes) -> ValidRow:
         row = _plain(raw)
     except NOT_JSON:
         return _from_record(raw)
+    return row if is_published(row) else _from_record(raw)  # it knows the words for what is wrong
+
+
+def is_published(row: PublishedRow) -> bool:
+    """Whether a row breaks no rule that types alone cannot say."""
     scored = row.quality_score is None or 1 <= row.quality_score <= 10
-    if not (scored and row.instruction.strip() and row.response.strip() and row.source.strip()):
-        return _from_record(raw)  # it knows the words for what is wrong
-    return row
+    return scored and bool(row.instruction.strip() and row.response.strip() and row.source.strip())
 
 
 def _from_record(raw: bytes) -> RecordedRow:
@@ -144,8 +149,7 @@ def _stored_category(row: ValidRow, twin: FullRow | None) -> str | None:
 
 
 class Tally:
-    """Counts rows as they pass. Holds no row longer than it takes to count those of a batch together. Sums are of whole
-    numbers, so that they come to the same however rows are cut."""
+    """Counts rows. Sums are of whole numbers, so that they come to the same however rows are cut."""
 
     def __init__(self) -> None:
         self.rows = self.valid = 0
@@ -158,9 +162,6 @@ class Tally:
         self._scored = self._micro = 0
         self._seen: list[float] = []  # the lowest and the highest score
         self._tokens = [0, 0]
-        self._batch: list[ValidRow] = []
-        self._unsorted: list[ValidRow] = []  # rows of the batch that came without a category
-        self._chars = 0
 
     def fault(self, path: Path, line: int, error: RowError) -> None:
         self._reasons[error.reason] += 1
@@ -169,21 +170,35 @@ class Tally:
                 Fault(file=str(path), line=line, field=error.field, reason=error.reason, detail=error.detail)
             )
 
-    def add(self, row: ValidRow, twin: FullRow | None = None) -> None:
-        """A valid row, with the full row that may have been read beside it. Its category is the one that was set when
-        it was acquired, else the one that its text has."""
-        if row.category is not None:
-            self.origins["rows"] += 1
-            self._categories[row.category] += 1
-        elif (stored := _stored_category(row, twin)) is not None:
-            self.origins["full rows"] += 1
-            self._categories[stored] += 1
-        else:
-            self._unsorted.append(row)
-        self._batch.append(row)
-        self._chars += len(row.instruction) + len(row.response)
-        if len(self._batch) >= _BATCH_ROWS or self._chars >= _BATCH_CHARS:
-            self.count()
+    def count(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None] = (), laid: Laid | None = None) -> None:
+        """Some valid rows, with the full rows that may have been read beside them, one each or none at all, and where
+        they are laid out, if they are."""
+        counting = count_tokens([text for row in rows for text in (row.instruction, row.response)])
+        self.valid += len(rows)
+        self._sources.update(row.source for row in rows)
+        for score, times in Counter(row.quality_score for row in rows).items():
+            self.see(score, times)
+        self._count_categories(rows, twins, laid)
+        counts = counting.result()
+        self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
+
+    def _count_categories(self, rows: Sequence[ValidRow], twins: Sequence[FullRow | None], laid: Laid | None) -> None:
+        """The category of a row is the one that was set when it was acquired, else the one that its text has."""
+        known = [row.category for row in rows]
+        left = [at for at, name in enumerate(known) if name is None]
+        self.origins["rows"] += len(rows) - len(left)
+        if twins:
+            for at in left:
+                known[at] = _stored_category(rows[at], twins[at])
+            self.origins["full rows"] += len(left)
+            left = [at for at in left if known[at] is None]
+            self.origins["full rows"] -= len(left)
+        self._categories.update(name for name in known if name is not None)
+        if left:
+            from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
+
+            self._categories.update(categories([rows[at] for at in left], laid and laid.of(left)))
+            self.origins["computed"] += len(left)
 
     def see(self, score: float | None, rows: int = 0) -> None:
         """A score that some valid rows have, or none."""
@@ -193,31 +208,8 @@ class Tally:
             self._micro += rows * round(score * _MICRO)
             self._buckets[bucket_of(score)] += rows
 
-    def count(self) -> None:
-        """Count the rows of the batch, and forget them."""
-        import toktok
-
-        batch = self._batch
-        self.valid += len(batch)
-        self._sources.update(row.source for row in batch)
-        for score, rows in Counter(row.quality_score for row in batch).items():
-            self.see(score, rows)
-        # with_special is off: "<|endoftext|>" in a row is text that somebody wrote, and is counted as such
-        counts = (
-            toktok.batch_count([text for row in batch for text in (row.instruction, row.response)], ENCODING)
-            if batch
-            else []
-        )
-        self._tokens = [self._tokens[0] + sum(counts[::2]), self._tokens[1] + sum(counts[1::2])]
-        if self._unsorted:
-            from phase0.stages.categories import categories  # with numpy, which nobody who names a stage waits for
-
-            self._categories.update(categories(self._unsorted))
-            self.origins["computed"] += len(self._unsorted)
-        self._batch, self._unsorted, self._chars = [], [], 0
-
     def add_all(self, other: Tally) -> None:
-        """The sums of rows behind these, whose last batch was counted."""
+        """The sums of rows behind these."""
         self.rows, self.valid = self.rows + other.rows, self.valid + other.valid
         self._first = [*self._first, *other._first][:SHOWN_FAULTS]
         for mine, theirs in zip(self._counters(), other._counters(), strict=True):
