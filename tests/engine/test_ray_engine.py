@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 
@@ -180,29 +181,37 @@ def test_work_that_nobody_wants_any_more_ends(on_ray: OnRay, tmp_path: Path) -> 
     results = on_ray(2).map(MarkAndWait(tmp_path), range(50))
     began = threading.Thread(target=lambda: until(lambda: len(list(tmp_path.glob("*-*"))) == 2))
     began.start()
-    with pytest.raises(KeyboardInterrupt):
+    with handled(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
         interrupted(results, began)
     pids = {int(path.name.partition("-")[2]) for path in tmp_path.glob("*-*")}
     assert len(pids) == 2
     assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
+@contextmanager
+def handled(number: int, handler: Callable[[int, object], None]) -> Iterator[None]:
+    """What happens at a signal. Who was started in the background of a shell begins without Ctrl-C's handler."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def test_what_the_handler_of_a_signal_raises_ends_the_wait(on_ray: OnRay, tmp_path: Path) -> None:
     def handle(number: int, frame: object) -> None:
         raise LookupError(number)
 
-    before = signal.signal(signal.SIGUSR1, handle)
     late = threading.Timer(30, (tmp_path / "go").touch)  # who drops it waits no longer than this
     late.start()
     try:
         results = on_ray(1).map(MarkAndWait(tmp_path), range(2))
         began = threading.Thread(target=lambda: until(lambda: any(tmp_path.glob("*-*"))))
         began.start()
-        with pytest.raises(LookupError):
+        with handled(signal.SIGUSR1, handle), pytest.raises(LookupError):
             interrupted(results, began, signal.SIGUSR1)
     finally:
         late.cancel()
-        signal.signal(signal.SIGUSR1, before)
 
 
 def interrupted(results: Iterator[int], began: threading.Thread, number: int = signal.SIGINT) -> None:

@@ -227,7 +227,7 @@ def _as_before() -> Iterator[None]:
 def _result(reference: Any) -> Any:
     """What some work came to. Its own exception is raised as itself; that it was lost too often is a DataError.
 
-    Python waits here, not `ray.get`: that drops what a handler of a signal raises, and waits on.
+    Python waits here, not `ray.get`: of what handlers of signals raise that hears Ctrl-C's alone, and waits on.
     """
     from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
