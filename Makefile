@@ -41,9 +41,9 @@ layers: $(DEV)
 kernels: $(DEV)  ## compiled ahead, or every process of the tests would compile its own at the same time
 	$(BIN)/python -m phase0.dedup.kernels
 
-test: $(DEV)  ## everything CI runs; under ten minutes on two cores
+test: $(DEV)  ## everything CI runs; under ten minutes on two cores, with three processes, for many tests wait
 	$(MAKE) --no-print-directory --jobs=2 types kernels style layers
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not soak"
 
 soak: $(DEV)  ## the long checks, with their counts printed
 	$(BIN)/pytest -m soak -s --timeout 7200
