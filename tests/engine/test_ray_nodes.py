@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from clusters import Nodes
 from waiting import until
 from workloads import square
 
-from phase0.engine.ray import Ray
+from phase0.engine.nodes import Answer, nodes_of
+from phase0.engine.ray import Ray, _answers
 from phase0.errors import UsageError
 
 ray = pytest.importorskip("ray", reason="needs the extra `ray`")
@@ -78,6 +80,45 @@ def test_a_node_that_joins_later_is_looked_at_before_the_next_work(odd: Odd, nod
         odd(blind=tmp_path)
         with pytest.raises(UsageError, match="does not see"):
             list(engine.map(square, range(4)))
+
+
+class Unheard:
+    """A cluster that lists two nodes before work can be sent to them: so many times it is told of as impossible."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def remote(self, **how: object) -> Callable[..., Unheard]:
+        return lambda work: self
+
+    def options(self, **how: object) -> SimpleNamespace:
+        return SimpleNamespace(remote=lambda tokens: tokens)
+
+    def wait(self, asked: object, **how: object) -> None: ...
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [
+            {"NodeID": one * 56, "Alive": True, "Resources": {"CPU": 1.0}, "NodeManagerAddress": one} for one in "ab"
+        ]
+
+    def get(self, reference: object, timeout: float) -> Answer:
+        self.times -= 1
+        if self.times >= 0:
+            raise ray.exceptions.TaskUnschedulableError("doesn't exist any more or is infeasible")
+        return Answer("3.11.0", "0.1.0", "", ())
+
+
+def test_a_node_that_not_all_of_the_cluster_have_heard_of_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phase0.engine.ray._SOON", 0.0)
+    cluster = Unheard(5)
+    assert set(_answers(cluster, nodes_of(cluster.nodes()), [])) == {"a" * 56, "b" * 56}
+
+
+def test_a_node_that_nobody_hears_of_is_no_node_to_work_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phase0.engine.ray._KNOWN", 0.0)
+    cluster = Unheard(1)
+    with pytest.raises(UsageError, match=r"^node a of the cluster does no work: .*infeasible"):
+        _answers(cluster, nodes_of(cluster.nodes()), [])
 
 
 @pytest.mark.parametrize(

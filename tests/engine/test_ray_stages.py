@@ -25,7 +25,7 @@ from phase0.stages.survey import survey
 pytest.importorskip("ray", reason="needs the extra `ray`")
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(300)]
 
-ROWS, SMALL = 600, 8192  # bytes to a part, so that there are many
+ROWS, SMALL = 600, 24 << 10  # bytes to a part, so that there are many
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def test_stages_leave_the_same_bytes_in_this_process_in_a_pool_and_on_1_2_and_4_
     inputs: Path, tmp_path: Path, on_ray: Callable[[int], Ray]
 ) -> None:
     wanted = stages(inputs, tmp_path / "inline", Local(1))
-    assert len(wanted["scored.jsonl"]) + len(wanted["scored.meta/dropped.jsonl"]) > 20 * SMALL
+    assert len(wanted["scored.jsonl"]) + len(wanted["scored.meta/dropped.jsonl"]) > 6 * SMALL
     assert wanted["clean.meta/dropped.jsonl"].count(b"\n") == ROWS // 50
     assert 40 < wanted["prompts.jsonl"].count(b"\n") < 200
     with Local(2).kept() as pool:

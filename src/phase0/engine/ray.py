@@ -32,6 +32,8 @@ _REPEATS = 8  # how often the same work may be lost with its node; work that kil
 _COUNTED = 1.0  # seconds for which the cores of the cluster are taken to be as many as they were
 _STORE = 128 << 20  # bytes for objects on a cluster of our own: sums and names pass through it, rows stay in files
 _ANSWERED = 120  # seconds for a node to start a worker and to answer; one takes a second or two
+_KNOWN = 10  # seconds in which all of a cluster have heard of a node that is listed,
+_SOON = 0.2  # and between two tries to reach it
 _HEARD = 10  # seconds for the head of a cluster to take a call
 _LOCKED = "If its head asks for a token, set RAY_AUTH_MODE=token here, and have the same token"
 _ENDED = 10  # seconds that work is given to end when nobody wants it any more
@@ -273,18 +275,28 @@ def _look_at(ray: Any, nodes: Mapping[str, Node], places: Sequence[Path]) -> Non
 
 def _answers(ray: Any, nodes: Mapping[str, Node], wanted: Tokens) -> dict[str, Answer]:
     """What the nodes say, less those that are gone meanwhile."""
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, TaskUnschedulableError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
     ask = ray.remote(num_cpus=0, max_retries=0)(question())  # of no core: it need not wait for other people's work
-    asked = {one: ask.options(scheduling_strategy=On(one, soft=False)).remote(wanted) for one in nodes}
-    ray.wait(list(asked.values()), num_returns=len(asked), timeout=_ANSWERED)
-    found = {}
-    for one, reference in asked.items():
-        try:
-            found[one] = Answer(*ray.get(reference, timeout=0))
-        except RayError as error:
-            if one in nodes_of(ray.nodes()):
-                told = " ".join(str(error).split())
-                raise UsageError(f"node {nodes[one].name} of the cluster does no work: {told}") from error
+    found: dict[str, Answer] = {}
+    left, patience = set(nodes), time.monotonic() + _KNOWN
+    while left:
+        asked = {
+            one: ask.options(scheduling_strategy=On(one, soft=False)).remote(wanted) for one in nodes if one in left
+        }
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=_ANSWERED)
+        alive = nodes_of(ray.nodes())
+        for one, reference in asked.items():
+            try:
+                found[one] = Answer(*ray.get(reference, timeout=0))
+            except RayError as error:
+                if one in alive and isinstance(error, TaskUnschedulableError) and time.monotonic() < patience:
+                    continue
+                if one in alive:
+                    told = " ".join(str(error).split())
+                    raise UsageError(f"node {nodes[one].name} of the cluster does no work: {told}") from error
+            left.discard(one)
+        if left:
+            time.sleep(_SOON)
     return found
