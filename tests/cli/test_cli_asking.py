@@ -205,7 +205,12 @@ def test_a_budget_that_is_too_small_for_one_answer_spends_nothing_and_the_one_th
 
 @pytest.mark.parametrize(
     ("fault", "word"),
-    [("no_quota", "quota"), ("bad_key", "OPENAI_API_KEY"), ("no_access", "openai"), ("unknown_model", "gpt-4o")],
+    [
+        ("no_quota", "quota"),
+        ("bad_key", "OPENAI_API_KEY"),
+        pytest.param("no_access", "openai", marks=pytest.mark.soak),
+        pytest.param("unknown_model", "gpt-4o", marks=pytest.mark.soak),
+    ],
 )
 def test_a_provider_that_will_not_answer_any_more_ends_the_run_and_loses_nothing(
     fault: str, word: str, folder: Path, undisturbed: bytes
