@@ -317,8 +317,7 @@ def verified(
 
 @kernel(
     *(count, U64, I64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count, flag, count),
-    *(I64,),
-    *(I32, I32, I32, I64),
+    *(I64, I32, I32, I32, I64),
     allocates=True,
 )
 def join(
@@ -354,14 +353,13 @@ def join(
     Unless WHOLE_SETS are known, pairs are those whose sketches allow it: some of them do not reach p/q. Where NO_KEYS
     are looked up they come once for each key they meet at. seen[0] grows by how many sketches were compared.
     """
-    widest = 0
+    widest, other_kind, found = 0, KIND * apart, 0
     for part in range(first, last):
         widest = max(widest, starts_X1[part + 1] - starts_X1[part])
     table, following = np.empty(table_size(widest), np.int32), np.empty(widest, np.int32)
     room = widest + _TOGETHER
     ones_M, others_M = np.empty(room, np.int32), np.empty(room, np.int32)
     mosts_M, keys_M = np.empty(room, np.int64), np.empty(room, np.uint64)
-    other_kind, found = KIND * apart, 0
     for part in range(first, last):
         begin, end, at = starts_X1[part], starts_X1[part + 1], 0
         slots = table_size(end - begin)
