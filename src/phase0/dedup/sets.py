@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.canonical import canonical_rows
+from phase0.dedup.canonical import canonical_rows, room_for
 from phase0.dedup.flat import I64, Chunk, Texts
 from phase0.dedup.kernels.hashing import shingles
 from phase0.dedup.kernels.joining import cut_to_prefixes
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
 from phase0.dedup.memory import UNLIMITED, Memory, check_rows
-from phase0.dedup.pages import untouched
+from phase0.dedup.pages import Rooms, Scratch, untouched
 from phase0.dedup.shelf import Arranged, Shelf, Spilled
 from phase0.dedup.threads import in_order
 from phase0.errors import DataError
@@ -32,6 +32,9 @@ U64 = npt.NDArray[np.uint64]
 _BYTES_A_SHINGLE = 5  # of English; a guess that only decides how much address space is reserved
 _COMMON = (3, 8, 32)  # rows of a sample that hold a shingle → its class, from rare to common
 _PEEKED = 8  # chunks that stand for all, where texts can be drawn only once
+
+_NO_KEYS = np.empty(0, np.uint64)
+_scratch = Scratch()  # of canonical text
 
 
 class Rest(NamedTuple):
@@ -100,9 +103,11 @@ def read_sets(
         chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        calls = ((chunk_sets, chunk, share, width, levels, prefixes) for chunk, share in chunks)
+        rooms = Rooms(np.uint64)
+        calls = ((chunk_sets, chunk, share, width, levels, prefixes, rooms) for chunk, share in chunks)
         for made in in_order(pool, workers, calls):
             collected.append(made)
+            rooms.give(made.room_S)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
         progress.finish()
         return collected.sets(progress, None if prefixes is None else (texts, width, levels))
@@ -110,10 +115,19 @@ def read_sets(
 
 def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
     """The hashes of all shingles of some texts, repeated ones too, and how many each has."""
-    text_B, begins_D, ends_D = canonical_rows(chunk.read())  # noqa: N806
-    counts_D = np.empty(len(begins_D), np.int64)  # noqa: N806
-    hashes_S = np.empty(len(text_B) // 2 + len(begins_D), np.uint64)  # noqa: N806
-    return hashes_S[: shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)], counts_D
+    hashes_S, counts_D, total = _hashed(chunk, width, Rooms(np.uint64))  # noqa: N806
+    return hashes_S[:total], counts_D
+
+
+def _hashed(chunk: Chunk, width: int, rooms: Rooms) -> tuple[U64, I64, int]:
+    """The same, with room behind them, and how many there are."""
+    texts = chunk.read()
+    rows = len(texts.starts_D1) - 1
+    room = _scratch.room(room_for(int(texts.starts_D1[-1]), rows))
+    text_B, begins_D, ends_D = canonical_rows(texts, room)  # noqa: N806
+    counts_D = np.empty(rows, np.int64)  # noqa: N806
+    hashes_S = rooms.take(len(text_B) // 2 + rows)  # noqa: N806
+    return hashes_S, counts_D, shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)
 
 
 def rarity(sample: Iterable[U64]) -> U64:
@@ -148,17 +162,29 @@ class Made(NamedTuple):
     sketches_D8: U64  # noqa: N815
     prints_D: U64  # noqa: N815
     extent: int  # of the chunk they were read from
+    room_S: U64  # noqa: N815 - the memory that keys are in
 
 
-def chunk_sets(chunk: Chunk, extent: int, width: int, levels: U64, threshold: Fraction | None = None) -> Made:
-    """Read some texts and make their sets, or with a threshold their prefixes; `extent` is the chunk's share of all."""
-    hashes, sizes = hashed(chunk, width)
+def chunk_sets(
+    chunk: Chunk,
+    extent: int,
+    width: int,
+    levels: U64,
+    threshold: Fraction | None = None,
+    rooms: Rooms | None = None,
+) -> Made:
+    """Read some texts and make their sets, or with a threshold their prefixes; `extent` is the chunk's share of all.
+
+    Keys are in memory of `rooms`, if there are any, to be given back.
+    """
+    room, sizes, total = _hashed(chunk, width, rooms or Rooms(np.uint64))
+    hashes = room[:total]
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
     total, held = sort_rows(hashes, sizes, levels, sketches, prints), sizes
     if threshold is not None:
         held = np.empty_like(sizes)
         total = cut_to_prefixes(hashes, sizes, *threshold.as_integer_ratio(), held)
-    return Made(hashes[:total], sizes, held, sketches, prints, extent)
+    return Made(hashes[:total], sizes, held, sketches, prints, extent, room)
 
 
 class _Collected:
@@ -191,7 +217,7 @@ class _Collected:
                 self._keys = grown
             self._keys[self._used : end] = made.keys_S
         self._used, self._rows = end, rows
-        self._parts.append(made._replace(keys_S=made.keys_S[:0].copy()))
+        self._parts.append(made._replace(keys_S=_NO_KEYS, room_S=_NO_KEYS))
 
     def spill(self) -> None:
         """Move what was collected to disk; what follows goes there too."""
@@ -210,7 +236,7 @@ class _Collected:
 
     def sets(self, progress: Progress, source: tuple[Texts, int, U64] | None) -> Sets:
         """All of them; with where whole sets are had if these are none."""
-        parts = self._parts or [Made(*_none(), 0)]
+        parts = self._parts or [Made(*_none(), 0, _NO_KEYS)]
         sizes, held, prints = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 4))
         sketches = untouched(SKETCH_WORDS * len(sizes), np.uint64).reshape(len(sizes), SKETCH_WORDS)
         np.concatenate([part.sketches_D8 for part in parts], out=sketches)
@@ -229,8 +255,8 @@ class _Collected:
 
 
 def _none() -> tuple[U64, I64, I64, U64, U64]:
-    keys, sizes = np.empty(0, np.uint64), np.empty(0, np.int64)
-    return keys, sizes, sizes, np.empty((0, SKETCH_WORDS), np.uint64), keys
+    sizes = np.empty(0, np.int64)
+    return _NO_KEYS, sizes, sizes, np.empty((0, SKETCH_WORDS), np.uint64), _NO_KEYS
 
 
 def whole_sets(sets: Sets, rows: I64, workers: int, pool: ThreadPoolExecutor) -> tuple[U64, I64, I64]:
