@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import sys
 import threading
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -43,23 +42,3 @@ class Scratch(threading.local):
         if len(self._room_B) < size:
             self._room_B = np.empty(size + (size >> 2), np.uint8)
         return self._room_B[:size]
-
-
-class Rooms:
-    """Memory that one thread fills, another reads, and then is had again, for the same reason."""
-
-    def __init__(self, kind: npt.DTypeLike) -> None:
-        self._kind = kind
-        self._free: deque[npt.NDArray[Any]] = deque()  # its ends may be used by several threads
-
-    def take(self, size: int) -> npt.NDArray[Any]:
-        """An array of so many numbers or more, with anything in it."""
-        try:
-            room = self._free.pop()
-        except IndexError:
-            return untouched(size, self._kind)
-        return room if len(room) >= size else untouched(size + (size >> 2), self._kind)
-
-    def give(self, room: npt.NDArray[Any]) -> None:
-        """Nobody looks at this array any more."""
-        self._free.append(room)
