@@ -19,6 +19,7 @@ from phase0.dedup.kernels import slow
 from phase0.dedup.kernels.arranging import arrange
 from phase0.dedup.kernels.joining import count_pairs
 from phase0.dedup.memory import Memory, Sample, Storage, memory_size, plan, spelled
+from phase0.dedup.pages import Reused
 from phase0.dedup.search import NO_LIMIT, Looking, by_size
 from phase0.dedup.sets import read_sets
 from phase0.errors import DataError, UsageError
@@ -179,7 +180,7 @@ def test_possible_pairs_are_counted_or_told_to_be_none(rows, threshold):
 
 
 def searches(made, threshold):
-    looking = Looking(made, threshold, 2)
+    looking = Looking(made, threshold, 2, Reused())
     return (exact.Join(looking), minhash.Bands(looking, Banding(128, 1)))
 
 

@@ -42,3 +42,28 @@ class Scratch(threading.local):
         if len(self._room_B) < size:
             self._room_B = np.empty(size + (size >> 2), np.uint8)
         return self._room_B[:size]
+
+
+class Reused:
+    """Memory of one large array after another: the pages of what is given back are there already. Mutable."""
+
+    def __init__(self) -> None:
+        self._free_B: npt.NDArray[np.uint8] | None = None
+
+    def take(self, size: int, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array with anything in it. What was given back and is too small for it is let go before."""
+        free, self._free_B = self._free_B, None
+        length = size * np.dtype(kind).itemsize
+        if free is None or len(free) < length:
+            del free
+            return untouched(size, kind)
+        return free[:length].view(kind)
+
+    def give(self, array: npt.NDArray[Any]) -> None:
+        """Nobody looks at an array any more that was taken."""
+        self._free_B = array.reshape(-1).view(np.uint8)
+
+    def keep(self, most: int) -> None:
+        """Let go of what was given back, if it is more than so many bytes."""
+        if self._free_B is not None and len(self._free_B) > most:
+            self._free_B = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import NamedTuple
@@ -104,7 +105,8 @@ def read_sets(
         chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        calls = ((chunk_sets, chunk, share, width, levels, prefixes, collected.place) for chunk, share in chunks)
+        made_of = partial(chunk_sets, width=width, levels=levels, threshold=prefixes, placed=collected.place)
+        calls = ((made_of, chunk, share) for chunk, share in chunks)
         for made in in_order(pool, workers, calls):
             collected.append(made)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
@@ -174,6 +176,7 @@ def chunk_sets(
     width: int,
     levels: U64,
     threshold: Fraction | None = None,
+    *,
     placed: Callable[[U64], tuple[U64, int]] = _copied,
 ) -> Made:
     """Read some texts and make their sets, or with a threshold their prefixes; `extent` is the chunk's share of all.
