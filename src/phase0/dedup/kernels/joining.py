@@ -139,8 +139,8 @@ def place_entries(
             if entry >= 0:
                 entries_E3[entry, KEY] = key
                 entries_E3[entry, BEFORE] = keys_S[start + max(i - 1, 0)]
-                owner = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
-                entries_E3[entry, OWNED] = np.uint64(owner) << _REST_BITS | np.uint64(size - i)
+                owned = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
+                entries_E3[entry, OWNED] = np.uint64(owned) << _REST_BITS | np.uint64(size - i)
                 next_X[key & mask] = entry + 1
 
 
