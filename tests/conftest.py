@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from stores import KEYS, free_port, s3_server
 from typed import SCRIPTS, SOURCE, clean
+
+from phase0.report import drawing
 
 # Tests share their machine, so an example's time says nothing about it. Every run draws other examples, so that half of
 # Hypothesis's hundred are enough for one.
@@ -37,6 +40,21 @@ def dev_data() -> Path:
     if not folder:
         pytest.skip("set PHASE0_DEV_DATA to the folder of development data to run this")
     return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """Charts of the same figures are drawn once in a process: half of a report's time goes into its pictures, and most
+    reports here are of runs of one plan."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "pictures", lru_cache(512)(drawing.pictures))
+        yield
+
+
+@pytest.fixture
+def drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture is drawn, for a test that looks at whether the same figures give the same."""
+    monkeypatch.setattr(drawing, "pictures", getattr(drawing.pictures, "__wrapped__"))  # noqa: B009
 
 
 @pytest.fixture(scope="session")
