@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 
-.PHONY: run setup test lint style types layers kernels soak lock clean
+.PHONY: run setup test lint style types layers kernels bytecode soak lock clean
 
 run: $(CORE)  ## the main job, offline: a verified dataset from the bundled sample
 	$(BIN)/phase0 run plans/quickstart.toml
@@ -41,8 +41,12 @@ layers: $(DEV)
 kernels: $(DEV)  ## compiled ahead, or every process of the tests would compile its own at the same time
 	$(BIN)/python -m phase0.dedup.kernels
 
+bytecode: $(DEV)  ## kept also where Python is told to keep none, or every process would compile what it imports
+	$(BIN)/python -m compileall -q src
+	-env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --collect-only -qq >/dev/null
+
 test: $(DEV)  ## everything CI runs; under ten minutes on two cores, with three processes, for many tests wait
-	$(MAKE) --no-print-directory --jobs=2 types kernels style layers
+	$(MAKE) --no-print-directory --jobs=2 types kernels style layers bytecode
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not soak"
 
 soak: $(DEV)  ## the long checks, with their counts printed

@@ -3,17 +3,21 @@ with an interpreter to type commands with."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from stores import KEYS, free_port, s3_server
 from typed import SCRIPTS, SOURCE, clean
+
+from phase0.report import drawing
 
 # Tests share their machine, so an example's time says nothing about it. Every run draws other examples, so that half of
 # Hypothesis's hundred are enough for one.
@@ -30,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    gc.freeze()  # to look through five thousand tests and what they import again and again took 3 % of the time
+
+
 @pytest.fixture(scope="session")
 def dev_data() -> Path:
     """The folder of public data used in development. Tests that need it are skipped without it."""
@@ -37,6 +46,21 @@ def dev_data() -> Path:
     if not folder:
         pytest.skip("set PHASE0_DEV_DATA to the folder of development data to run this")
     return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """Charts of the same figures are drawn once in a process: half of a report's time goes into its pictures, and most
+    reports here are of runs of one plan."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "pictures", lru_cache(512)(drawing.pictures))
+        yield
+
+
+@pytest.fixture
+def drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture is drawn, for a test that looks at whether the same figures give the same."""
+    monkeypatch.setattr(drawing, "pictures", getattr(drawing.pictures, "__wrapped__"))  # noqa: B009
 
 
 @pytest.fixture(scope="session")

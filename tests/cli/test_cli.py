@@ -35,7 +35,6 @@ HEAVY = (
     "numba",
     "scipy",
     "sklearn",
-    "altair",
     "jinja2",
     "starlette",
     "uvicorn",

@@ -243,10 +243,18 @@ def test_a_429_that_says_what_is_used_up_and_when_it_starts_again_is_believed() 
 
 
 @given(st.integers(1, 100), st.floats(0, 1))
-def test_a_try_waits_anything_up_to_twice_as_long_as_the_one_before(attempt: int, drawn: float) -> None:
+def test_a_try_waits_for_twice_as_long_as_the_one_before_less_up_to_half_of_it(attempt: int, drawn: float) -> None:
+    longest = min(60, 2 ** (attempt - 1))
     wait = backoff(attempt, lambda: drawn)
-    assert 0 <= wait <= min(60, 2 ** (attempt - 1))
-    assert wait == drawn * min(60, 2 ** (attempt - 1))
+    assert longest / 2 <= wait <= longest
+    assert wait == pytest.approx(longest - drawn * longest / 2)
+
+
+@given(st.integers(1, 99), st.floats(0, 1), st.floats(0, 1))
+def test_no_try_waits_less_than_the_one_before_until_they_wait_for_half_a_minute(
+    attempt: int, drawn: float, later: float
+) -> None:
+    assert backoff(attempt + 1, lambda: later) >= min(30, backoff(attempt, lambda: drawn))
 
 
 # The circuit.

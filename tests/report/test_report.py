@@ -310,6 +310,7 @@ def test_rows_to_look_at_are_in_markdown_too(tmp_path: Path) -> None:
         assert part in samples
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_the_same_run_is_told_in_the_same_bytes(tmp_path: Path) -> None:
     root = a_run(tmp_path / "run")
     first = page_of(root).read_bytes()

@@ -230,6 +230,7 @@ def test_every_chart_has_words_and_every_table_a_caption(hostile: Path) -> None:
     assert names.count("h1") == 1
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_the_same_run_has_the_same_report_in_the_same_bytes(tmp_path: Path) -> None:
     root = hostile_run(tmp_path / "run")
     write_report(root)

@@ -25,8 +25,11 @@ _SHORTEST = 1.0  # seconds
 
 
 def backoff(attempt: int, random: Callable[[], float], *, first: float = 1.0, most: float = 60.0) -> float:
-    """Seconds before the try after `attempt` failures: anything up to `first` doubled each time (full jitter)."""
-    return random() * min(most, first * 2.0 ** min(attempt - 1, 30))
+    """Seconds before the try after `attempt` failures: `first` doubled each time, less up to half of it.
+
+    So those that failed together come back apart, and none sooner than after the failure before, nor at once.
+    """
+    return (1 - 0.5 * random()) * min(most, first * 2.0 ** min(attempt - 1, 30))
 
 
 Marks = tuple[tuple[Allowance, Mark], ...]  # each allowance, and where this request left it

@@ -38,13 +38,18 @@ class Drawn(NamedTuple):
 
 
 def drawn(charts: Iterable[Chart]) -> Iterator[Drawn]:
-    """Draw them. Nothing is fetched: figures and fonts are here."""
+    """Draw them."""
+    for chart in charts:
+        picture, png = pictures(json.dumps(chart.spec))
+        yield Drawn(chart.name, chart.alt, inline(picture, chart.name, chart.alt), png)
+
+
+def pictures(spec: str) -> tuple[str, bytes]:
+    """A specification as SVG and PNG. Nothing is fetched: figures and fonts are here."""
     import vl_convert
 
-    for chart in charts:
-        picture = vl_convert.vegalite_to_svg(json.dumps(chart.spec), allowed_base_urls=[])
-        png = vl_convert.svg_to_png(picture, scale=_IMAGE_SCALE)
-        yield Drawn(chart.name, chart.alt, inline(picture, chart.name, chart.alt), png)
+    picture = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return picture, vl_convert.svg_to_png(picture, scale=_IMAGE_SCALE)
 
 
 def inline(picture: str, name: str, alt: str) -> str:

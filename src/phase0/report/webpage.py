@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,7 @@ def _seconds(numbers: Numbers) -> Mapping[str, float]:
     return seconds
 
 
+@cache  # to compile the template takes longer than to fill it in
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
