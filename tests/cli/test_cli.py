@@ -35,6 +35,7 @@ HEAVY = (
     "numba",
     "scipy",
     "sklearn",
+    "altair",
     "jinja2",
     "starlette",
     "uvicorn",

@@ -1,15 +1,13 @@
-"""The few kinds of charts that a report is made of, as Vega-Lite specifications. Pure.
+"""The few kinds of charts that a report is made of, as Vega-Lite specifications. Pure; altair is loaded late.
 
-They are written as they are: a library that builds them would cost a report a quarter of its time, and check against a
-schema what is the same every time. Colours are marks here: a page maps each of them to one for light and one for dark,
-and an image keeps them.
+Colours are marks here: a page maps each of them to one for light and one for dark, and an image keeps them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from phase0.records import DIMENSIONS
 from phase0.report.escape import visible
@@ -31,7 +29,6 @@ _PADDING = {
 }  # a screen's own font may be wider than the one measured with
 
 Values = list[dict[str, Any]]
-Spec: TypeAlias = dict[str, Any]  # a part of a specification, or the whole
 
 
 def distinct(names: Sequence[str], longest: int = 40) -> list[str]:
@@ -51,7 +48,7 @@ def most_first(counts: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def ranked(counts: Mapping[str, float], unit: str, color: str, form: str = ",d") -> Spec:
+def ranked(counts: Mapping[str, float], unit: str, color: str, form: str = ",d") -> dict[str, Any]:
     """Bars, the longest first; what is beyond the most that are drawn is told below them."""
     ranked = most_first(counts)
     labels = distinct([name for name, _ in ranked[:MOST_BARS]])
@@ -62,75 +59,93 @@ def ranked(counts: Mapping[str, float], unit: str, color: str, form: str = ",d")
     return in_order(values, labels, unit, color, form)
 
 
-def in_order(values: Values, order: list[str], unit: str, color: str, form: str) -> Spec:
+def in_order(values: Values, order: list[str], unit: str, color: str, form: str) -> dict[str, Any]:
     """Bars with their figures, in the order given. `form` is how d3 writes a figure."""
+    import altair as alt
+
     most = max((item["rows"] for item in values), default=0)
-    bars = _layer(_bar(0.72, color), y=_names(order), x=_amounts("rows", unit, most * 1.22, form))
-    figures = _layer(_text(4), y=_names(order), x=_quantity("rows"), text=_quantity("rows", format=form))
-    return _finished({"layer": [bars, figures]}, values)
+    base = alt.Chart(_data(values)).encode(y=_names(order))
+    bars = base.mark_bar(color=color, height={"band": 0.72}).encode(x=_amounts("rows:Q", unit, most * 1.22, form))
+    figures = base.mark_text(align="left", dx=4, color=INK).encode(x="rows:Q", text=alt.Text("rows:Q", format=form))
+    return _finished(bars + figures)
 
 
-def against_limit(values: Values, limit: float, unit: str, form: str) -> Spec:
+def against_limit(values: Values, limit: float, unit: str, form: str) -> dict[str, Any]:
     """Bars with their figures, in the order given; a mark at the last of them, their sum, says what it may be."""
+    import altair as alt
+
     names = [item["name"] for item in values]
     last = values[-1]
     most = max(limit, last["rows"])
-    data = [item | {"end": max(limit, item["rows"]) if item is last else item["rows"]} for item in values]
-    bars = _layer(_bar(0.72, BLUE), y=_names(names), x=_amounts("rows", unit, most * 1.22, form))
-    figures = _layer(_text(6), y=_names(names), x=_quantity("end"), text=_quantity("rows", format=form))
-    mark = _layer(_TICK, y=_names(names), x=_quantity("limit"))
-    return _finished({"layer": [bars, figures, mark | _data([{"name": last["name"], "limit": limit}])]}, data)
+    data = _data([item | {"end": max(limit, item["rows"]) if item is last else item["rows"]} for item in values])
+    base = alt.Chart(data).encode(y=_names(names))
+    layers = base.mark_bar(color=BLUE, height={"band": 0.72}).encode(x=_amounts("rows:Q", unit, most * 1.22, form))
+    layers += base.mark_text(align="left", dx=6, color=INK).encode(x="end:Q", text=alt.Text("rows:Q", format=form))
+    mark = alt.Chart(_data([{"name": last["name"], "limit": limit}])).encode(y=_names(names), x="limit:Q")
+    return _finished(layers + mark.mark_tick(color=INK, thickness=3, size=19, opacity=1))
 
 
 def stacked(
     values: Values, order: list[str], parts: Sequence[str], shown: Sequence[str] = (), *, share: bool = False
-) -> Spec:
+) -> dict[str, Any]:
     """Bars of several parts. All `parts` have their colours, those `shown` stand in the legend."""
+    import altair as alt
+
     shown = shown or parts
     colors = dict(zip(parts, RAMP if len(parts) > 2 else (BLUE, ORANGE), strict=True))
-    axis, title = _axis(2 if share else 5, share=share), "share of rows" if share else "rows"
-    chart = _layer(
-        _bar(0.72),
-        y=_names(order),
-        x=_quantity("rows", stack="normalize" if share else "zero", axis=axis, title=title),
-        color=_colors({name: colors[name] for name in shown}),
-        order={"field": "order", "type": "ordinal"},
+    chart = alt.Chart(_data([item for item in values if item["part"] in shown]))
+    axis = _axis(2 if share else 5, share=share)
+    return _finished(
+        chart.mark_bar(height={"band": 0.72}).encode(
+            y=_names(order),
+            x=alt.X(
+                "rows:Q", stack="normalize" if share else "zero", axis=axis, title="share of rows" if share else "rows"
+            ),
+            color=_colors({name: colors[name] for name in shown}),
+            order="order:O",
+        )
     )
-    return _finished(chart, [item for item in values if item["part"] in shown])
 
 
-def against_wanted(values: Values) -> Spec:
+def against_wanted(values: Values) -> dict[str, Any]:
     """Bars of what came out, and a mark where it was to be."""
+    import altair as alt
+
     names = [item["name"] for item in values]
     most = max(max(item["got"], item["wanted"] or 0) for item in values)
-    data = [item | {"as": f"{item['got']:.1%}", "end": max(item["got"], item["wanted"] or 0)} for item in values]
-    x = _quantity("got", title="share of rows", axis=_axis(5, share=True), scale=_scale(most * 1.22))
-    layers = [
-        _layer(_bar(0.66, BLUE), y=_names(names), x=x),
-        _layer(_text(6), y=_names(names), x=_quantity("end"), text={"field": "as", "type": "nominal"}),
-    ]
+    data = _data([item | {"as": f"{item['got']:.1%}", "end": max(item["got"], item["wanted"] or 0)} for item in values])
+    base = alt.Chart(data).encode(y=_names(names))
+    x = alt.X("got:Q", title="share of rows", axis=_axis(5, share=True), scale=_scale(most * 1.22))
+    layers = base.mark_bar(color=BLUE, height={"band": 0.66}).encode(x=x)
+    layers += base.mark_text(align="left", dx=6, color=INK).encode(x="end:Q", text="as:N")
     if any(item["wanted"] is not None for item in values):
-        layers.append(_layer(_TICK, y=_names(names), x=_quantity("wanted")))
-    return _finished({"layer": layers}, data)
+        layers += base.mark_tick(color=INK, thickness=3, size=19, opacity=1).encode(x="wanted:Q")
+    return _finished(layers)
 
 
-def histogram(values: Values) -> Spec:
+def histogram(values: Values) -> dict[str, Any]:
     """Columns over scores from `low` to `high`, of kept and dropped rows."""
+    import altair as alt
+
+    chart = alt.Chart(_data(values), height=170)
     present = {item["part"] for item in values}
     parts = {name: color for name, color in (("kept", BLUE), ("dropped", ORANGE)) if name in present}
     least = int(min([5, *(item["low"] for item in values)]))
-    chart = _layer(
-        {"type": "bar", "binSpacing": 2},
-        x=_binned("low", least),
-        x2={"field": "high"},
-        y=_quantity("rows", stack="zero", title="rows", axis=_axis(4)),
-        color=_colors(parts),
+    axis = alt.Axis(format="d", values=list(range(least, 11)))
+    return _finished(
+        chart.mark_bar(binSpacing=2).encode(
+            x=alt.X("low:Q", bin=alt.BinParams(binned=True), scale=_scale(10, least), title="score", axis=axis),
+            x2="high:Q",
+            y=alt.Y("rows:Q", stack="zero", title="rows", axis=_axis(4)),
+            color=_colors(parts),
+        )
     )
-    return _finished(chart | {"height": 170}, values)
 
 
-def dimensions(scores: ScoreNumbers) -> Spec:
+def dimensions(scores: ScoreNumbers) -> dict[str, Any]:
     """A row of columns for each dimension, whole points along."""
+    import altair as alt
+
     values = []
     for each in scores.dimensions:
         points = Counter[int]()
@@ -139,104 +154,100 @@ def dimensions(scores: ScoreNumbers) -> Spec:
         values += [
             {"name": each.dimension, "point": point, "high": point + 1, "rows": points[point]} for point in range(1, 10)
         ]
-    header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start", "labelPadding": 0}
-    header |= {"labelColor": INK, "labelFontSize": 13}
+    data = _data(values)
+    chart = alt.Chart(data, width=310, height=52).mark_bar(color=BLUE, binSpacing=2)
+    axis = alt.Axis(format="d", values=list(range(1, 11)))
+    x = alt.X("point:Q", bin=alt.BinParams(binned=True), title="score", scale=_scale(10, 1), axis=axis)
+    y = alt.Y("rows:Q", title=None, axis=_axis(2))
     order = [name for name in DIMENSIONS if any(item["name"] == name for item in values)]
-    chart = _layer(
-        {"type": "bar", "color": BLUE, "binSpacing": 2},
-        x=_binned("point", 1),
-        x2={"field": "high"},
-        y=_quantity("rows", title=None, axis=_axis(2)),
-        row=_named(order, title=None, header=header, spacing=14),
+    header = alt.Header(
+        labelAngle=0,
+        labelAlign="left",
+        labelOrient="top",
+        labelAnchor="start",
+        labelPadding=0,
+        labelColor=INK,
+        labelFontSize=13,
     )
-    return _finished(chart | {"width": 310, "height": 52}, values, fixed=False)
+    row = alt.Row("name:N", sort=order, title=None, header=header, spacing=14)
+    return _finished(chart.encode(x=x, x2="high:Q", y=y, row=row), fixed=False)
 
 
-def columns(values: Values, order: list[str], title: str, unit: str = "rows") -> Spec:
+def columns(values: Values, order: list[str], title: str, unit: str = "rows") -> dict[str, Any]:
     """Columns with names below them, in the order given."""
-    chart = _layer(
-        {"type": "bar", "color": BLUE},
-        x=_named(order, title=title, axis={"labelAngle": -40, "labelOverlap": False}),
-        y=_quantity("rows", title=unit, axis=_axis(4)),
+    import altair as alt
+
+    chart = alt.Chart(_data(values), height=170)
+    return _finished(
+        chart.mark_bar(color=BLUE).encode(
+            x=alt.X("name:N", sort=order, title=title, axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
+            y=alt.Y("rows:Q", title=unit, axis=_axis(4)),
+        )
     )
-    return _finished(chart | {"height": 170}, values)
 
 
-_TICK = {"type": "tick", "color": INK, "thickness": 3, "size": 19, "opacity": 1}
-
-
-def _bar(height: float, color: str | None = None) -> Spec:
-    return {"type": "bar", "height": {"band": height}} | ({"color": color} if color else {})
-
-
-def _text(dx: float) -> Spec:
-    return {"type": "text", "align": "left", "dx": dx, "color": INK}
-
-
-def _layer(mark: Spec, **encoding: Spec) -> Spec:
-    return {"mark": mark, "encoding": encoding}
-
-
-def _data(values: Values) -> Spec:
-    return {"data": {"values": values}}
-
-
-def _quantity(field: str, **more: Any) -> Spec:
-    return {"field": field, "type": "quantitative", **more}
-
-
-def _named(order: Iterable[str], **more: Any) -> Spec:
-    return {"field": "name", "type": "nominal", "sort": list(order), **more}
-
-
-def _names(order: Iterable[str]) -> Spec:
-    axis = {"labelLimit": _LABEL, "ticks": False, "domain": False, "labelPadding": 6}
-    return _named(order, title=None, axis=axis)
-
-
-def _axis(ticks: int, *, share: bool = False) -> Spec:
+def _axis(ticks: int, *, share: bool = False) -> Any:
     """An axis of rows in thousands and millions, or of shares, of which none is above all."""
+    import altair as alt
+
     label = "datum.value > 1 ? '' : datum.label" if share else "datum.value == 0 ? '0' : datum.label"
-    return {"format": "%" if share else "~s", "tickCount": ticks, "labelExpr": label}
+    return alt.Axis(format="%" if share else "~s", tickCount=ticks, labelExpr=label)
 
 
-def _amounts(field: str, unit: str, most: float, form: str) -> Spec:
+def _data(values: Values) -> Any:
+    import altair as alt
+
+    return alt.InlineData(values=values)
+
+
+def _names(order: Iterable[str]) -> Any:
+    import altair as alt
+
+    axis = alt.Axis(labelLimit=_LABEL, ticks=False, domain=False, labelPadding=6)
+    return alt.Y("name:N", sort=list(order), title=None, axis=axis)
+
+
+def _amounts(field: str, unit: str, most: float, form: str) -> Any:
     """Whole amounts along the axis are rows; others are dollars and seconds, which have no thousandths of their own."""
-    axis = _axis(4) if form == ",d" else {"format": ",.2~f", "tickCount": 4}
-    return _quantity(field, title=unit, axis=axis, scale=_scale(most))
+    import altair as alt
+
+    axis = _axis(4) if form == ",d" else alt.Axis(format=",.2~f", tickCount=4)
+    return alt.X(field, title=unit, axis=axis, scale=_scale(most))
 
 
-def _binned(field: str, least: int) -> Spec:
-    """Scores in bins that the values have already, whole ones along the axis."""
-    axis = {"format": "d", "values": list(range(least, 11))}
-    return _quantity(field, bin={"binned": True}, scale=_scale(10, least), title="score", axis=axis)
+def _scale(most: float, least: float = 0) -> Any:
+    import altair as alt
+
+    return alt.Scale(domain=[least, most or 1], nice=False)
 
 
-def _scale(most: float, least: float = 0) -> Spec:
-    return {"domain": [least, most or 1], "nice": False}
+def _colors(parts: dict[str, str]) -> Any:
+    import altair as alt
+
+    scale = alt.Scale(domain=list(parts), range=list(parts.values()))
+    legend = alt.Legend(orient="top", direction="horizontal", title=None, symbolType="square", columns=2)
+    return alt.Color("part:N", scale=scale, legend=legend)
 
 
-def _colors(parts: dict[str, str]) -> Spec:
-    legend = {"orient": "top", "direction": "horizontal", "title": None, "symbolType": "square", "columns": 2}
-    scale = {"domain": list(parts), "range": list(parts.values())}
-    return {"field": "part", "type": "nominal", "scale": scale, "legend": legend}
+def _finished(chart: Any, *, fixed: bool = True) -> dict[str, Any]:
+    """The specification, with what all charts have in common."""
+    import altair as alt
 
-
-def _finished(chart: Spec, values: Values, *, fixed: bool = True) -> Spec:
-    """The specification, with its values and what all charts have in common."""
     if fixed:
-        chart = chart | {"width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
-    rules = {"gridColor": RULE, "domainColor": RULE, "tickColor": RULE}
-    labels = {"labelColor": INK, "labelFontSize": 13}
-    titles = {"titleColor": SOFT, "titleFontSize": 13, "titleFontWeight": "normal"}
-    config = {
-        "aria": False,
-        "font": _FONT,
-        "background": "white",
-        "padding": _PADDING,
-        "view": {"stroke": None, "step": _STEP},
-        "axis": rules | labels | titles,
-        "legend": labels | {"padding": 0},
-        "text": {"fontSize": 13},
+        chart = chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+    text = {
+        "labelColor": INK,
+        "labelFontSize": 13,
+        "titleColor": SOFT,
+        "titleFontSize": 13,
+        "titleFontWeight": "normal",
     }
-    return chart | _data(values) | {"config": config}
+    done = (
+        chart.configure(aria=False, font=_FONT, background="white", padding=_PADDING)
+        .configure_view(stroke=None, step=_STEP)
+        .configure_axis(gridColor=RULE, domainColor=RULE, tickColor=RULE, **text)
+        .configure_legend(labelColor=INK, labelFontSize=13, padding=0)
+        .configure_text(fontSize=13)
+    )
+    spec: dict[str, Any] = done.to_dict(validate=False)
+    return spec
