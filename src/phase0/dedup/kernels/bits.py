@@ -41,5 +41,41 @@ def alike8(keys_S: Array, one: int, other: int) -> int:  # type: ignore[empty-bo
 
 
 @instruction
+def differing8(keys_S: Array, one: int, other: int) -> int:  # type: ignore[empty-body]
+    """Which of the eight numbers from two places on differ: bit i is about the i-th of each."""
+
+
+@instruction
+def pack8(keys_S: Array, at: int, chosen: int, out_S: Array, to: int) -> None:
+    """Write those of the eight numbers from `at` on whose bit is set to `to` and behind, without gaps."""
+
+
+@instruction
 def differing512(sketches_N8: Array, one: int, other: int) -> int:  # type: ignore[empty-body]
     """In how many bits two rows of eight numbers differ."""
+
+
+@instruction
+def sort64(keys_S: Array, at: int) -> None:
+    """Sort the 64 numbers from index `at` on."""
+
+
+@instruction
+def sort128(keys_S: Array, at: int) -> None:
+    """Sort the 128 numbers from index `at` on."""
+
+
+@instruction
+def merge64(keys_S: Array, at: int) -> None:
+    """Sort the 64 numbers from index `at` on, which are bitonic: they ascend and then descend, or would if they were
+    rotated."""
+
+
+@instruction
+def exchange64(keys_S: Array, one: int, other: int) -> None:
+    """Of each two numbers of the 64 from two places on, put the less into the one and the greater into the other."""
+
+
+@instruction
+def exchange_mirrored64(keys_S: Array, one: int, other: int) -> None:
+    """The same of the first of the one and the last of the other, the second and the last but one, and so on."""
