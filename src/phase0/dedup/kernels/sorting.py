@@ -13,6 +13,7 @@ import numpy as np
 
 from phase0.dedup.kernels.bits import (
     differing8,
+    equal64,
     exchange64,
     exchange_mirrored64,
     merge64,
@@ -29,7 +30,7 @@ COUNTER_BITS = 24  # 16 MB of counters
 CLASS_BITS = 21  # two bits for each of so many: 512 KB, which stays in a core's cache
 SKETCH_WORDS = 8
 _KEY_BITS = np.uint64(KEY_BITS)
-_MULTIPLIER, _THREE, _ONE = np.uint64(MULTIPLIER), np.uint64(3), np.uint64(1)
+_MULTIPLIER, _THREE = np.uint64(MULTIPLIER), np.uint64(3)
 _GREATEST = np.uint64(0xFFFFFFFFFFFFFFFF)
 _COUNTER_MASK, _CLASS_MASK = np.uint64((1 << COUNTER_BITS) - 1), np.uint64((1 << CLASS_BITS) - 1)
 _PLACES, _PLACE_MASK, _TWO, _FIVE = np.uint64(32), np.uint64(31), np.uint64(2), np.uint64(5)
@@ -60,8 +61,9 @@ def classes(tally_T: Array, limits: Array, classes_T: Array) -> None:
 
 @kernel(nothing, U64, count, count, U64, U64)
 def keyed(hashes_S: Array, start: int, length: int, classes_T: Array, keys_S: Array) -> None:
-    """Keys of a row's hashes into `keys_S`."""
-    hashes, keys = hashes_S[start : start + length], keys_S[:length]
+    """Keys of a row's hashes into `keys_S`, and behind them up to 15 of the next rows'."""
+    some = min((length + 15) & ~15, len(hashes_S) - start)  # loops take 16 at once: what is left costs as much
+    hashes, keys = hashes_S[start : start + some], keys_S[:some]
     for i in range(len(hashes)):  # alone: what is read at places that differ is not read for many at once
         keys[i] = classes_T[((hashes[i] >> _TWO) & _CLASS_MASK) >> _FIVE]
     for i in range(len(hashes)):
@@ -71,16 +73,15 @@ def keyed(hashes_S: Array, start: int, length: int, classes_T: Array, keys_S: Ar
 
 @kernel(nothing, U64, count)
 def ascending(keys_S: Array, length: int) -> None:
-    """Sort the first keys, by blocks of 64; what the last block has behind them is overwritten.
+    """Sort the first keys, by blocks of 64. The 64 numbers behind them are overwritten.
 
     A bitonic mergesort, whose comparisons do not depend on the keys: no branch of the processor is guessed wrong. Of
     two runs, one behind the other, the latter is compared backwards, which leaves two bitonic ones; and halves of these
     are bitonic again once each number was compared with the one half a run ahead. Of a last run that is shorter the
     missing blocks would hold the greatest of numbers, which never move, so they need not be there.
     """
+    keys_S[length : length + 64] = _GREATEST
     blocks = (length + 63) // 64
-    for i in range(length, 64 * blocks):
-        keys_S[i] = _GREATEST
     for block in range(0, blocks - 1, 2):
         sort128(keys_S, 64 * block)
     if blocks & 1:
@@ -108,9 +109,7 @@ def distinct(sorted_S: Array, length: int, keys_S: Array, start: int) -> int:
 
     Of equal ones the last is written. The eight behind them all are made equal, and unlike the last.
     """
-    unlike = ~sorted_S[max(length - 1, 0)]
-    for i in range(length, length + 8):
-        sorted_S[i] = unlike
+    sorted_S[length : length + 8] = ~sorted_S[max(length - 1, 0)]
     to = start
     for at in range(0, length, 8):
         last = differing8(sorted_S, at, at + 1)
@@ -119,17 +118,17 @@ def distinct(sorted_S: Array, length: int, keys_S: Array, start: int) -> int:
     return to - start
 
 
-@kernel(word, U64, count, count, U64)
-def sketched(keys_S: Array, start: int, size: int, sketch_8: Array) -> int:
+@kernel(word, U64, count, count, BYTES, U64)
+def sketched(keys_S: Array, start: int, size: int, parities_512: Array, sketch_8: Array) -> int:
     """Write the sketch of a set. Answers its fingerprint."""
-    sketch_8[:] = 0
+    parities_512[:] = 0
     fingerprint = np.uint64(0)
     keys = keys_S[start : start + size]
     for i in range(len(keys)):
-        bit = (keys[i] >> np.uint64(32)) & np.uint64(511)
-        sketch_8[bit >> np.uint64(6)] ^= _ONE << (bit & np.uint64(63))
-    for i in range(len(keys)):
         fingerprint += (keys[i] * _MULTIPLIER) ^ (keys[i] >> np.uint64(17))
+        parities_512[(keys[i] >> np.uint64(32)) & np.uint64(511)] ^= 1  # bytes: bits would wait for their neighbours
+    for i in range(SKETCH_WORDS):
+        sketch_8[i] = ~equal64(parities_512, 64 * i, 0)
     return fingerprint
 
 
@@ -144,14 +143,14 @@ def sort_rows(hashes_S: Array, counts_D: Array, classes_T: Array, sketches_D8: A
     longest = 0
     for row in range(len(counts_D)):
         longest = max(longest, counts_D[row])
-    keys_S = np.empty(longest + 64, np.uint64)
+    keys_S, parities_512 = np.empty(longest + 64, np.uint64), np.empty(512, np.uint8)
     start, to = 0, 0
     for row in range(len(counts_D)):
         length = counts_D[row]
         keyed(hashes_S, start, length, classes_T, keys_S)
         ascending(keys_S, length)
         counts_D[row] = distinct(keys_S, length, hashes_S, to)
-        prints_D[row] = sketched(hashes_S, to, counts_D[row], sketches_D8[row])
+        prints_D[row] = sketched(hashes_S, to, counts_D[row], parities_512, sketches_D8[row])
         start += length
         to += counts_D[row]
     return to
