@@ -153,8 +153,9 @@ def test_different_words_of_up_to_eight_bytes_have_different_hashes(one, other):
 rows_of_hashes = st.lists(
     st.one_of(
         st.lists(numbers, max_size=60),
-        st.lists(st.integers(0, 300), max_size=60),  # many equal, all in one bucket
+        st.lists(st.integers(0, 300), max_size=60),  # many equal
         st.lists(st.integers(0, 63).map(lambda i: i << 58), max_size=60),
+        st.lists(numbers, min_size=1, max_size=40).map(lambda some: [i * j % 2**64 for i in some for j in some]),
     ),
     max_size=10,
 )

@@ -46,8 +46,9 @@ def differing8(keys_S: Array, one: int, other: int) -> int:  # type: ignore[empt
 
 
 @instruction
-def pack8(keys_S: Array, at: int, chosen: int, out_S: Array, to: int) -> None:
-    """Write those of the eight numbers from `at` on whose bit is set to `to` and behind, without gaps."""
+def pack8(keys_S: Array, at: int, chosen: int, turned: int, out_S: Array, to: int) -> None:
+    """Write those of the eight numbers from `at` on whose bit is set in `chosen` to `to` and behind, without gaps, with
+    the bits that are set in `turned` turned."""
 
 
 @instruction
@@ -57,25 +58,25 @@ def differing512(sketches_N8: Array, one: int, other: int) -> int:  # type: igno
 
 @instruction
 def sort64(keys_S: Array, at: int) -> None:
-    """Sort the 64 numbers from index `at` on."""
+    """Sort the 64 signed numbers from index `at` on."""
 
 
 @instruction
 def sort128(keys_S: Array, at: int) -> None:
-    """Sort the 128 numbers from index `at` on."""
+    """Sort the 128 signed numbers from index `at` on."""
 
 
 @instruction
 def merge64(keys_S: Array, at: int) -> None:
-    """Sort the 64 numbers from index `at` on, which are bitonic: they ascend and then descend, or would if they were
-    rotated."""
+    """Sort the 64 signed numbers from index `at` on, which are bitonic: they ascend and then descend, or would if they
+    were rotated."""
 
 
 @instruction
 def exchange64(keys_S: Array, one: int, other: int) -> None:
-    """Of each two numbers of the 64 from two places on, put the less into the one and the greater into the other."""
+    """Of each two of the 64 signed numbers from two places on put the less to the one, the greater to the other."""
 
 
 @instruction
 def exchange_mirrored64(keys_S: Array, one: int, other: int) -> None:
-    """The same of the first of the one and the last of the other, the second and the last but one, and so on."""
+    """The same of the first from the one place on and the last from the other, the second and the last but one, ..."""

@@ -132,19 +132,22 @@ def differing8(_context, keys_S, one, other):
 
 
 @intrinsic
-def pack8(_context, keys_S, at, chosen, out_S, to):
-    """Write those of the eight numbers from `at` on whose bit is set to `to` and behind, without gaps."""
+def pack8(_context, keys_S, at, chosen, turned, out_S, to):
+    """Write those of the eight numbers from `at` on whose bit is set in `chosen` to `to` and behind, without gaps, with
+    the bits that are set in `turned` turned."""
 
     def generate(context, builder, signature, arguments):
         row = _eight(context, builder, signature.args[0], *arguments[:2])
+        alone = builder.insert_element(ir.Constant(_WORDS, ir.Undefined), arguments[3], ir.Constant(_WORD, 0))
+        all_alike = builder.shuffle_vector(alone, alone, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
         flags = builder.bitcast(builder.trunc(arguments[2], _BYTE), _FLAGS)
-        place = _place(context, builder, signature.args[3], *arguments[3:])
+        place = _place(context, builder, signature.args[4], *arguments[4:])
         packed = ir.FunctionType(ir.VoidType(), [_WORDS, place.type, _FLAGS])
         pack = cgutils.get_or_insert_function(builder.module, packed, "llvm.masked.compressstore.v8i64")
-        builder.call(pack, [row, place, flags])
+        builder.call(pack, [builder.xor(row, all_alike), place, flags])
         return context.get_dummy_value()
 
-    return types.void(keys_S, types.int64, types.uint64, out_S, types.int64), generate
+    return types.void(keys_S, types.int64, types.uint64, types.uint64, out_S, types.int64), generate
 
 
 @intrinsic
@@ -182,25 +185,25 @@ def _with_rows(network: Any, begins: int, length: int) -> Any:
 
 @intrinsic
 def sort64(_context, keys_S, at):
-    """Sort the 64 numbers from index `at` on."""
+    """Sort the 64 signed numbers from index `at` on."""
     return types.void(keys_S, types.int64), _with_rows(networks.sort, 1, 8)
 
 
 @intrinsic
 def sort128(_context, keys_S, at):
-    """Sort the 128 numbers from index `at` on."""
+    """Sort the 128 signed numbers from index `at` on."""
     return types.void(keys_S, types.int64), _with_rows(networks.sort, 1, 16)
 
 
 @intrinsic
 def merge64(_context, keys_S, at):
-    """Sort the 64 numbers from index `at` on, which are bitonic."""
+    """Sort the 64 signed numbers from index `at` on, which are bitonic."""
     return types.void(keys_S, types.int64), _with_rows(networks.merge, 1, 8)
 
 
 @intrinsic
 def exchange64(_context, keys_S, one, other):
-    """Of each two numbers of the 64 from two places on, put the less into the one and the greater into the other."""
+    """Of each two of the 64 signed numbers from two places on put the less to the one, the greater to the other."""
 
     def exchange(builder, rows):
         networks.exchange(builder, rows, 8)
@@ -210,7 +213,7 @@ def exchange64(_context, keys_S, one, other):
 
 @intrinsic
 def exchange_mirrored64(_context, keys_S, one, other):
-    """The same of the first of the one and the last of the other, the second and the last but one, and so on."""
+    """The same of the first from the one place on and the last from the other, the second and the last but one, ..."""
 
     def exchange(builder, rows):
         rows[8:] = networks.backwards(builder, rows[8:])

@@ -73,7 +73,7 @@ def _exchange_mirrored(builder: Any, rows: list[Any], run: int) -> None:
 def _sorted_pair(builder: Any, one: Any, other: Any) -> tuple[Any, Any]:
     """The less and the greater of two rows, lane by lane."""
     kind = ir.FunctionType(ROW, [ROW, ROW])
-    least = cgutils.get_or_insert_function(builder.module, kind, "llvm.umin.v8i64")
+    least = cgutils.get_or_insert_function(builder.module, kind, "llvm.smin.v8i64")
     low = builder.call(least, [one, other])
     return low, builder.xor(low, builder.xor(one, other))
 
