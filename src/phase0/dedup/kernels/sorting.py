@@ -33,7 +33,7 @@ _KEY_BITS = np.uint64(KEY_BITS)
 _MULTIPLIER, _THREE = np.uint64(MULTIPLIER), np.uint64(3)
 _HIGHEST, _GREATEST = np.uint64(1 << 63), np.uint64((1 << 63) - 1)  # as signed numbers the least and the greatest
 _COUNTER_MASK, _CLASS_MASK = np.uint64((1 << COUNTER_BITS) - 1), np.uint64((1 << CLASS_BITS) - 1)
-_PLACES, _PLACE_MASK, _TWO, _FIVE = np.uint64(32), np.uint64(31), np.uint64(2), np.uint64(5)
+_PLACE_MASK, _TWO, _FIVE = np.uint64(31), np.uint64(2), np.uint64(5)
 
 
 @kernel(nothing, U64, BYTES)
