@@ -51,7 +51,8 @@ def words(text_B: Array, begin: int, end: int, hashes_W: Array) -> int:
         step = 64
         while unread != 0:
             start = trailing_zeros(unread)
-            carried = unread + (_ONE << np.uint64(start))  # the word's bits become one, behind its last
+            # The word's bits become one, behind its last. Added is the lowest bit, without waiting for its number.
+            carried = unread + (unread & (~unread + _ONE))
             if carried == 0:  # it goes on behind these 64 bytes
                 step = start
                 break
