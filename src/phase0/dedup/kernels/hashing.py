@@ -13,7 +13,6 @@ from phase0.dedup.kernels.compiling import BYTES, I64, U64, Array, count, kernel
 SEED = 0x165667B19E3779F9
 MULTIPLIER = 0x9FB21C651E98DF25  # odd, so that multiplying is one-to-one modulo 2**64; from Pelle Evensen's rrmxmx
 _SEED, _MULTIPLIER = np.uint64(SEED), np.uint64(MULTIPLIER)
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE, _HALF = np.uint64(1), np.uint64(32)
 
 
@@ -27,14 +26,15 @@ def stir(hashed: int, more: int) -> int:
 @kernel(word, BYTES, count, count, inline=True)
 def hash_word(text_B: Array, at: int, length: int) -> int:
     """The hash of the word of `length` bytes, at least one, that begins at `at`."""
-    first, rest = load64(text_B, at), length - 8
-    hashed = stir(_SEED, first & (_ALL >> np.uint64(max(0, -8 * rest))))
+    unread, rest = np.uint64(64 - 8 * min(length, 8)), length - 8
+    hashed = stir(_SEED, load64(text_B, at) << unread >> unread)
     while rest > 8:
         at += 8
         hashed = stir(hashed, load64(text_B, at))
         rest -= 8
     # Both are worked out: which of them is the hash no processor could foresee.
-    longer = stir(hashed, load64(text_B, at + 8) & (_ALL >> np.uint64((64 - 8 * rest) & 63)))
+    unread = np.uint64((64 - 8 * rest) & 63)
+    longer = stir(hashed, load64(text_B, at + 8) << unread >> unread)
     return longer if rest > 0 else hashed
 
 
