@@ -71,15 +71,20 @@ def words(text_B: Array, begin: int, end: int, hashes_W: Array) -> int:
 @kernel(count, U64, count, count, U64, count)
 def shingle_row(hashes_W: Array, length: int, width: int, hashes_S: Array, at: int) -> int:
     """Hash every run of `width` words: they are stirred one after another into their number. Answers how many there
-    are. A shorter row is one run, a row without words none."""
+    are. A shorter row is one run, a row without words none.
+
+    Loops take 16 at once, and one by one what is left, which costs as much: so up to 15 of no words are written behind
+    the last as far as there is room. `hashes_W` has as much behind its words.
+    """
     width = min(width, length)
     if width == 0:
         return 0
     runs = length - width + 1
-    folded = hashes_S[at : at + runs]
-    folded[:] = np.uint64(width)
-    for k in range(width):
-        ahead = hashes_W[k : k + runs]
+    folded = hashes_S[at : min(at + ((runs + 15) & ~15), len(hashes_S))]
+    for i in range(len(folded)):
+        folded[i] = stir(np.uint64(width), hashes_W[i])
+    for k in range(1, width):
+        ahead = hashes_W[k : k + len(folded)]
         for i in range(len(folded)):
             folded[i] = stir(folded[i], ahead[i])
     return runs
@@ -94,7 +99,7 @@ def shingles(text_B: Array, begins_D: Array, ends_D: Array, width: int, hashes_S
     longest = 0
     for row in range(len(begins_D)):
         longest = max(longest, ends_D[row] - begins_D[row])
-    hashes_W = np.empty(longest // 2 + 2, np.uint64)
+    hashes_W = np.empty(longest // 2 + 2 + 15, np.uint64)
     total = 0
     for row in range(len(begins_D)):
         length = words(text_B, begins_D[row], ends_D[row], hashes_W)
