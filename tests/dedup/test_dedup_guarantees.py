@@ -181,14 +181,14 @@ def test_workers_change_no_byte(
 @pytest.fixture
 def nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = np.full(letters.LIMIT, letters.ODD, np.uint32)
-    monkeypatch.setattr(letters, "_learnt", letters._Learnt(frozenset(), nothing))
+    monkeypatch.setattr(letters, "_learnt", letters._Learnt(frozenset(), nothing, nothing))
 
 
 @pytest.mark.usefixtures("nothing_learnt")
 def test_threads_that_meet_a_script_together_look_it_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    plain = letters._plain
-    monkeypatch.setattr(letters, "_plain", lambda codes: made.append(len(codes)) or plain(codes))
+    entries = letters._entries
+    monkeypatch.setattr(letters, "_entries", lambda codes: made.append(len(codes)) or entries(codes))
     with ThreadPoolExecutor(8) as pool:
         assert any(pool.map(letters.learn, ["Был бы ёж"] * 8))
     assert made == [letters._BLOCK]
@@ -200,8 +200,8 @@ def test_threads_that_meet_a_script_together_look_it_up_once(monkeypatch: pytest
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_table_is_the_same_in_whatever_order_scripts_are_met(order: int) -> None:
     whole = np.full(letters.LIMIT, letters.ODD, np.uint32)
-    plain, kinds = letters._kinds(np.arange(letters.LIMIT, dtype=np.uint32))
-    whole[plain] = kinds
+    codes, entries = letters._entries(range(letters.LIMIT))
+    whole[codes] = entries
     for at in range(0, letters.LIMIT, letters._BLOCK)[::order]:
         letters.learn(chr(at) if not 0xD800 <= at < 0xE000 else "")
     halves = slice(0xD800, 0xE000)

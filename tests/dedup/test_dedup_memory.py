@@ -19,6 +19,7 @@ from phase0.dedup.kernels import slow
 from phase0.dedup.kernels.arranging import arrange
 from phase0.dedup.kernels.joining import count_pairs
 from phase0.dedup.memory import Memory, Sample, Storage, memory_size, plan, spelled
+from phase0.dedup.pages import Reused
 from phase0.dedup.search import NO_LIMIT, Looking, by_size
 from phase0.dedup.sets import read_sets
 from phase0.errors import DataError, UsageError
@@ -51,6 +52,27 @@ def test_sizes_are_spelled_for_people():
 
 def test_the_memory_that_is_free_is_more_than_nothing_and_less_than_all_there_could_be():
     assert 1 << 20 < memory.free_memory() < 1 << 50
+
+
+def as_expected(made, expected):
+    """Whether every set is what it should be, wherever its keys are."""
+    assert made.sizes_D.tolist() == expected.sizes_D.tolist()
+    return all(np.array_equal(made.row(row), expected.row(row)) for row in range(len(made.sizes_D)))
+
+
+@pytest.mark.parametrize("limit", [1 << 62, 700_000])
+def test_threads_may_move_their_keys_while_the_array_grows_or_goes_to_disk(limit, monkeypatch):
+    monkeypatch.setattr(flat, "_CHUNK", 3000)
+    draw = random.Random(5)
+    texts = [" ".join(draw.choices("abcdefghij", k=draw.randrange(200))) for _ in range(2000)]
+    expected = read_sets(flat.Strings(texts), 5, 1, SILENT)
+    assert len(expected.keys_S) > 1 << 17  # twice what is set aside where nobody knows how much will come
+    for place in (memory, near):
+        monkeypatch.setattr(place, "BASE", 0)
+        monkeypatch.setattr(place, "ROW", 0)
+    made = read_sets(flat.Strings(iter(texts)), 5, 4, SILENT, Memory(limit))
+    assert (made.shelf is not None) == (limit < 1 << 62)
+    assert as_expected(made, expected)
 
 
 def tiny(patch, *, row=0):
@@ -179,7 +201,7 @@ def test_possible_pairs_are_counted_or_told_to_be_none(rows, threshold):
 
 
 def searches(made, threshold):
-    looking = Looking(made, threshold, 2)
+    looking = Looking(made, threshold, 2, Reused())
     return (exact.Join(looking), minhash.Bands(looking, Banding(128, 1)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from phase0.dedup import exact, minhash
 from phase0.dedup.bands import Banding
 from phase0.dedup.flat import I64, Strings
+from phase0.dedup.pages import Reused
 from phase0.dedup.search import NO_LIMIT, Looking, by_size
 from phase0.dedup.sets import read_sets
 from phase0.engine import Engine
@@ -77,7 +78,7 @@ def local(
     """What the local engine finds: pairs of first rows, none of them between two of the first `fixed` rows; and which
     rows have the set of an earlier one."""
     sets = read_sets(Strings(texts), width, 1, SILENT)
-    looking = Looking(sets, threshold, 1)
+    looking = Looking(sets, threshold, 1, Reused())
     method = exact.Join(looking) if banding is None else minhash.Bands(looking, banding)
     same = exact.distinct(sets)
     firsts = np.flatnonzero(same == np.arange(len(same)))

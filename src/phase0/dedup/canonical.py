@@ -5,13 +5,14 @@ Shapes: B bytes, D rows.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import NamedTuple
 
 import numpy as np
 
-from phase0.dedup.flat import I64, U8, Flat
+from phase0.dedup.flat import I64, U8, Flat, flat
 from phase0.dedup.kernels.canonical import PADDING, canonical
-from phase0.dedup.letters import learn, letters
+from phase0.dedup.letters import learn, letters, settled_letters
 from phase0.text import tokens
 
 
@@ -29,10 +30,7 @@ def room_for(size: int, rows: int) -> int:
 
 
 def canonical_rows(chunk: Flat, out_B: U8 | None = None) -> Canonical:  # noqa: N803
-    """The tokens of some texts as canonical text; by `phase0.text.tokens` itself where a character is odd.
-
-    It is written to `out_B` if it is given and there is room.
-    """
+    """The tokens of some texts as canonical text; written to `out_B` if it is given and there is room."""
     rows = len(chunk.starts_D1) - 1
     room = room_for(int(chunk.starts_D1[-1]), rows)
     text = np.empty(room, np.uint8) if out_B is None or len(out_B) < room else out_B
@@ -45,7 +43,7 @@ def canonical_rows(chunk: Flat, out_B: U8 | None = None) -> Canonical:  # noqa: 
         odd_rows = [_text(chunk, row) for row in odd.tolist()]
         if not learn("".join(odd_rows)):
             break
-    spelled = [b"\0".join(token.encode() for token in tokens(row)) + bytes(PADDING) for row in odd_rows]
+    spelled = [one + bytes(PADDING) for one in _spelled(odd_rows)]
     at = int(max(begins[-1], ends[-1])) + PADDING
     end = at + sum(map(len, spelled))
     if end > len(text):  # decomposed text that NFC makes longer
@@ -55,6 +53,21 @@ def canonical_rows(chunk: Flat, out_B: U8 | None = None) -> Canonical:  # noqa: 
     begins[odd] = np.append(at, ends_of[:-1])
     ends[odd] = ends_of - PADDING
     return Canonical(text, begins, ends)
+
+
+def _spelled(rows: list[str]) -> list[bytes]:
+    """The canonical text of rows whose characters depend on their neighbours: NFC and lower case come before the table;
+    `phase0.text.tokens` itself is asked where a character is in no table."""
+    settled = [unicodedata.normalize("NFC", row).lower() for row in rows]
+    learn("".join(settled))
+    chunk = flat(settled)
+    text = np.empty(room_for(len(chunk.text_B), len(rows)), np.uint8)
+    begins, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    canonical(chunk.text_B, chunk.starts_D1, settled_letters(), text, begins, ends)
+    return [
+        text[begin:end].tobytes() if begin <= end else b"\0".join(token.encode() for token in tokens(row))
+        for row, begin, end in zip(rows, begins.tolist(), ends.tolist(), strict=True)
+    ]
 
 
 def _text(chunk: Flat, row: int) -> str:

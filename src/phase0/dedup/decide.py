@@ -23,7 +23,8 @@ from phase0.dedup.jaccard import Overlap
 from phase0.dedup.keep import greedy
 from phase0.dedup.kernels.choosing import adjacent, choose, connect
 from phase0.dedup.kernels.confirming import confirm
-from phase0.dedup.pages import untouched
+from phase0.dedup.memory import PAIR
+from phase0.dedup.pages import Reused
 from phase0.dedup.search import I32, NO_LIMIT, Ordered, Pairs, Search, all_of, by_size
 from phase0.dedup.sets import Sets
 from phase0.dedup.threads import in_order
@@ -32,7 +33,6 @@ from phase0.progress import Progress, many
 _CONFIRMED = 2048  # pairs that are confirmed by one thread at a time
 _MOST_AGAIN = 1 << 30  # bytes of rows whose words are held together
 _LEAST_PAIRS, _PAIRS_A_ROW = 1 << 18, 16  # real rows have about half a pair each
-_PAIR = 64  # bytes of a pair while rows are chosen
 
 
 class Removals(NamedTuple):
@@ -55,6 +55,7 @@ class Known(NamedTuple):
     fixed: int  # so many rows come first that are of another dataset: they stay, whatever they resemble
     search: Search
     room: int  # bytes for pairs
+    pages: Reused  # of entries while pairs are looked for, of words while they are confirmed
     workers: int
     method: str
     exact: bool  # whether every pair is found
@@ -62,7 +63,7 @@ class Known(NamedTuple):
 
     def limit(self) -> int:
         """So many pairs are held at once."""
-        return min(max(_LEAST_PAIRS, _PAIRS_A_ROW * len(self.same)), max(1, self.room // _PAIR))
+        return min(max(_LEAST_PAIRS, _PAIRS_A_ROW * len(self.same)), max(1, self.room // PAIR))
 
 
 class Rank(Protocol):
@@ -293,12 +294,14 @@ def _confirmed(known: Known, claimed: Removals, progress: Progress) -> Removals:
             if len(held) > _CONFIRMED and sum(piece.room for piece in pieces) > min(known.room, _MOST_AGAIN):
                 waiting += [held[len(held) // 2 :], held[: len(held) // 2]]
                 continue
-            count = _Counting(known, rows, _canonical(pieces, known.workers, pool))
+            words = _canonical(pieces, known, pool)
+            count = _Counting(known, rows, words)
             parts = [held[first : first + _CONFIRMED] for first in range(0, len(held), _CONFIRMED)]
             calls = ((count.of, claimed.rows_R[part], claimed.kept_R[part]) for part in parts)
             for part, counted in zip(parts, in_order(pool, known.workers, calls), strict=True):
                 shared[part], union[part] = counted
                 progress.advance(len(part))
+            known.pages.give(words.text_B)
     return claimed._replace(shared_R=shared, union_R=union)
 
 
@@ -317,16 +320,16 @@ class _Counting:
         return shared, union
 
 
-def _canonical(pieces: Sequence[Piece], workers: int, pool: ThreadPoolExecutor) -> Canonical:
+def _canonical(pieces: Sequence[Piece], known: Known, pool: ThreadPoolExecutor) -> Canonical:
     """The canonical text of all pieces in one array. Each has room for the most it can be; pages that nothing is
     written to take no memory."""
     rooms = [room_for(piece.room, piece.rows) for piece in pieces]
     ends_of = np.cumsum([0, *rooms]).tolist()
-    text = untouched(ends_of[-1], np.uint8)
+    text = known.pages.take(ends_of[-1], np.uint8)
     places = zip(pieces, rooms, ends_of[1:], strict=True)
     calls = ((_canonical_piece, piece, text[end - room : end]) for piece, room, end in places)
     begins, ends, texts, used = [], [], [text], ends_of[-1]
-    for at, made in zip(ends_of[:-1], in_order(pool, workers, calls), strict=True):
+    for at, made in zip(ends_of[:-1], in_order(pool, known.workers, calls), strict=True):
         place = at
         if not np.may_share_memory(made.text_B, text):  # longer than text is as a rule
             place = used

@@ -5,7 +5,7 @@ Shapes: D rows, N sets in ascending order of size, X partitions, E entries, P pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -15,6 +15,7 @@ import numpy as np
 
 from phase0.dedup.flat import I64
 from phase0.dedup.kernels.joining import (
+    ENTRY_WORDS,
     NO_KEYS,
     PREFIXES,
     WHOLE_SETS,
@@ -24,8 +25,7 @@ from phase0.dedup.kernels.joining import (
     place_entries,
     table_size,
 )
-from phase0.dedup.memory import ENTRY
-from phase0.dedup.pages import untouched
+from phase0.dedup.memory import ENTRY, PAIR
 from phase0.dedup.search import (
     I32,
     TOO_MANY,
@@ -56,10 +56,7 @@ class Entries(NamedTuple):
     """The prefixes of all sets by partition, for some of the partitions."""
 
     bits: int
-    keys_E: U64  # noqa: N815
-    befores_E: U64  # noqa: N815 - the key before each in its set
-    sets_E: I32  # noqa: N815
-    rests_E: I32  # noqa: N815
+    entries_E3: U64  # noqa: N815 - see `place_entries`
     starts_X1: I64  # noqa: N815
 
 
@@ -100,14 +97,18 @@ class Join(NamedTuple):
             if not found.add(part):
                 progress.finish(TOO_MANY)
                 return None
-        pairs = found.pairs() if looking.sets.at_hand else counted(looking, ordered, found.pairs())
+        pairs, at_hand = found.pairs(), looking.sets.at_hand
+        looking.pages.keep(looking.room() - PAIR * len(pairs.ones_P) if at_hand else 0)
+        pairs = pairs if at_hand else counted(looking, ordered, pairs)
         return finished(ordered, pairs, limit, progress)
 
     def connect(self, ordered: Ordered, progress: Progress) -> Pairs:
         """See `search.Search`."""
         found = Connected(ordered)
         work = partial(_connected, self.looking, ordered, found)
-        return found.all(_worked(self.looking, ordered, work, progress), progress)
+        pairs = found.all(_worked(self.looking, ordered, work, progress), progress)
+        self.looking.pages.keep(0)
+        return pairs
 
 
 def _worked(
@@ -119,7 +120,7 @@ def _worked(
         passes = _passes(looking, layout)
         progress.start("join", len(passes) * _GROUPS, "parts")
         most = max(int(layout.counts[:, first:last].sum()) for first, last in passes)
-        room = [untouched(most, kind) for kind in (np.uint64, np.uint64, np.int32, np.int32)]
+        room = looking.pages.take(most * ENTRY_WORDS, np.uint64).reshape(most, ENTRY_WORDS)
         for partitions in passes:
             entries = _entries(looking, ordered, layout, pool, partitions, room=room)
             bounds = np.linspace(0, len(entries.starts_X1) - 1, _GROUPS + 1).astype(np.int64)
@@ -128,6 +129,7 @@ def _worked(
             ):
                 yield answer
                 progress.advance(1)
+    looking.pages.give(room)
 
 
 def _layout(looking: Looking, ordered: Ordered, pool: ThreadPoolExecutor) -> Layout:
@@ -160,7 +162,7 @@ def _entries(
     pool: ThreadPoolExecutor,
     partitions: tuple[int, int],
     *,
-    room: Sequence[Any],
+    room: U64,
 ) -> Entries:
     """Those of some partitions, in memory that those of others were in."""
     first, last = partitions
@@ -169,10 +171,10 @@ def _entries(
     np.cumsum(chosen.sum(axis=0), out=starts[1:])
     places = np.full_like(layout.counts, -1)  # where each span begins to write in each partition
     places[:, first:last] = starts[:-1] + np.cumsum(chosen, axis=0) - chosen
-    keys, befores, owners, rests = (array[: starts[-1]] for array in room)
+    entries = room[: starts[-1]]
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.kinds_N)
-    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, keys, befores, owners, rests)
-    return Entries(layout.bits, keys, befores, owners, rests, starts)
+    _each(place_entries, arrays, looking, layout._replace(counts=places), pool, entries)
+    return Entries(layout.bits, entries, starts)
 
 
 def _each(
@@ -214,7 +216,6 @@ def _connected(
     roots, seen = found.roots_N.copy(), np.zeros(1, np.int64)
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.sketches_N8)
     rules = (*looking.threshold.as_integer_ratio(), entries.bits)
-    laid_out = (entries.keys_E, entries.sets_E, entries.rests_E, entries.starts_X1)
-    connect_sets(*arrays, *rules, *laid_out, *group, ordered.apart, roots, seen)
+    connect_sets(*arrays, *rules, entries.entries_E3, entries.starts_X1, *group, ordered.apart, roots, seen)
     looking.sets.release()
     return roots, int(seen[0])

@@ -1,9 +1,13 @@
-"""What `phase0.text.tokens` makes of each single character, as a table, where its neighbours cannot change it.
+"""What `phase0.text.tokens` makes of each single character, as a table, and whether its neighbours can change that.
 
 The table is read off `tokens` itself, for the scripts that texts are written in: all of them would take as long as
-reading fifty megabytes. A character is odd, and leaves its whole row to `tokens`, when NFC may join it to or part it
-from another, when its lower case is more than one character or depends on where it stands, and as long as nobody has
-asked about it.
+reading fifty megabytes. A character is odd as long as nobody has asked about it.
+
+NFC changes characters for their neighbours in two ways (The Unicode Standard, 3.11). It sorts marks, characters with a
+combining class other than 0: none is a part of a word, so words stay as they are. And it joins a character to one
+before. Where no letter is among those that can be joined, nor comes of it, as with most vowel signs of two parts, words
+stay as they are too; of the others the table says which are joined, and to which, and a kernel looks at the one before.
+Lower case changes no character for its neighbours but Σ.
 
 Shapes: C code points.
 """
@@ -18,13 +22,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phase0.dedup.kernels.canonical import ALONE, ODD, SEPARATOR
+from phase0.dedup.kernels.canonical import ALONE, BASE, DEPENDS, ENDS, ODD, SEPARATOR
 from phase0.text import tokens
 
 LIMIT = 0x32000  # what lies behind holds no letters today, and is odd
-_BLOCK = 4096  # code points that are looked up together: texts of the web are of twenty blocks, at 4 ms each
-_NEWLINE = 0x0A
-_FINAL_SIGMA = ord("Σ")  # its lower case is ς at the end of a word, σ elsewhere
+_BLOCK = 4096  # code points that are looked up together: texts of the web are of twenty blocks, at 5 ms each
+_FINAL_SIGMA = "Σ"  # its lower case is ς at the end of a word, σ elsewhere
 
 _Codes = npt.NDArray[np.uint32]
 
@@ -34,84 +37,80 @@ class _Learnt(NamedTuple):
 
     blocks: frozenset[int]
     table_C: _Codes  # noqa: N815 - the suffix is the shape
+    settled_C: _Codes  # noqa: N815
 
 
-_learnt = _Learnt(frozenset(), np.full(LIMIT, ODD, np.uint32))
+_learnt = _Learnt(frozenset(), *[np.full(LIMIT, ODD, np.uint32)] * 2)
 _learning = Lock()  # of threads that meet a script together one looks it up
 
 
 def letters() -> _Codes:
-    """Shape (C,): SEPARATOR, a lower-case code point, one with the flag ALONE, or ODD."""
+    """Shape (C,): SEPARATOR or a lower-case code point, and flags; or ODD."""
     return _learnt.table_C
+
+
+def settled_letters() -> _Codes:
+    """Shape (C,): the same for texts that are in NFC and lower case, where nothing depends on neighbours any more."""
+    return _learnt.settled_C
 
 
 def learn(text: str) -> bool:
     """Look up the characters of a text; False where they are in the table already."""
     global _learnt  # noqa: PLW0603 - what Unicode says is the same for all of a process
-    met = _codes(text)
-    blocks = set(np.flatnonzero(np.bincount(met // _BLOCK)[: LIMIT // _BLOCK]).tolist())
+    is_met = np.zeros(1 + 0x10FFFF // _BLOCK, np.bool_)
+    is_met[np.frombuffer(text.encode("utf-32-le"), "<u4") // _BLOCK] = True
+    blocks = set(np.flatnonzero(is_met[: LIMIT // _BLOCK]).tolist())
     if blocks <= _learnt.blocks:
         return False
     with _learning:
         if new := sorted(blocks - _learnt.blocks):
-            plain, kinds = _kinds(np.add.outer(np.array(new) * _BLOCK, np.arange(_BLOCK)).astype(np.uint32).reshape(-1))
             table = _learnt.table_C.copy()
-            table[plain] = kinds
-            _learnt = _Learnt(_learnt.blocks | blocks, table)
+            for block in new:
+                codes, entries = _entries(range(block * _BLOCK, (block + 1) * _BLOCK))
+                table[codes] = entries
+            settled = np.where(table == ODD, table, table & ~np.uint32(DEPENDS))
+            _learnt = _Learnt(_learnt.blocks | blocks, table, settled)
     return True
 
 
-def _kinds(codes: _Codes) -> tuple[_Codes, _Codes]:
-    """Those of some characters that are not odd, and what the table says of them."""
-    plain = _plain(codes)
-    lower = _text(plain).lower()
-    words = tokens("\n".join(lower))
-    alone = [token for token in tokens("aa".join(["", *words, ""])) if len(token) == 1]
-    kinds = np.full(LIMIT, SEPARATOR, np.uint32)
-    for found, flag in ((words, 0), (alone, ALONE)):
-        said = _codes("".join(found))
-        kinds[said] = said | np.uint32(flag)
-    return plain, kinds[_codes(lower)]
+def _entries(codes: range) -> tuple[list[int], list[int]]:
+    """Some code points without halves of surrogate pairs, and what the table says of them."""
+    characters = [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
+    said = " ".join(tokens("q" + "zq".join(characters) + "z"))[1:-1].split("zq")  # nothing joins a q, nor a z to it
+    flags = _flags()
+    entries = [_entry(one) | flags.get(character, 0) for character, one in zip(characters, said, strict=True)]
+    return list(map(ord, characters)), entries
 
 
-def _plain(codes: _Codes) -> _Codes:
-    """Those characters that NFC and lower case treat alike wherever they stand."""
-    is_newline, is_half = codes == _NEWLINE, (codes >= 0xD800) & (codes < 0xE000)
-    newline, codes = codes[is_newline], codes[~is_newline & ~is_half]
-    lines = _text(_lines(codes))
-    is_plain = _each(_codes(unicodedata.normalize("NFC", lines))) == codes
-    is_plain &= _each(_codes(lines.lower())) != _NEWLINE
-    is_plain &= np.fromiter(map(unicodedata.combining, _text(codes)), np.uint8, len(codes)) == 0
-    is_plain &= ~np.isin(codes, _marks())
-    return np.append(codes[is_plain], newline)
+def _entry(said: str) -> int:
+    """What the table says of a character that became this between two letters, with a blank wherever a word ends."""
+    if len(said) == 1:
+        return ord(said) if said != " " else SEPARATOR
+    letter = said.strip(" ")
+    if len(letter) != 1:
+        return ODD
+    return ord(letter) | {f" {letter} ": ALONE, f"{letter} ": ENDS}.get(said, ODD)
 
 
 @cache
-def _marks() -> _Codes:
-    """What is part of another character, or changes as none other does."""
-    codes = np.arange(LIMIT, dtype=np.uint32)
-    parts = _codes(unicodedata.normalize("NFD", _text(_lines(codes[(codes < 0xD800) | (codes >= 0xE000)]))))
-    behind = parts[1:][(parts[1:] != _NEWLINE) & (parts[:-1] != _NEWLINE)]  # the first of a character
-    return np.append(np.unique(behind), np.uint32(_FINAL_SIGMA))
-
-
-def _lines(codes: _Codes) -> _Codes:
-    """Each character on a line of its own."""
-    lines = np.full(max(0, 2 * len(codes) - 1), _NEWLINE, np.uint32)
-    lines[::2] = codes
-    return lines
-
-
-def _each(lines: _Codes) -> _Codes:
-    """The character of each line; a newline for a line that does not hold one character."""
-    ends = np.append(np.flatnonzero(lines == _NEWLINE), len(lines))
-    starts = np.append(0, ends[:-1] + 1)
-    return np.where(ends - starts == 1, lines[np.minimum(starts, len(lines) - 1)], np.uint32(_NEWLINE))
-
-
-def _text(codes: _Codes) -> str:
-    return codes.astype("<u4").tobytes().decode("utf-32-le")
-
-
-def _codes(text: str) -> _Codes:
-    return np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.uint32)
+def _flags() -> dict[str, int]:
+    """The flags of characters that depend on their neighbours, or that others may depend on; 0 for all others."""
+    marks, parted = list[str](), dict[str, str]()
+    for block in range(0, LIMIT, _BLOCK):
+        characters = list(map(chr, range(block, block + _BLOCK)))
+        marks.extend(filter(unicodedata.combining, characters))
+        if not unicodedata.is_normalized("NFD", "".join(characters)):
+            parted.update((one, parts) for one in characters if (parts := unicodedata.normalize("NFD", one)) != one)
+    heads, tails, letters = set[str](), set[str](), set[str]()
+    for whole, parts in parted.items():
+        if len(parts) > 1 and unicodedata.is_normalized("NFC", whole):
+            heads.add(parts[0])
+            tails.update(parts[1:])
+            if not letters.issuperset(parts[1:]) and any(map(tokens, (whole, *parts))):
+                letters.update(parts[1:])  # those of the tails that become or change a part of a word
+    flags = {one: ODD if tokens(one) else BASE for one in marks}  # a letter might be sorted into another word
+    for one in {*parted, *heads, *tails}:
+        first = parted.get(one, one)[0]
+        if first in heads or first in tails:
+            flags[one] = flags.get(one, BASE) | (DEPENDS if first in letters else 0)
+    return flags | {_FINAL_SIGMA: DEPENDS}

@@ -25,6 +25,7 @@ KEY = 8  # a shingle
 ENTRY = 24  # a key of a prefix, with the one before it, its set and its place
 PASSES = 4  # entries are laid out in up to so many parts before keys go to disk, which costs more
 BAND_KEY = 8  # a band of a set
+PAIR = 64  # of near-duplicates, while rows are chosen
 SHARE_OF_FREE = 0.9  # of what the machine has free
 WORTH_SAYING = 256 << 20  # what needs less than this beyond BASE is not worth a line
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from phase0.dedup.bands import Banding
 from phase0.dedup.flat import I64
-from phase0.dedup.kernels.joining import FOUND_BY_LARGER, KIND, SHIFT
+from phase0.dedup.kernels.joining import FOUND_BY_LARGER, KIND, REST_BITS, SHIFT
 from phase0.dedup.kernels.minhashing import SLOTS, band_keys, band_pairs
 from phase0.dedup.search import (
     I32,
@@ -138,12 +138,12 @@ def _connected(
     from phase0.dedup.kernels.connecting import connect_sets  # compiled where pairs are too many, and nowhere else
 
     keys = keys_AN[band]
-    entries = np.arange(len(keys), dtype=np.int32) << SHIFT | ordered.kinds_N * KIND | FOUND_BY_LARGER
+    owners = np.arange(len(keys), dtype=np.uint64) << np.uint64(SHIFT) | ordered.kinds_N * KIND | FOUND_BY_LARGER
+    entries = np.stack((keys, keys, owners << np.uint64(REST_BITS) | ordered.sizes_N.astype(np.uint64)), axis=1)
     roots, seen = found.roots_N.copy(), np.zeros(1, np.int64)
     arrays = (looking.sets.keys_S, ordered.starts_N, ordered.sizes_N, ordered.sketches_N8)
     ratio, partitions = looking.threshold.as_integer_ratio(), np.array([0, len(keys)])
-    sizes = ordered.sizes_N.astype(np.int32)
-    connect_sets(*arrays, *ratio, 0, keys, entries, sizes, partitions, 0, 1, ordered.apart, roots, seen)
+    connect_sets(*arrays, *ratio, 0, entries, partitions, 0, 1, ordered.apart, roots, seen)
     looking.sets.release()
     return roots, int(seen[0])
 

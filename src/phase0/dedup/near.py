@@ -29,6 +29,7 @@ from phase0.dedup.memory import (
     memory_size,
     plan,
 )
+from phase0.dedup.pages import Reused
 from phase0.dedup.results import Deduplicated, Removed
 from phase0.dedup.search import Looking, Search
 from phase0.dedup.sets import U64, hashed, rarity, read_sets
@@ -90,7 +91,7 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
     memory = asked.memory if prefixes is None else asked.memory.of_prefixes()
     how = (texts, asked.width, asked.workers, progress, memory)
     sets = read_sets(*how, levels=levels, on_disk=storage.on_disk, prefixes=prefixes)
-    looking = Looking(sets, asked.threshold, asked.workers, asked.memory)
+    looking = Looking(sets, asked.threshold, asked.workers, Reused(), asked.memory)
     search: Search = exact.Join(looking)
     banding, method, missed = how_found(asked, progress)
     if banding is not None:
@@ -106,6 +107,7 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
         fixed=fixed(),
         search=search,
         room=looking.room(),
+        pages=looking.pages,
         workers=asked.workers,
         method=method,
         exact=asked.method == "exact",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import sys
 import threading
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -45,21 +44,26 @@ class Scratch(threading.local):
         return self._room_B[:size]
 
 
-class Rooms:
-    """Memory that one thread fills, another reads, and then is had again, for the same reason."""
+class Reused:
+    """Memory of one large array after another: the pages of what is given back are there already. Mutable."""
 
-    def __init__(self, kind: npt.DTypeLike) -> None:
-        self._kind = kind
-        self._free: deque[npt.NDArray[Any]] = deque()  # its ends may be used by several threads
+    def __init__(self) -> None:
+        self._free_B: npt.NDArray[np.uint8] | None = None
 
-    def take(self, size: int) -> npt.NDArray[Any]:
-        """An array of so many numbers or more, with anything in it."""
-        try:
-            room = self._free.pop()
-        except IndexError:
-            return untouched(size, self._kind)
-        return room if len(room) >= size else untouched(size + (size >> 2), self._kind)
+    def take(self, size: int, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array with anything in it. What was given back and is too small for it is let go before."""
+        free, self._free_B = self._free_B, None
+        length = size * np.dtype(kind).itemsize
+        if free is None or len(free) < length:
+            del free
+            return untouched(size, kind)
+        return free[:length].view(kind)
 
-    def give(self, room: npt.NDArray[Any]) -> None:
-        """Nobody looks at this array any more."""
-        self._free.append(room)
+    def give(self, array: npt.NDArray[Any]) -> None:
+        """Nobody looks at an array any more that was taken."""
+        self._free_B = array.reshape(-1).view(np.uint8)
+
+    def keep(self, most: int) -> None:
+        """Let go of what was given back, if it is more than so many bytes."""
+        if self._free_B is not None and len(self._free_B) > most:
+            self._free_B = None

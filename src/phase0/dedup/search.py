@@ -18,7 +18,7 @@ from phase0.dedup.flat import I64, U8, marked
 from phase0.dedup.kernels.choosing import connect
 from phase0.dedup.kernels.joining import count_pairs
 from phase0.dedup.memory import UNLIMITED, Memory
-from phase0.dedup.pages import untouched
+from phase0.dedup.pages import Reused, untouched
 from phase0.dedup.sets import U64, Sets, whole_sets
 from phase0.dedup.threads import in_order
 from phase0.progress import Progress
@@ -61,6 +61,7 @@ class Looking(NamedTuple):
     sets: Sets
     threshold: Fraction
     workers: int
+    pages: Reused
     memory: Memory = UNLIMITED
 
     def room(self) -> int:

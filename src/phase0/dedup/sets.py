@@ -5,11 +5,13 @@ Shapes: B bytes, D rows, S shingles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from itertools import chain, islice, pairwise
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ from phase0.dedup.kernels.hashing import shingles
 from phase0.dedup.kernels.joining import cut_to_prefixes
 from phase0.dedup.kernels.sorting import CLASS_BITS, COUNTER_BITS, SKETCH_WORDS, classes, sort_rows, tally
 from phase0.dedup.memory import UNLIMITED, Memory, check_rows
-from phase0.dedup.pages import Rooms, Scratch, untouched
+from phase0.dedup.pages import Scratch, untouched
 from phase0.dedup.shelf import Arranged, Shelf, Spilled
 from phase0.dedup.threads import in_order
 from phase0.errors import DataError
@@ -34,7 +36,7 @@ _COMMON = (3, 8, 32)  # rows of a sample that hold a shingle → its class, from
 _PEEKED = 8  # chunks that stand for all, where texts can be drawn only once
 
 _NO_KEYS = np.empty(0, np.uint64)
-_scratch = Scratch()  # of canonical text
+_scratch_of_words, _scratch_of_hashes = Scratch(), Scratch()
 
 
 class Rest(NamedTuple):
@@ -103,11 +105,10 @@ def read_sets(
         chunks: Iterable[tuple[Chunk, int]] = ((chunk, chunk.extent) for chunk in texts.chunks())
         if levels is None:
             levels, chunks = _peeked(chunks, width)
-        rooms = Rooms(np.uint64)
-        calls = ((chunk_sets, chunk, share, width, levels, prefixes, rooms) for chunk, share in chunks)
+        made_of = partial(chunk_sets, width=width, levels=levels, threshold=prefixes, placed=collected.place)
+        calls = ((made_of, chunk, share) for chunk, share in chunks)
         for made in in_order(pool, workers, calls):
             collected.append(made)
-            rooms.give(made.room_S)
             progress.advance(len(made.sizes_D) if extent is None else made.extent)
         progress.finish()
         return collected.sets(progress, None if prefixes is None else (texts, width, levels))
@@ -115,19 +116,19 @@ def read_sets(
 
 def hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
     """The hashes of all shingles of some texts, repeated ones too, and how many each has."""
-    hashes_S, counts_D, total = _hashed(chunk, width, Rooms(np.uint64))  # noqa: N806
-    return hashes_S[:total], counts_D
+    hashes_S, counts_D = _hashed(chunk, width)  # noqa: N806
+    return hashes_S.copy(), counts_D
 
 
-def _hashed(chunk: Chunk, width: int, rooms: Rooms) -> tuple[U64, I64, int]:
-    """The same, with room behind them, and how many there are."""
+def _hashed(chunk: Chunk, width: int) -> tuple[U64, I64]:
+    """The same; they stay until this thread hashes others."""
     texts = chunk.read()
     rows = len(texts.starts_D1) - 1
-    room = _scratch.room(room_for(int(texts.starts_D1[-1]), rows))
-    text_B, begins_D, ends_D = canonical_rows(texts, room)  # noqa: N806
+    room_B = _scratch_of_words.room(room_for(int(texts.starts_D1[-1]), rows))  # noqa: N806
+    text_B, begins_D, ends_D = canonical_rows(texts, room_B)  # noqa: N806
     counts_D = np.empty(rows, np.int64)  # noqa: N806
-    hashes_S = rooms.take(len(text_B) // 2 + rows)  # noqa: N806
-    return hashes_S, counts_D, shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)
+    hashes_S = _scratch_of_hashes.room(8 * (len(text_B) // 2 + rows)).view(np.uint64)  # noqa: N806
+    return hashes_S[: shingles(text_B, begins_D, ends_D, width, hashes_S, counts_D)], counts_D
 
 
 def rarity(sample: Iterable[U64]) -> U64:
@@ -162,7 +163,11 @@ class Made(NamedTuple):
     sketches_D8: U64  # noqa: N815
     prints_D: U64  # noqa: N815
     extent: int  # of the chunk they were read from
-    room_S: U64  # noqa: N815 - the memory that keys are in
+    place: int  # of its first key among those of all rows; below 0 where keys are not there yet
+
+
+def _copied(keys_S: U64) -> tuple[U64, int]:  # noqa: N803
+    return keys_S.copy(), -1
 
 
 def chunk_sets(
@@ -171,25 +176,26 @@ def chunk_sets(
     width: int,
     levels: U64,
     threshold: Fraction | None = None,
-    rooms: Rooms | None = None,
+    *,
+    placed: Callable[[U64], tuple[U64, int]] = _copied,
 ) -> Made:
     """Read some texts and make their sets, or with a threshold their prefixes; `extent` is the chunk's share of all.
 
-    Keys are in memory of `rooms`, if there are any, to be given back.
+    `placed` moves keys to where they stay, and answers them and their place there.
     """
-    room, sizes, total = _hashed(chunk, width, rooms or Rooms(np.uint64))
-    hashes = room[:total]
+    hashes, sizes = _hashed(chunk, width)
     sketches, prints = np.empty((len(sizes), SKETCH_WORDS), np.uint64), np.empty(len(sizes), np.uint64)
     total, held = sort_rows(hashes, sizes, levels, sketches, prints), sizes
     if threshold is not None:
         held = np.empty_like(sizes)
         total = cut_to_prefixes(hashes, sizes, *threshold.as_integer_ratio(), held)
-    return Made(hashes[:total], sizes, held, sketches, prints, extent, room)
+    keys, place = placed(hashes[:total])
+    return Made(keys, sizes, held, sketches, prints, extent, place)
 
 
 class _Collected:
     """The sets of all rows so far: keys in an array that grows at its end, or on disk once that array would be too
-    large.
+    large. Threads that make sets move their keys there, in the order in which they are done.
 
     Reserved memory costs nothing until it is written.
     """
@@ -197,36 +203,56 @@ class _Collected:
     def __init__(self, expected: int, memory: Memory) -> None:
         self._keys = untouched(max(expected, 1 << 16), np.uint64)
         self._used, self._rows = 0, 0
+        self._placing = Lock()
         self._parts: list[Made] = []  # without their keys
         self._memory = memory
         self._spilled: Spilled | None = None
 
+    def place(self, keys_S: U64) -> tuple[U64, int]:  # noqa: N803
+        """Move keys to the array, if they fit; else they wait for `append`."""
+        with self._placing:
+            first, end = self._used, self._used + len(keys_S)
+            if self._spilled is not None or end > len(self._keys):
+                return keys_S.copy(), -1
+            self._keys[first:end] = keys_S
+            self._used = end
+            return self._keys[first:end], first
+
     def append(self, made: Made) -> None:
         """The sets of the next rows."""
-        end, rows = self._used + len(made.keys_S), self._rows + len(made.sizes_D)
-        grows = end > len(self._keys)
-        if self._spilled is None and self._memory.keys(rows, end + (end if grows else 0)) > self._memory.limit:
-            self.spill()
+        rows, waiting = self._rows + len(made.sizes_D), len(made.keys_S) if made.place < 0 else 0
+        if self._spilled is None:
+            grown = self._used + waiting if self._used + waiting > len(self._keys) else 0
+            if self._memory.keys(rows, self._used + waiting + grown) > self._memory.limit:
+                self.spill()
         if self._spilled is not None:
             check_rows(self._memory, rows)
             self._spilled.append(made.keys_S, self._rows)
-        else:
-            if grows:
+        elif waiting:
+            made = made._replace(place=self._add(made.keys_S))
+        self._rows = rows
+        self._parts.append(made._replace(keys_S=_NO_KEYS))
+
+    def _add(self, keys_S: U64) -> int:  # noqa: N803
+        """Let the array grow, and answer where keys are in it."""
+        with self._placing:
+            first, end = self._used, self._used + len(keys_S)
+            if end > len(self._keys):
                 grown = untouched(max(end, len(self._keys) * 3 // 2), np.uint64)
-                grown[: self._used] = self._keys[: self._used]
+                grown[:first] = self._keys[:first]
                 self._keys = grown
-            self._keys[self._used : end] = made.keys_S
-        self._used, self._rows = end, rows
-        self._parts.append(made._replace(keys_S=_NO_KEYS, room_S=_NO_KEYS))
+            self._keys[first:end] = keys_S
+            self._used = end
+            return first
 
     def spill(self) -> None:
         """Move what was collected to disk; what follows goes there too."""
-        self._spilled = Spilled(self._memory)
-        at, row = 0, 0
+        with self._placing:
+            self._spilled = Spilled(self._memory)
+        row = 0
         for part in self._parts:
-            end = at + int(part.held_D.sum())
-            self._spilled.append(self._keys[at:end], row)
-            at, row = end, row + len(part.sizes_D)
+            self._spilled.append(self._keys[part.place : part.place + int(part.held_D.sum())], row)
+            row += len(part.sizes_D)
         self._keys = np.empty(0, np.uint64)
 
     def close(self) -> None:
@@ -236,14 +262,15 @@ class _Collected:
 
     def sets(self, progress: Progress, source: tuple[Texts, int, U64] | None) -> Sets:
         """All of them; with where whole sets are had if these are none."""
-        parts = self._parts or [Made(*_none(), 0, _NO_KEYS)]
+        parts = self._parts or [Made(*_none(), 0, 0)]
         sizes, held, prints = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 4))
         sketches = untouched(SKETCH_WORDS * len(sizes), np.uint64).reshape(len(sizes), SKETCH_WORDS)
         np.concatenate([part.sketches_D8 for part in parts], out=sketches)
+        starts = np.concatenate([np.cumsum(part.held_D) - part.held_D + part.place for part in parts])
         self._parts.clear()
         rest = None if source is None else Rest(*source, held)
-        if self._spilled is None or not self._used:
-            return Sets(self._keys[: self._used], np.cumsum(held) - held, sizes, sketches, prints, None, rest)
+        if self._spilled is None or not held.any():
+            return Sets(self._keys[: self._used], starts, sizes, sketches, prints, None, rest)
         progress.start("lay out the sets", len(sizes))
         with closing(Arranged(self._memory, held)) as arranged:
             for segment in self._spilled.segments(len(sizes)):

@@ -18,7 +18,7 @@ from phase0.partitioned.arrays import growing, store
 from phase0.partitioned.exchange import sent
 from phase0.partitioned.layout import Job
 
-SAMPLED = 640  # pieces of text, over all units, that tell which shingles are common
+SAMPLED = 40  # pieces of text, over all units, that tell which shingles are common
 DIGEST = 3  # numbers of a record of the exchange "sets": the row in its unit, and two that say its set
 
 

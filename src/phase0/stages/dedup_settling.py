@@ -18,6 +18,7 @@ import numpy as np
 from phase0.dedup.decide import Known, removed_by_component, removed_greedily
 from phase0.dedup.flat import I64
 from phase0.dedup.memory import spelled
+from phase0.dedup.pages import Reused
 from phase0.dedup.sets import Sets
 from phase0.errors import DataError
 from phase0.partitioned.dealing import Dealt, columns, dealing
@@ -105,6 +106,7 @@ def _settle(job_file: Path, described: Dealt, pairs: Dealt, folder: Path, number
         fixed=int(np.searchsorted(rows_R, job.fixed)),
         search=Listed(pairs, number, rows_R),
         room=job.room,
+        pages=Reused(),
         workers=1,
         method="",
         exact=True,

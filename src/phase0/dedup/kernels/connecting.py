@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from phase0.dedup.kernels.compiling import FLAGS, I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing
+from phase0.dedup.kernels.compiling import ENTRIES, FLAGS, I32, I64, SKETCHES, U64, Array, count, flag, kernel, nothing
 from phase0.dedup.kernels.joining import (
     FOUND_BY_LARGER,
+    KEY,
     KIND,
     SHIFT,
     at_least,
     may_reach,
+    owner,
+    rest,
     shared_keys,
     slot_of,
     table_size,
@@ -30,7 +33,7 @@ def root(roots_N: Array, one: int) -> int:
 
 
 @kernel(
-    *(nothing, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32),
+    *(nothing, U64, I64, I64, SKETCHES, count, count, count, ENTRIES),
     *(I32, I32, FLAGS, count, I32, I64),
 )
 def connect_partition(
@@ -41,9 +44,7 @@ def connect_partition(
     p: int,
     q: int,
     bits: int,
-    keys_E: Array,
-    sets_E: Array,
-    rests_E: Array,
+    entries_E3: Array,
     table_T: Array,
     following_E: Array,
     alike_E: Array,
@@ -56,16 +57,17 @@ def connect_partition(
     `alike_E` becomes true where an entry and all that stand behind it under its key are connected: then one of them is
     enough to know that there is nothing to compare.
     """
-    for entry in range(len(keys_E)):
-        key, one, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), sets_E[entry] & KIND
+    for entry in range(len(entries_E3)):
+        key, owned = entries_E3[entry, KEY], owner(entries_E3, entry)
+        one, kind = owned >> SHIFT, owned & KIND
         size, start, mine = sizes_N[one], starts_N[one], root(roots_N, one)
-        earlier = table_T[slot_of(keys_E, sets_E, table_T, key, kind ^ other_kind, bits)]
-        while earlier >= 0 and sizes_N[sets_E[earlier] >> SHIFT] >= at_least(size, p, q):
-            other, met = np.int64(sets_E[earlier] >> SHIFT), earlier
+        earlier = table_T[slot_of(entries_E3, table_T, key, kind ^ other_kind, bits)]
+        while earlier >= 0 and sizes_N[owner(entries_E3, earlier) >> SHIFT] >= at_least(size, p, q):
+            other, met = owner(entries_E3, earlier) >> SHIFT, earlier
             earlier = following_E[earlier]
             needed = at_least(size + sizes_N[other], p, p + q)
             if root(roots_N, other) != mine:
-                if min(rests_E[entry], rests_E[met]) < needed:
+                if min(rest(entries_E3, entry), rest(entries_E3, met)) < needed:
                     continue
                 seen[0] += 1
                 if not may_reach(sketches_N8, one, other, size + sizes_N[other] - 2 * needed):
@@ -78,15 +80,16 @@ def connect_partition(
                 mine = min(mine, theirs)
             if alike_E[met]:
                 break
-        if sets_E[entry] & FOUND_BY_LARGER:
-            home = slot_of(keys_E, sets_E, table_T, key, kind, bits)
+        if owned & FOUND_BY_LARGER:
+            home = slot_of(entries_E3, table_T, key, kind, bits)
             behind = table_T[home]
-            alike_E[entry] = behind < 0 or (alike_E[behind] and root(roots_N, sets_E[behind] >> SHIFT) == mine)
+            next_one = owner(entries_E3, max(behind, 0)) >> SHIFT
+            alike_E[entry] = behind < 0 or (alike_E[behind] and root(roots_N, next_one) == mine)
             following_E[entry], table_T[home] = behind, entry
 
 
 @kernel(
-    *(nothing, U64, I64, I64, SKETCHES, count, count, count, U64, I32, I32, I64, count, count, flag, I32, I64),
+    *(nothing, U64, I64, I64, SKETCHES, count, count, count, ENTRIES, I64, count, count, flag, I32, I64),
     allocates=True,
 )
 def connect_sets(
@@ -97,9 +100,7 @@ def connect_sets(
     p: int,
     q: int,
     bits: int,
-    keys_E: Array,
-    sets_E: Array,
-    rests_E: Array,
+    entries_E3: Array,
     starts_X1: Array,
     first: int,
     last: int,
@@ -120,6 +121,6 @@ def connect_sets(
         table = tables[: table_size(end - begin)]
         table[:] = -1
         connect_partition(
-            *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits, keys_E[begin:end], sets_E[begin:end]),
-            *(rests_E[begin:end], table, following, alike, other_kind, roots_N, seen),
+            *(keys_S, starts_N, sizes_N, sketches_N8, p, q, bits, entries_E3[begin:end], table, following),
+            *(alike, other_kind, roots_N, seen),
         )

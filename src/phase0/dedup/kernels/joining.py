@@ -18,6 +18,7 @@ import numpy as np
 from phase0.dedup.kernels.bits import alike8, differing512
 from phase0.dedup.kernels.compiling import (
     BYTES,
+    ENTRIES,
     I32,
     I64,
     SKETCHES,
@@ -31,9 +32,12 @@ from phase0.dedup.kernels.compiling import (
     word,
 )
 
-FOUND_BY_LARGER, KIND, SHIFT = 1, 2, 2  # an entry's set is set << SHIFT, its kind, and who may find it there
+KEY, BEFORE, OWNED, ENTRY_WORDS = 0, 1, 2, 3  # an entry: in one place, so that it is fetched at once
+REST_BITS = 32  # the owner of an entry stands above how many keys its set has from there on
+FOUND_BY_LARGER, KIND, SHIFT = 1, 2, 2  # an owner is set << SHIFT, its kind, and who may find it there
 NO_KEYS, WHOLE_SETS, PREFIXES = 0, 1, 2  # what may be looked up of sets that may be a pair
 _ONE = np.uint64(1)
+_REST_BITS, _REST = np.uint64(REST_BITS), np.uint64((1 << REST_BITS) - 1)
 _TOGETHER = 1024  # meetings that are looked at together: they stay in a core's nearest cache
 
 
@@ -99,15 +103,7 @@ def cut_to_prefixes(keys_S: Array, sizes_D: Array, p: int, q: int, held_D: Array
 
 @kernel(nothing, U64, I64, I64, count, count, count, count, count, I64)
 def count_entries(
-    keys_S: Array,
-    starts_N: Array,
-    sizes_N: Array,
-    first: int,
-    last: int,
-    p: int,
-    q: int,
-    bits: int,
-    counts_X: Array,
+    keys_S: Array, starts_N: Array, sizes_N: Array, first: int, last: int, p: int, q: int, bits: int, counts_X: Array
 ) -> None:
     """How many entries of the sets `first` to `last - 1` fall into each partition: the lowest `bits` bits of a key."""
     mask = np.uint64((1 << bits) - 1)
@@ -116,7 +112,7 @@ def count_entries(
             counts_X[keys_S[i] & mask] += 1
 
 
-@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, U64, U64, I32, I32)
+@kernel(nothing, U64, I64, I64, BYTES, count, count, count, count, count, I64, ENTRIES)
 def place_entries(
     keys_S: Array,
     starts_N: Array,
@@ -128,10 +124,7 @@ def place_entries(
     q: int,
     bits: int,
     next_X: Array,
-    keys_E: Array,
-    befores_E: Array,
-    sets_E: Array,
-    rests_E: Array,
+    entries_E3: Array,
 ) -> None:
     """Write the entries of the sets `first` to `last - 1` from `next_X` on, except where that is -1: the key, the one
     before it (the key itself where it is the first), the set with its kind and whether larger sets may look for it
@@ -141,13 +134,26 @@ def place_entries(
         start, size = starts_N[one], sizes_N[one]
         found_by_larger = size - at_least(2 * size, p, p + q) + 1
         for i in range(prefix(size, p, q)):
-            entry = next_X[keys_S[start + i] & mask]
+            key = keys_S[start + i]
+            entry = next_X[key & mask]
             if entry >= 0:
-                keys_E[entry] = keys_S[start + i]
-                befores_E[entry] = keys_S[start + max(i - 1, 0)]
-                sets_E[entry] = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
-                rests_E[entry] = size - i
-                next_X[keys_S[start + i] & mask] = entry + 1
+                entries_E3[entry, KEY] = key
+                entries_E3[entry, BEFORE] = keys_S[start + max(i - 1, 0)]
+                owned = one << SHIFT | np.int64(kinds_N[one]) * KIND | (i < found_by_larger)
+                entries_E3[entry, OWNED] = np.uint64(owned) << _REST_BITS | np.uint64(size - i)
+                next_X[key & mask] = entry + 1
+
+
+@kernel(count, ENTRIES, count, inline=True)
+def owner(entries_E3: Array, entry: int) -> int:
+    """Whose an entry is."""
+    return np.int64(entries_E3[entry, OWNED] >> _REST_BITS)
+
+
+@kernel(count, ENTRIES, count, inline=True)
+def rest(entries_E3: Array, entry: int) -> int:
+    """How many keys its set has from an entry on."""
+    return np.int64(entries_E3[entry, OWNED] & _REST)
 
 
 @kernel(count, U64, count, count, count, count, count)
@@ -199,27 +205,27 @@ def may_reach(sketches_N8: Array, one: int, other: int, most: int) -> bool:
     return differing512(sketches_N8, one, other) <= most
 
 
-@kernel(count, U64, I32, I32, word, count, count)
-def slot_of(keys_E: Array, sets_E: Array, table_T: Array, key: int, kind: int, bits: int) -> int:
+@kernel(count, ENTRIES, I32, word, count, count)
+def slot_of(entries_E3: Array, table_T: Array, key: int, kind: int, bits: int) -> int:
     """Where sets of this kind with this key are, or begin to be, in the table of a partition."""
     mask = np.uint64(len(table_T) - 1)
     slot = (key >> np.uint64(bits)) & mask
-    while table_T[slot] >= 0 and (keys_E[table_T[slot]] != key or sets_E[table_T[slot]] & KIND != kind):
+    while table_T[slot] >= 0:
+        found = table_T[slot]
+        if entries_E3[found, KEY] == key and owner(entries_E3, found) & KIND == kind:
+            break
         slot = (slot + _ONE) & mask
     return slot
 
 
-@kernel(*(two_counts, I64, I64, count, count, count, U64, U64, I32, I32, I32, I32, count, count, I32, I32, I64, U64))
+@kernel(two_counts, I64, I64, count, count, count, ENTRIES, I32, I32, count, count, I32, I32, I64, U64)
 def meetings(
     sizes_N: Array,
     ends_Z: Array,
     p: int,
     q: int,
     bits: int,
-    keys_E: Array,
-    befores_E: Array,
-    sets_E: Array,
-    rests_E: Array,
+    entries_E3: Array,
     table_T: Array,
     following_E: Array,
     apart: int,
@@ -232,19 +238,20 @@ def meetings(
     """Note sets that meet in a partition from `entry` on: both, in how many keys they may differ, and the key. Answers
     how many, and the entry to go on from. `table_T` comes as -1 to the first call; an entry may meet all before it."""
     size, larger, least, fewest, found = 0, 0, 0, 0, 0
-    while entry < len(keys_E) and found < _TOGETHER:
-        key, one, rest, kind = keys_E[entry], np.int64(sets_E[entry] >> SHIFT), rests_E[entry], sets_E[entry] & KIND
+    while entry < len(entries_E3) and found < _TOGETHER:
+        key, before, owned = entries_E3[entry, KEY], entries_E3[entry, BEFORE], owner(entries_E3, entry)
+        one, left, kind = owned >> SHIFT, rest(entries_E3, entry), owned & KIND
         if one >= larger:  # sizes come in ascending order: so each is looked up once, not for every entry
             size = sizes_N[one]
             larger, smallest = ends_Z[size], at_least(size, p, q)
             least, fewest = ends_Z[smallest - 1], (size + smallest) * p
-        slot = slot_of(keys_E, sets_E, table_T, key, kind ^ apart, bits)
+        slot = slot_of(entries_E3, table_T, key, kind ^ apart, bits)
         earlier = table_T[slot]
         while earlier >= 0:  # from the largest down, as entries came in ascending order of size
-            other, most = np.int64(sets_E[earlier] >> SHIFT), min(rest, rests_E[earlier]) * (p + q)
+            other, most = owner(entries_E3, earlier) >> SHIFT, min(left, rest(entries_E3, earlier)) * (p + q)
             if other < least:
                 break
-            met_before = befores_E[earlier] == befores_E[entry] != key
+            met_before = entries_E3[earlier, BEFORE] == before != key
             earlier = following_E[earlier]
             # Nine of ten times that near-duplicates meet again, known without a look at their sets; and what would
             # share too few even with the smallest set, if this is the first key they share.
@@ -256,8 +263,8 @@ def meetings(
             ones_M[found], others_M[found], keys_M[found] = one, other, key
             mosts_M[found] = sizes - 2 * at_least(sizes, p, p + q)
             found += 1
-        if sets_E[entry] & FOUND_BY_LARGER:
-            home = slot_of(keys_E, sets_E, table_T, key, kind, bits) if apart else slot
+        if owned & FOUND_BY_LARGER:
+            home = slot_of(entries_E3, table_T, key, kind, bits) if apart else slot
             following_E[entry] = table_T[home]
             table_T[home] = entry
         entry += 1
@@ -316,7 +323,7 @@ def verified(
 
 
 @kernel(
-    *(count, U64, I64, I64, I64, SKETCHES, count, count, count, U64, U64, I32, I32, I64, count, count, flag, count),
+    *(count, U64, I64, I64, I64, SKETCHES, count, count, count, ENTRIES, I64, count, count, flag, count),
     *(I64, I32, I32, I32, I64),
     allocates=True,
 )
@@ -329,10 +336,7 @@ def join(
     p: int,
     q: int,
     bits: int,
-    keys_E: Array,
-    befores_E: Array,
-    sets_E: Array,
-    rests_E: Array,
+    entries_E3: Array,
     starts_X1: Array,
     first: int,
     last: int,
@@ -366,8 +370,8 @@ def join(
         table[:slots] = -1
         while at < end - begin:
             met, at = meetings(
-                *(sizes_N, ends_Z, p, q, bits, keys_E[begin:end], befores_E[begin:end], sets_E[begin:end]),
-                *(rests_E[begin:end], table[:slots], following, other_kind, at, ones_M, others_M, mosts_M, keys_M),
+                *(sizes_N, ends_Z, p, q, bits, entries_E3[begin:end], table[:slots], following, other_kind, at),
+                *(ones_M, others_M, mosts_M, keys_M),
             )
             seen[0] += met
             if seen[0] > limits[1]:
