@@ -133,9 +133,9 @@ def sketch(keys: Iterable[int]) -> list[int]:
     return [whole >> 64 * i & _WORD for i in range(8)]
 
 
-def distinct(keys: Sequence[int]) -> list[int]:
+def distinct(keys: Iterable[int]) -> list[int]:
     """Ascending keys, each once."""
-    return [key for at, key in enumerate(keys) if key not in keys[:at]]
+    return list(dict.fromkeys(keys))
 
 
 def fingerprint(keys: Iterable[int]) -> int:

@@ -61,11 +61,14 @@ def classes(tally_T: Array, limits: Array, classes_T: Array) -> None:
 
 @kernel(nothing, U64, count, count, U64, U64)
 def keyed(hashes_S: Array, start: int, length: int, classes_T: Array, keys_S: Array) -> None:
-    """Keys of a row's hashes into `keys_S`, and behind them up to 15 of the next rows'; their highest bit is turned, so
-    that they are in order as signed numbers, which more processors compare than unsigned ones."""
-    some = min((length + 15) & ~15, len(hashes_S) - start)  # loops take 16 at once: what is left costs as much
+    """Keys of a row's hashes into `keys_S`, with their highest bit turned: so they are in order as signed numbers, which
+    AVX2 compares and unsigned ones it does not.
+
+    Loops take 16 at once, and one by one what is left, which costs as much: so up to 15 of the next rows come too.
+    """
+    some = min((length + 15) & ~15, len(hashes_S) - start)
     hashes, keys = hashes_S[start : start + some], keys_S[:some]
-    for i in range(len(hashes)):  # alone: what is read at places that differ is not read for many at once
+    for i in range(len(hashes)):  # by itself: it keeps LLVM from doing the rest for many keys at once
         keys[i] = classes_T[((hashes[i] >> _TWO) & _CLASS_MASK) >> _FIVE]
     for i in range(len(hashes)):
         key = hashes[i] >> _TWO
