@@ -124,6 +124,14 @@ def test_shingles_are_hashed_as_the_twin_hashes_them(rows, width):
     assert hashes.tolist() == [value for row in expected for value in row]
 
 
+@given(st.lists(texts, max_size=6), st.integers(1, 7))
+def test_shingles_are_written_into_just_enough_room_and_nothing_behind_it(rows, width):
+    expected, _ = hashed(flat(rows), width)
+    made, room = canonical_rows(flat(rows)), np.full(len(expected) + 16, 7, np.uint64)
+    hashing.shingles(made.text_B, made.begins_D, made.ends_D, width, room[:-16], np.empty(len(rows), np.int64))
+    assert room.tolist() == [*expected.tolist(), *[7] * 16]
+
+
 @given(st.lists(texts, max_size=12), st.integers(1, 7))
 @settings(max_examples=200)
 def test_the_second_count_hashes_shingles_as_its_own_twin_does(rows, width):
@@ -146,8 +154,9 @@ def test_different_words_of_up_to_eight_bytes_have_different_hashes(one, other):
 rows_of_hashes = st.lists(
     st.one_of(
         st.lists(numbers, max_size=60),
-        st.lists(st.integers(0, 300), max_size=60),  # many equal, all in one bucket
+        st.lists(st.integers(0, 300), max_size=60),  # many equal
         st.lists(st.integers(0, 63).map(lambda i: i << 58), max_size=60),
+        st.lists(numbers, min_size=1, max_size=40).map(lambda some: [i * j % 2**64 for i in some for j in some]),
     ),
     max_size=10,
 )
@@ -156,11 +165,12 @@ rows_of_hashes = st.lists(
 def sets_of(rows, levels=None):
     """The rows' sets as the kernels make them, with every row's class table."""
     counts = np.array([len(row) for row in rows], np.int64)
-    flat_rows = np.array([value for row in rows for value in row], np.uint64)
+    flat_rows = np.array([value for row in rows for value in row] + [7] * 16, np.uint64)[:-16]
     levels = np.zeros((1 << sorting.CLASS_BITS) // 32, np.uint64) if levels is None else levels
     sketches, prints = np.empty((len(rows), 8), np.uint64), np.empty(len(rows), np.uint64)
     total = sorting.sort_rows(flat_rows, counts, levels, sketches, prints)
     assert total == counts.sum()
+    assert set(flat_rows.base[-16:].tolist()) == {7}
     return Sets(flat_rows[:total], np.cumsum(counts) - counts, counts, sketches, prints)
 
 

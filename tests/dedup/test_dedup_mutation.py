@@ -304,7 +304,8 @@ SHARED = {
     "phase0.dedup.kernels.bits",
     "phase0.dedup.kernels.compiling",
     "phase0.dedup.kernels.building",
-    "phase0.dedup.kernels.instructions",
+    "phase0.dedup.kernels.instructions",  # which has code for those of the remover too
+    "phase0.dedup.kernels.networks",
     "phase0.dedup.kernels.keeping",
     "phase0.dedup.flat",  # how texts are handed over
     "phase0.dedup.threads",

@@ -41,5 +41,42 @@ def alike8(keys_S: Array, one: int, other: int) -> int:  # type: ignore[empty-bo
 
 
 @instruction
+def differing8(keys_S: Array, one: int, other: int) -> int:  # type: ignore[empty-body]
+    """Which of the eight numbers from two places on differ: bit i is about the i-th of each."""
+
+
+@instruction
+def pack8(keys_S: Array, at: int, chosen: int, turned: int, out_S: Array, to: int) -> None:
+    """Write those of the eight numbers from `at` on whose bit is set in `chosen` to `to` and behind, without gaps, with
+    the bits that are set in `turned` turned."""
+
+
+@instruction
 def differing512(sketches_N8: Array, one: int, other: int) -> int:  # type: ignore[empty-body]
     """In how many bits two rows of eight numbers differ."""
+
+
+@instruction
+def sort64(keys_S: Array, at: int) -> None:
+    """Sort the 64 signed numbers from index `at` on."""
+
+
+@instruction
+def sort128(keys_S: Array, at: int) -> None:
+    """Sort the 128 signed numbers from index `at` on."""
+
+
+@instruction
+def merge64(keys_S: Array, at: int) -> None:
+    """Sort the 64 signed numbers from index `at` on, which are bitonic: they ascend and then descend, or would if they
+    were rotated."""
+
+
+@instruction
+def exchange64(keys_S: Array, one: int, other: int) -> None:
+    """Of each two of the 64 signed numbers from two places on put the less to the one, the greater to the other."""
+
+
+@instruction
+def exchange_mirrored64(keys_S: Array, one: int, other: int) -> None:
+    """The same of the first from the one place on and the last from the other, the second and the last but one, ..."""

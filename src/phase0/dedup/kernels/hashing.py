@@ -13,7 +13,6 @@ from phase0.dedup.kernels.compiling import BYTES, I64, U64, Array, count, kernel
 SEED = 0x165667B19E3779F9
 MULTIPLIER = 0x9FB21C651E98DF25  # odd, so that multiplying is one-to-one modulo 2**64; from Pelle Evensen's rrmxmx
 _SEED, _MULTIPLIER = np.uint64(SEED), np.uint64(MULTIPLIER)
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE, _HALF = np.uint64(1), np.uint64(32)
 
 
@@ -27,14 +26,15 @@ def stir(hashed: int, more: int) -> int:
 @kernel(word, BYTES, count, count, inline=True)
 def hash_word(text_B: Array, at: int, length: int) -> int:
     """The hash of the word of `length` bytes, at least one, that begins at `at`."""
-    first, rest = load64(text_B, at), length - 8
-    hashed = stir(_SEED, first & (_ALL >> np.uint64(max(0, -8 * rest))))
+    unread, rest = np.uint64(64 - 8 * min(length, 8)), length - 8
+    hashed = stir(_SEED, load64(text_B, at) << unread >> unread)
     while rest > 8:
         at += 8
         hashed = stir(hashed, load64(text_B, at))
         rest -= 8
     # Both are worked out: which of them is the hash no processor could foresee.
-    longer = stir(hashed, load64(text_B, at + 8) & (_ALL >> np.uint64((64 - 8 * rest) & 63)))
+    unread = np.uint64((64 - 8 * rest) & 63)
+    longer = stir(hashed, load64(text_B, at + 8) << unread >> unread)
     return longer if rest > 0 else hashed
 
 
@@ -51,7 +51,8 @@ def words(text_B: Array, begin: int, end: int, hashes_W: Array) -> int:
         step = 64
         while unread != 0:
             start = trailing_zeros(unread)
-            carried = unread + (_ONE << np.uint64(start))  # the word's bits become one, behind its last
+            # The word's bits become one, behind its last. Added is the lowest bit, without waiting for its number.
+            carried = unread + (unread & (~unread + _ONE))
             if carried == 0:  # it goes on behind these 64 bytes
                 step = start
                 break
@@ -70,15 +71,20 @@ def words(text_B: Array, begin: int, end: int, hashes_W: Array) -> int:
 @kernel(count, U64, count, count, U64, count)
 def shingle_row(hashes_W: Array, length: int, width: int, hashes_S: Array, at: int) -> int:
     """Hash every run of `width` words: they are stirred one after another into their number. Answers how many there
-    are. A shorter row is one run, a row without words none."""
+    are. A shorter row is one run, a row without words none.
+
+    Loops take 16 at once, and one by one what is left, which costs as much: so up to 15 of no words are written behind
+    the last as far as there is room. `hashes_W` has as much behind its words.
+    """
     width = min(width, length)
     if width == 0:
         return 0
     runs = length - width + 1
-    folded = hashes_S[at : at + runs]
-    folded[:] = np.uint64(width)
-    for k in range(width):
-        ahead = hashes_W[k : k + runs]
+    folded = hashes_S[at : min(at + ((runs + 15) & ~15), len(hashes_S))]
+    for i in range(len(folded)):
+        folded[i] = stir(np.uint64(width), hashes_W[i])
+    for k in range(1, width):
+        ahead = hashes_W[k : k + len(folded)]
         for i in range(len(folded)):
             folded[i] = stir(folded[i], ahead[i])
     return runs
@@ -93,7 +99,7 @@ def shingles(text_B: Array, begins_D: Array, ends_D: Array, width: int, hashes_S
     longest = 0
     for row in range(len(begins_D)):
         longest = max(longest, ends_D[row] - begins_D[row])
-    hashes_W = np.empty(longest // 2 + 2, np.uint64)
+    hashes_W = np.empty(longest // 2 + 2 + 15, np.uint64)
     total = 0
     for row in range(len(begins_D)):
         length = words(text_B, begins_D[row], ends_D[row], hashes_W)

@@ -8,8 +8,10 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from phase0.dedup.kernels import networks
+
 _BYTE, _BLOCK = ir.IntType(8), ir.VectorType(ir.IntType(8), 64)
-_WORD, _WORDS = ir.IntType(64), ir.VectorType(ir.IntType(64), 8)
+_WORD, _WORDS, _FLAGS = ir.IntType(64), networks.ROW, networks.FLAGS
 
 
 def _loaded(context: Any, builder: Any, signature: Any, arguments: Any, kind: Any) -> Any:
@@ -90,8 +92,17 @@ def ones(_context, value):
 
 def _eight(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
     """The eight numbers of an array from index `at` on."""
+    return _read(builder, _place(context, builder, kind, array, at))
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Where they are."""
     place = builder.gep(context.make_array(kind)(context, builder, array).data, [at], inbounds=True)
-    loaded = builder.load(builder.bitcast(place, _WORDS.as_pointer()))
+    return builder.bitcast(place, _WORDS.as_pointer())
+
+
+def _read(builder: Any, place: Any) -> Any:
+    loaded = builder.load(place)
     loaded.align = 8
     return loaded
 
@@ -110,6 +121,36 @@ def alike8(_context, keys_S, one, other):
 
 
 @intrinsic
+def differing8(_context, keys_S, one, other):
+    """Which of the eight numbers from two places on differ: bit i is about the i-th of each."""
+
+    def generate(context, builder, signature, arguments):
+        here, there = (_eight(context, builder, signature.args[0], arguments[0], at) for at in arguments[1:])
+        return builder.zext(builder.bitcast(builder.icmp_unsigned("!=", here, there), _BYTE), _WORD)
+
+    return types.uint64(keys_S, types.int64, types.int64), generate
+
+
+@intrinsic
+def pack8(_context, keys_S, at, chosen, turned, out_S, to):
+    """Write those of the eight numbers from `at` on whose bit is set in `chosen` to `to` and behind, without gaps, with
+    the bits that are set in `turned` turned."""
+
+    def generate(context, builder, signature, arguments):
+        row = _eight(context, builder, signature.args[0], *arguments[:2])
+        alone = builder.insert_element(ir.Constant(_WORDS, ir.Undefined), arguments[3], ir.Constant(_WORD, 0))
+        all_alike = builder.shuffle_vector(alone, alone, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
+        flags = builder.bitcast(builder.trunc(arguments[2], _BYTE), _FLAGS)
+        place = _place(context, builder, signature.args[4], *arguments[4:])
+        packed = ir.FunctionType(ir.VoidType(), [_WORDS, place.type, _FLAGS])
+        pack = cgutils.get_or_insert_function(builder.module, packed, "llvm.masked.compressstore.v8i64")
+        builder.call(pack, [builder.xor(row, all_alike), place, flags])
+        return context.get_dummy_value()
+
+    return types.void(keys_S, types.int64, types.uint64, types.uint64, out_S, types.int64), generate
+
+
+@intrinsic
 def differing512(_context, sketches_N8, one, other):
     """In how many bits two rows of eight numbers differ."""
 
@@ -122,6 +163,64 @@ def differing512(_context, sketches_N8, one, other):
         return builder.call(add, [builder.call(count, [builder.xor(here, there)])])
 
     return types.int64(sketches_N8, types.int64, types.int64), generate
+
+
+def _with_rows(network: Any, begins: int, length: int) -> Any:
+    """Code that changes rows of an array: so many from each of so many indices on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = [
+            _place(context, builder, signature.args[0], arguments[0], builder.add(at, ir.Constant(_WORD, 8 * row)))
+            for at in arguments[1 : 1 + begins]
+            for row in range(length)
+        ]
+        rows = [_read(builder, place) for place in places]
+        network(builder, rows)
+        for row, place in zip(rows, places, strict=True):
+            builder.store(row, place).align = 8
+        return context.get_dummy_value()
+
+    return generate
+
+
+@intrinsic
+def sort64(_context, keys_S, at):
+    """Sort the 64 signed numbers from index `at` on."""
+    return types.void(keys_S, types.int64), _with_rows(networks.sort, 1, 8)
+
+
+@intrinsic
+def sort128(_context, keys_S, at):
+    """Sort the 128 signed numbers from index `at` on."""
+    return types.void(keys_S, types.int64), _with_rows(networks.sort, 1, 16)
+
+
+@intrinsic
+def merge64(_context, keys_S, at):
+    """Sort the 64 signed numbers from index `at` on, which are bitonic."""
+    return types.void(keys_S, types.int64), _with_rows(networks.merge, 1, 8)
+
+
+@intrinsic
+def exchange64(_context, keys_S, one, other):
+    """Of each two of the 64 signed numbers from two places on put the less to the one, the greater to the other."""
+
+    def exchange(builder, rows):
+        networks.exchange(builder, rows, 8)
+
+    return types.void(keys_S, types.int64, types.int64), _with_rows(exchange, 2, 8)
+
+
+@intrinsic
+def exchange_mirrored64(_context, keys_S, one, other):
+    """The same of the first from the one place on and the last from the other, the second and the last but one, ..."""
+
+    def exchange(builder, rows):
+        rows[8:] = networks.backwards(builder, rows[8:])
+        networks.exchange(builder, rows, 8)
+        rows[8:] = networks.backwards(builder, rows[8:])
+
+    return types.void(keys_S, types.int64, types.int64), _with_rows(exchange, 2, 8)
 
 
 def _chosen(relation: str) -> Any:

@@ -42,6 +42,33 @@ def alike8(keys: Sequence[int], one: int, other: int) -> int:
     return next((i for i in range(8) if keys[one + i] != keys[other + i]), 8)
 
 
+def differing8(keys: Sequence[int], one: int, other: int) -> int:
+    return sum((keys[one + i] != keys[other + i]) << i for i in range(8))
+
+
+def pack8(keys: Sequence[int], at: int, chosen: int, turned: int) -> list[int]:
+    return [keys[at + i] ^ turned for i in range(8) if chosen >> i & 1]
+
+
+def ascending(keys: Iterable[int]) -> list[int]:
+    """Sorted as signed numbers, as `sort64`, `sort128` and `merge64` do it too."""
+    return sorted(keys, key=_signed)
+
+
+def exchange64(ones: Sequence[int], others: Sequence[int]) -> tuple[list[int], list[int]]:
+    pairs = [ascending(pair) for pair in zip(ones, others, strict=True)]
+    return [low for low, _ in pairs], [high for _, high in pairs]
+
+
+def exchange_mirrored64(ones: Sequence[int], others: Sequence[int]) -> tuple[list[int], list[int]]:
+    low, high = exchange64(ones, others[::-1])
+    return low, high[::-1]
+
+
+def _signed(number: int) -> int:
+    return number - (number >> 63 << 64)
+
+
 def differing512(sketches: Sequence[Sequence[int]], one: int, other: int) -> int:
     return sum(ones(int(mine) ^ int(theirs)) for mine, theirs in zip(sketches[one], sketches[other], strict=True))
 
@@ -104,6 +131,11 @@ def sketch(keys: Iterable[int]) -> list[int]:
     for key in keys:
         whole ^= 1 << (key >> 32) % 512
     return [whole >> 64 * i & _WORD for i in range(8)]
+
+
+def distinct(keys: Iterable[int]) -> list[int]:
+    """Ascending keys, each once."""
+    return list(dict.fromkeys(keys))
 
 
 def fingerprint(keys: Iterable[int]) -> int:
