@@ -54,6 +54,14 @@ def test_the_memory_that_is_free_is_more_than_nothing_and_less_than_all_there_co
     assert 1 << 20 < memory.free_memory() < 1 << 50
 
 
+def test_a_thread_that_finds_no_room_is_a_lack_of_memory_and_other_trouble_is_not():
+    for trouble in (MemoryError("no room"), RuntimeError("can't start new thread")):
+        with pytest.raises(DataError, match="the machine has too little memory"), memory.bounded(Memory(1 << 30)):
+            raise trouble
+    with pytest.raises(RuntimeError, match="a chunk is read once"), memory.bounded(Memory(1 << 30)):
+        raise RuntimeError("a chunk is read once")
+
+
 def as_expected(made, expected):
     """Whether every set is what it should be, wherever its keys are."""
     assert made.sizes_D.tolist() == expected.sizes_D.tolist()

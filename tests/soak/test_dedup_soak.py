@@ -272,7 +272,7 @@ def test_less_and_less_memory_ends_well_or_with_one_line(generate: Any, tmp_path
     )
     asked = ["dedup", "--input", str(source), "--output", str(output), "--workers", "2"]
     ended: dict[int, str] = {}
-    for megabytes in range(400, 1000, 50):
+    for megabytes in (*range(400, 600, 10), *range(600, 1000, 100)):
         done = subprocess.run(
             [sys.executable, "-c", code, str(megabytes), *asked], capture_output=True, text=True, check=False
         )

@@ -29,6 +29,7 @@ PAIR = 64  # of near-duplicates, while rows are chosen
 SHARE_OF_FREE = 0.9  # of what the machine has free
 WORTH_SAYING = 256 << 20  # what needs less than this beyond BASE is not worth a line
 
+_NO_THREAD = "can't start new thread"  # so Python says that there is no room for its stack
 _UNITS = {"": 1, "B": 1}
 _UNITS |= {prefix + end: 1000**power for power, prefix in enumerate("KMGT", 1) for end in ("B",)}
 _UNITS |= {prefix + end: 1024**power for power, prefix in enumerate("KMGT", 1) for end in ("", "IB")}
@@ -180,7 +181,9 @@ def bounded(memory: Memory) -> Iterator[None]:
     """Memory that the machine does not have, as one clear line."""
     try:
         yield
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != _NO_THREAD:
+            raise
         why = str(error) or "no more is given"
         raise DataError(
             f"the machine has too little memory ({why}); {spelled(memory.limit)} were thought to be free: end other "

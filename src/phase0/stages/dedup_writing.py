@@ -39,13 +39,14 @@ def write(out: StageOutput, files: RowFiles, gone: Removals, workers: int, progr
     edges = np.searchsorted(rows.file_R, np.arange(before, before + len(out.sums) + 1))
     called = [*names(files.others, out.path.parent), *out.names]
     windows = Windows(out.stage, called, files, told(files, gone))
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as beside:
         for file, (first, last) in enumerate(pairwise(edges.tolist())):
             calls = ((windows.made, window) for window in windows.of(before + file, first, last))
             for made in in_order(pool, workers, calls):
                 out.sums[file].read += made.kept + made.reasons.total()
+                dropping = beside.submit(out.drop_lines, made.lost, made.reasons, file)
                 out.keep_lines(memoryview(made.room_B)[: made.size], made.kept, file)
-                out.drop_lines(made.lost, made.reasons, file)
+                dropping.result()
                 windows.spare.append(made.room_B)
                 progress.advance(made.rows)
 
