@@ -47,12 +47,13 @@ MOST_ROWS_JUDGED = 1_000_000  # beyond, the exact set of pairs would need more m
 MOST_ROWS_CHECKED = 100_000  # SetSimilaritySearch holds every set as a Python object: 24 GiB do not suffice for 674,000
 RESULTS = Path(__file__).parent.parent / "results"
 HEAD = (
-    *("", "runs", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "removed", "recall", "precision"),
-    *("lost", "left"),
+    *("", "runs", "wall s", "CPU s", "peak GiB", "wall / polars", "CPU / polars", "wall / exact", "removed", "recall"),
+    *("precision", "lost", "left"),
 )
 LEGEND = """recall: share of the true pairs of which not both rows are kept. precision: share of the removed rows that
 are near-duplicates of a row that is kept. lost: clusters of near-duplicates of which no row is kept. left: rows that
-would still have to go. CPU: user and system time of all processes. peak: what all processes hold at once."""
+would still have to go. CPU: user and system time of all processes. peak: what all processes hold at once. Each ratio is
+the median of those of every round: a round that met a busy machine slowed both."""
 
 
 class Setting(NamedTuple):
@@ -187,6 +188,11 @@ def median(runs: list[measure.Measured]) -> measure.Measured:
     return measure.Measured(*(statistics.median(column) for column in zip(*runs, strict=True)))
 
 
+def in_rounds(runs: list[measure.Measured], others: list[measure.Measured], what: str) -> str:
+    ratios = [getattr(one, what) / getattr(other, what) for one, other in zip(runs, others, strict=False)]
+    return f"{statistics.median(ratios):.1f}" if ratios else "–"
+
+
 def section(made: Made, setting: Setting, outcomes: dict[str, Outcome]) -> str:
     title = f"## {setting.rows:,} rows, threshold {setting.threshold}, {setting.workers} worker(s)"
     size = f"{made.rows.stat().st_size / 1e6:,.0f} MB of JSONL."
@@ -196,19 +202,19 @@ def section(made: Made, setting: Setting, outcomes: dict[str, Outcome]) -> str:
         size += f" {pairs:,} true pairs; first come, first kept, {surplus(truth.first_P, truth.second_P):,} rows go."
     else:
         size += " Recall is over the recorded edits alone."
-    floor = outcomes.get(environments.FLOOR[0].name)
-    parse = median(floor.runs) if floor and floor.runs else None
-    lines = [" | ".join(line(name, outcome, parse)) for name, outcome in outcomes.items()]
+    parse, exact = (outcomes.get(name) for name in (environments.FLOOR[0].name, "phase0 exact"))
+    against = [parse.runs if parse else [], exact.runs if exact else []]
+    lines = [" | ".join(line(name, outcome, *against)) for name, outcome in outcomes.items()]
     table = "\n".join(f"| {row} |" for row in (" | ".join(HEAD), "|".join(["---", *["--:"] * (len(HEAD) - 1)]), *lines))
     return f"{title}\n\n{size}\n\n{table}"
 
 
-def line(name: str, outcome: Outcome, parse: measure.Measured | None) -> list[str]:
+def line(name: str, outcome: Outcome, parse: list[measure.Measured], exact: list[measure.Measured]) -> list[str]:
     if not outcome.runs:
         return [name, "0", f"{outcome.failure}", *[""] * (len(HEAD) - 3)]
     took, verdict = median(outcome.runs), outcome.verdict
     times = [str(len(outcome.runs)), f"{took.wall:.2f}", f"{took.cpu:.2f}", f"{took.peak:.2f}"]
-    ratios = [f"{took.wall / parse.wall:.1f}", f"{took.cpu / parse.cpu:.1f}"] if parse else ["–", "–"]
+    ratios = [in_rounds(outcome.runs, *other) for other in ((parse, "wall"), (parse, "cpu"), (exact, "wall"))]
     if verdict is None:
         return [name, *times, *ratios, *["–"] * 5]
     shares = ["–" if share is None else f"{share:.4f}" for share in (verdict.recall, verdict.precision)]
