@@ -211,12 +211,10 @@ class _Collected:
     def place(self, keys_S: U64) -> tuple[U64, int]:  # noqa: N803
         """Move keys to the array, if they fit; else they wait for `append`."""
         with self._placing:
-            first, end = self._used, self._used + len(keys_S)
-            if self._spilled is not None or end > len(self._keys):
+            if self._spilled is not None or self._used + len(keys_S) > len(self._keys):
                 return keys_S.copy(), -1
-            self._keys[first:end] = keys_S
-            self._used = end
-            return self._keys[first:end], first
+            first = self._put(keys_S)
+            return self._keys[first : self._used], first
 
     def append(self, made: Made) -> None:
         """The sets of the next rows."""
@@ -236,14 +234,18 @@ class _Collected:
     def _add(self, keys_S: U64) -> int:  # noqa: N803
         """Let the array grow, and answer where keys are in it."""
         with self._placing:
-            first, end = self._used, self._used + len(keys_S)
+            end = self._used + len(keys_S)
             if end > len(self._keys):
                 grown = untouched(max(end, len(self._keys) * 3 // 2), np.uint64)
-                grown[:first] = self._keys[:first]
+                grown[: self._used] = self._keys[: self._used]
                 self._keys = grown
-            self._keys[first:end] = keys_S
-            self._used = end
-            return first
+            return self._put(keys_S)
+
+    def _put(self, keys_S: U64) -> int:  # noqa: N803
+        first = self._used
+        self._used += len(keys_S)
+        self._keys[first : self._used] = keys_S
+        return first
 
     def spill(self) -> None:
         """Move what was collected to disk; what follows goes there too."""
