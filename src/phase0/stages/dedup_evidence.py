@@ -57,7 +57,11 @@ class _Value(NamedTuple):
 
 
 class Evidence:
-    """What speaks against every row that goes. `names`: what files are called, by their numbers."""
+    """What speaks against every row that goes. `names`: what files are called, by their numbers.
+
+    What is known of all rows is laid out before any line is written: of some megabytes of lines little else is left to
+    do than to copy them.
+    """
 
     def __init__(self, stage: str, names: Sequence[str], gone: Gone) -> None:
         ids, own = gone.ids, _Text([_encode(name) for name in names])
@@ -74,30 +78,32 @@ class Evidence:
             "shared": _number(gone.shared_R),
             "union": _number(gone.union_R),
         }
-        self._evidence, self._line = list(evidence.values()), _number(gone.line_R)
+        later = np.zeros(len(gone.rows_R), np.int64)  # the caller of `lines` says what these are
+        self._file, self._row = len(evidence), len(evidence) + 2
+        values = [*evidence.values(), _Value(later, later), _number(gone.line_R), _Value(later, later, ROW)]
+        self._kinds = np.array([value.kind for value in values])
+        self._firsts_RF = np.stack([value.first_R for value in values], axis=1)
+        self._ends_RF = np.stack([value.end_R for value in values], axis=1)
         blank: Any = msgspec.Raw(_BLANK)
         filled_in: Any = {"evidence": dict.fromkeys(evidence, blank), "file": blank, "line": blank, "row": blank}
         form = Dropped(stage=stage, reason="near_duplicate", **filled_in)
         self.reason = form.reason
         self._form = _Text((_encode(form) + b"\n").split(b"%b"))
         self._form_text = np.append(self._form.text_B, np.zeros(PADDING, np.uint8))
+        known = np.where(self._kinds == NUMBER, _DIGITS, self._ends_RF - self._firsts_RF).sum(axis=1)
+        longest = (self._files.end_R - self._files.first_R).max(initial=0)
+        self._room_R1 = np.append(0, np.cumsum(known + longest + len(self._form.text_B)))
 
     def lines(self, first: int, file: int, rows_B: U8, begin_R: I64, end_R: I64) -> bytes:  # noqa: N803
         """Those of the rows from `first` on, of this file, which are JSON on one line and stand there in `rows_B`."""
-        if not len(begin_R):
-            return b""
-        chosen = slice(first, first + len(begin_R))
-        first_byte, end_byte = self._files.first_R[file], self._files.end_R[file]
-        owner = _Value(np.full(len(begin_R), first_byte), np.full(len(begin_R), end_byte))
-        evidence = [_Value(value.first_R[chosen], value.end_R[chosen], value.kind) for value in self._evidence]
-        line = _number(self._line.first_R[chosen])
-        values = [*evidence, owner, line, _Value(begin_R, end_R, ROW)]
-        firsts = np.stack([value.first_R for value in values], axis=1).reshape(-1)
-        ends = np.stack([value.end_R for value in values], axis=1).reshape(-1)
-        kinds = np.array([value.kind for value in values])
-        texts = np.where(kinds == NUMBER, _DIGITS, ends.reshape(-1, len(kinds)) - firsts.reshape(-1, len(kinds)))
-        out = np.empty(int(texts.sum()) + len(begin_R) * len(self._form.text_B) + PADDING, np.uint8)
-        size = filled(self._form_text, self._form.end_R, self._text, kinds, firsts, ends, rows_B, out)
+        last = first + len(begin_R)
+        firsts, ends = self._firsts_RF[first:last].copy(), self._ends_RF[first:last].copy()
+        firsts[:, self._file], ends[:, self._file] = self._files.first_R[file], self._files.end_R[file]
+        firsts[:, self._row], ends[:, self._row] = begin_R, end_R
+        known = self._room_R1[last] - self._room_R1[first]
+        out = np.empty(int(known + (end_R - begin_R).sum()) + PADDING, np.uint8)
+        texts = (self._form_text, self._form.end_R, self._text)
+        size = filled(*texts, self._kinds, firsts.reshape(-1), ends.reshape(-1), rows_B, out)
         return out[:size].tobytes()
 
 

@@ -27,12 +27,22 @@ _LINES = 64 << 20  # bytes of their lines that are looked at together
 def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, rank: Rank, progress: Progress) -> dict[str, Any]:
     """Read the rows, choose, and send every one to where it belongs. What the manifest tells of it."""
     files.lay_out(progress)
+    gone, told = _chosen(files, how, rank, progress)
+    progress.start("write kept rows", told["before"])
+    write(out, files, gone, how.workers, progress)
+    progress.finish()
+    return told
+
+
+def _chosen(files: RowFiles, how: Asked, rank: Rank, progress: Progress) -> tuple[Removals, dict[str, Any]]:
+    """What goes, and what the manifest tells of it.
+
+    All that only choosing needs is let go before rows are written: the system then has pages at hand for what it is
+    given to write, which in a virtual machine takes half the time of writing.
+    """
     known = read(files, how, progress, files.firsts)
     gone = decided(known, rank, how, progress).removals
-    progress.start("write kept rows", len(known.same) - known.fixed)
-    write(out, files, gone, known.workers, progress)
-    progress.finish()
-    return figures(known, gone, files)
+    return gone, figures(known, gone, files)
 
 
 class FirstRank:
