@@ -9,18 +9,16 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 from neardup import chosen, components, made_rows, near_pairs, rank, spelled, text_of, written
 
 from phase0.dataset import meta_folder
 from phase0.dataset.writing import writer
-from phase0.dedup import letters, memory, near, remaining, shelf
+from phase0.dedup import memory, near, remaining, shelf
 from phase0.dedup.memory import Storage
 from phase0.stages.deduplicate import deduplicate
 
@@ -176,37 +174,6 @@ def test_workers_change_no_byte(
 ) -> None:
     made = outcome([source], tmp_path / f"{way}.jsonl", workers=workers, **WAYS[way], **store)
     assert made == calm[way]
-
-
-@pytest.fixture
-def nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = np.full(letters.LIMIT, letters.ODD, np.uint32)
-    monkeypatch.setattr(letters, "_learnt", letters._Learnt(frozenset(), nothing, nothing))
-
-
-@pytest.mark.usefixtures("nothing_learnt")
-def test_threads_that_meet_a_script_together_look_it_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
-    entries = letters._entries
-    monkeypatch.setattr(letters, "_entries", lambda codes: made.append(len(codes)) or entries(codes))
-    with ThreadPoolExecutor(8) as pool:
-        assert any(pool.map(letters.learn, ["Был бы ёж"] * 8))
-    assert made == [letters._BLOCK]
-    assert not letters.learn("ЖЖ")
-    assert not letters.learn("")
-
-
-@pytest.mark.usefixtures("nothing_learnt")
-@pytest.mark.parametrize("order", [1, -1])
-def test_the_table_is_the_same_in_whatever_order_scripts_are_met(order: int) -> None:
-    whole = np.full(letters.LIMIT, letters.ODD, np.uint32)
-    codes, entries = letters._entries(range(letters.LIMIT))
-    whole[codes] = entries
-    for at in range(0, letters.LIMIT, letters._BLOCK)[::order]:
-        letters.learn(chr(at) if not 0xD800 <= at < 0xE000 else "")
-    halves = slice(0xD800, 0xE000)
-    assert (whole[halves] == letters.ODD).all()
-    assert (letters.letters() == whole).all()
 
 
 @ways

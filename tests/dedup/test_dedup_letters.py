@@ -6,6 +6,7 @@ import importlib
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase0.dedup import letters as table
 from phase0.dedup.canonical import canonical_rows
 from phase0.dedup.flat import Flat, flat
+from phase0.dedup.kernels import keeping
 from phase0.dedup.kernels.canonical import ALONE, BASE, DEPENDS, ENDS, ODD
 from phase0.dedup.letters import LIMIT, learn, letters
 from phase0.text import tokens
@@ -87,7 +90,7 @@ def benchmark() -> Iterator[tuple[dict[str, str], Callable[[Flat], int]]]:
 
 
 def left(benchmark: tuple[dict[str, str], Callable[[Flat], int]], rows: Sequence[str]) -> int:
-    learn("".join(rows))
+    learn()
     return benchmark[1](flat(rows))
 
 
@@ -111,7 +114,7 @@ def test_what_leaves_the_table_is_what_neighbours_change(
 
 
 def test_no_character_is_odd_and_a_hundred_depend_on_their_neighbours() -> None:
-    learn("".join(EVERY[::256]))
+    learn()
     known = letters()[[ord(one) for one in EVERY]]
     assert (known != ODD).all()
     assert 80 < np.count_nonzero(known & DEPENDS) < 150
@@ -130,3 +133,85 @@ def test_unicode_is_as_the_table_takes_it_to_be() -> None:
     settled = {low for one in EVERY if unicodedata.is_normalized("NFC", one) for low in one.lower()}
     assert all(unicodedata.normalize("NFC", low).lower() == low for low in settled)
     assert all(("aΣ" + chr(code)).lower()[1] == "σ" for code in range(ord("ά"), ord("ώ") + 1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the table is kept, as yet nowhere; and nothing is known."""
+    monkeypatch.setattr(keeping, "folders", lambda: iter([tmp_path / "kept"]))
+    monkeypatch.setattr(table, "_table", table._UNKNOWN)
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many characters were looked up each time."""
+    made: list[int] = []
+    entries = table._entries
+    monkeypatch.setattr(table, "_entries", lambda codes: made.append(len(codes)) or entries(codes))
+    return made
+
+
+def begin_anew() -> None:
+    """As another process would."""
+    table._table = table._UNKNOWN
+
+
+def test_threads_that_meet_a_letter_together_look_the_table_up_once(folder: Path, made: list[int]) -> None:
+    rows = ["Был бы ёж", "ΑΣ", "日本 か\u3099", "plain"] * 8
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(spelled, [flat([row]) for row in rows])) == [[tokens(row)] for row in rows]
+    assert made == [LIMIT]
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_texts_of_ascii_need_no_table(folder: Path, made: list[int]) -> None:
+    assert spelled(flat(["Plain words", ""])) == [["plain", "words"], []]
+    assert made == []
+    assert not folder.exists()
+
+
+def test_the_table_is_looked_up_once_on_a_machine_and_kept(folder: Path, made: list[int]) -> None:
+    learn()
+    known = letters().copy()
+    begin_anew()
+    learn()
+    assert (letters() == known).all()
+    assert made == [LIMIT]
+    assert letters().flags.writeable  # as kernels take it
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: raw[:-4], lambda raw: raw[:64], lambda raw: bytes(len(raw))])
+def test_a_kept_table_that_is_damaged_is_made_anew(
+    spoil: Callable[[bytes], bytes], folder: Path, made: list[int]
+) -> None:
+    learn()
+    known = letters().copy()
+    (path,) = folder.iterdir()
+    path.write_bytes(spoil(path.read_bytes()))
+    begin_anew()
+    learn()
+    assert (letters() == known).all()
+    assert made == [LIMIT, LIMIT]
+
+
+def test_a_table_of_another_unicode_is_not_used(folder: Path, made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    learn()
+    begin_anew()
+    monkeypatch.setattr(unicodedata, "unidata_version", "99.0.0")
+    learn()
+    assert made == [LIMIT, LIMIT]
+
+
+def test_a_table_that_can_be_kept_nowhere_is_made_for_this_process(
+    tmp_path: Path, folder: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(keeping, "folders", lambda: iter([tmp_path / "file" / "kept"]))
+    assert spelled(flat(["Ёж"])) == [["ёж"]]
+    assert made == [LIMIT]
+
+
+def test_halves_of_surrogate_pairs_are_no_characters() -> None:
+    learn()
+    assert (letters()[0xD800:0xE000] == ODD).all()

@@ -171,7 +171,7 @@ def obey(order: dict[str, Any], said: int) -> None:
 
 def main() -> None:
     load_kernels()
-    learn("aé’")
+    learn()
     for module in (
         "phase0.runs",
         "phase0.dedup.minhash",

@@ -35,15 +35,15 @@ def canonical_rows(chunk: Flat, out_B: U8 | None = None) -> Canonical:  # noqa: 
     room = room_for(int(chunk.starts_D1[-1]), rows)
     text = np.empty(room, np.uint8) if out_B is None or len(out_B) < room else out_B
     begins, ends = np.empty(rows, np.int64), np.empty(rows, np.int64)
-    while True:
-        canonical(chunk.text_B, chunk.starts_D1, letters(), text, begins, ends)
+    table = None
+    while table is not letters():
+        table = letters()
+        canonical(chunk.text_B, chunk.starts_D1, table, text, begins, ends)
         odd = np.flatnonzero(ends < begins)
         if not len(odd):
             return Canonical(text, begins, ends)
-        odd_rows = [_text(chunk, row) for row in odd.tolist()]
-        if not learn("".join(odd_rows)):
-            break
-    spelled = [one + bytes(PADDING) for one in _spelled(odd_rows)]
+        learn()  # or another thread did, meanwhile
+    spelled = [one + bytes(PADDING) for one in _spelled([_text(chunk, row) for row in odd.tolist()])]
     at = int(max(begins[-1], ends[-1])) + PADDING
     end = at + sum(map(len, spelled))
     if end > len(text):  # decomposed text that NFC makes longer
@@ -59,7 +59,6 @@ def _spelled(rows: list[str]) -> list[bytes]:
     """The canonical text of rows whose characters depend on their neighbours: NFC and lower case come before the table;
     `phase0.text.tokens` itself is asked where a character is in no table."""
     settled = [unicodedata.normalize("NFC", row).lower() for row in rows]
-    learn("".join(settled))
     chunk = flat(settled)
     text = np.empty(room_for(len(chunk.text_B), len(rows)), np.uint8)
     begins, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)

@@ -1,7 +1,7 @@
 """What `phase0.text.tokens` makes of each single character, as a table, and whether its neighbours can change that.
 
-The table is read off `tokens` itself, for the scripts that texts are written in: all of them would take as long as
-reading fifty megabytes. A character is odd as long as nobody has asked about it.
+The table is read off `tokens` itself, which takes as long as reading two hundred megabytes, and is kept beside compiled
+kernels. Every character beyond ASCII is odd as long as nobody has asked about any.
 
 NFC changes characters for their neighbours in two ways (The Unicode Standard, 3.11). It sorts marks, characters with a
 combining class other than 0: none is a part of a word, so words stay as they are. And it joins a character to one
@@ -15,62 +15,72 @@ Shapes: C code points.
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from phase0 import text
+from phase0.dedup.kernels import canonical
 from phase0.dedup.kernels.canonical import ALONE, BASE, DEPENDS, ENDS, ODD, SEPARATOR
 from phase0.text import tokens
 
 LIMIT = 0x32000  # what lies behind holds no letters today, and is odd
-_BLOCK = 4096  # code points that are looked up together: texts of the web are of twenty blocks, at 5 ms each
+_NAME = "letters"  # of what is kept
 _FINAL_SIGMA = "Σ"  # its lower case is ς at the end of a word, σ elsewhere
 
 _Codes = npt.NDArray[np.uint32]
 
 
-class _Learnt(NamedTuple):
-    """What is known. A table that a thread may be reading is never written to, but replaced."""
+class _Table(NamedTuple):
+    """A table that a thread may be reading is never written to, but replaced."""
 
-    blocks: frozenset[int]
-    table_C: _Codes  # noqa: N815 - the suffix is the shape
+    letters_C: _Codes  # noqa: N815 - the suffix is the shape
     settled_C: _Codes  # noqa: N815
+    is_known: bool = True
 
 
-_learnt = _Learnt(frozenset(), *[np.full(LIMIT, ODD, np.uint32)] * 2)
-_learning = Lock()  # of threads that meet a script together one looks it up
+_NOTHING = np.full(LIMIT, ODD, np.uint32)
+_UNKNOWN = _Table(_NOTHING, _NOTHING, is_known=False)
+_table = _UNKNOWN
+_learning = Lock()  # of threads that meet a letter together one looks it up
 
 
 def letters() -> _Codes:
     """Shape (C,): SEPARATOR or a lower-case code point, and flags; or ODD."""
-    return _learnt.table_C
+    return _table.letters_C
 
 
 def settled_letters() -> _Codes:
     """Shape (C,): the same for texts that are in NFC and lower case, where nothing depends on neighbours any more."""
-    return _learnt.settled_C
+    return _table.settled_C
 
 
-def learn(text: str) -> bool:
-    """Look up the characters of a text; False where they are in the table already."""
-    global _learnt  # noqa: PLW0603 - what Unicode says is the same for all of a process
-    is_met = np.zeros(1 + 0x10FFFF // _BLOCK, np.bool_)
-    is_met[np.frombuffer(text.encode("utf-32-le"), "<u4") // _BLOCK] = True
-    blocks = set(np.flatnonzero(is_met[: LIMIT // _BLOCK]).tolist())
-    if blocks <= _learnt.blocks:
-        return False
+def learn() -> None:
+    """Replace a table that knows nothing by one that knows every character."""
+    global _table  # noqa: PLW0603 - what Unicode says is the same for all of a process
     with _learning:
-        if new := sorted(blocks - _learnt.blocks):
-            table = _learnt.table_C.copy()
-            for block in new:
-                codes, entries = _entries(range(block * _BLOCK, (block + 1) * _BLOCK))
-                table[codes] = entries
-            settled = np.where(table == ODD, table, table & ~np.uint32(DEPENDS))
-            _learnt = _Learnt(_learnt.blocks | blocks, table, settled)
-    return True
+        if not _table.is_known:
+            known = _kept()
+            _table = _Table(known, np.where(known == ODD, known, known & ~np.uint32(DEPENDS)))
+
+
+def _kept() -> _Codes:
+    """The table as it was kept; made first, and kept where that can be, where it was not."""
+    from phase0.dedup.kernels import keeping
+
+    sources = map(Path, (__file__, text.__file__, canonical.__file__))
+    made_from = keeping.digest_of(unicodedata.unidata_version, *(path.read_bytes() for path in sources))
+    kept = keeping.kept(_NAME, made_from)
+    if kept is not None:
+        return np.frombuffer(kept, np.uint32).copy()
+    table = np.full(LIMIT, ODD, np.uint32)
+    codes, entries = _entries(range(LIMIT))
+    table[codes] = entries
+    keeping.keep(_NAME, table.tobytes(), made_from)
+    return table
 
 
 def _entries(codes: range) -> tuple[list[int], list[int]]:
@@ -92,12 +102,11 @@ def _entry(said: str) -> int:
     return ord(letter) | {f" {letter} ": ALONE, f"{letter} ": ENDS}.get(said, ODD)
 
 
-@cache
 def _flags() -> dict[str, int]:
     """The flags of characters that depend on their neighbours, or that others may depend on; 0 for all others."""
     marks, parted = list[str](), dict[str, str]()
-    for block in range(0, LIMIT, _BLOCK):
-        characters = list(map(chr, range(block, block + _BLOCK)))
+    for block in range(0, LIMIT, 1 << 12):  # most blocks have none that has parts, which is said of all at once
+        characters = list(map(chr, range(block, block + (1 << 12))))
         marks.extend(filter(unicodedata.combining, characters))
         if not unicodedata.is_normalized("NFD", "".join(characters)):
             parted.update((one, parts) for one in characters if (parts := unicodedata.normalize("NFD", one)) != one)

@@ -33,11 +33,13 @@ def _made_for() -> str:
 @cache
 def _sources() -> bytes:
     """A digest of all that the code is made from. numba's releases go with llvmlite's."""
-    made = blake2b(f"{llvmlite.__version__} {_made_for()}".encode(), digest_size=_DIGEST)
-    for path in sorted(_HERE.glob("*.py")):
-        if path.name != "slow.py":
-            made.update(path.read_bytes())
-    return made.digest()
+    sources = [path.read_bytes() for path in sorted(_HERE.glob("*.py")) if path.name != "slow.py"]
+    return digest_of(f"{llvmlite.__version__} {_made_for()}", *sources)
+
+
+def digest_of(version: str, *sources: bytes) -> bytes:
+    """A digest of all that something is made from."""
+    return _digest(b"".join([version.encode(), *sources]))
 
 
 def folders() -> Iterator[Path]:
@@ -57,20 +59,21 @@ def _name(file: str) -> str:
     return f"{file}.{processor}.kernels"
 
 
-def kept(file: str) -> bytes | None:
-    """The code of the kernels of a file beside this one; None where it must be compiled."""
+def kept(file: str, made_from: bytes | None = None) -> bytes | None:
+    """The code of the kernels of a file beside this one, or else what was `made_from` something with this digest; None
+    where it must be made."""
     for folder in folders():
         with contextlib.suppress(OSError):
             found = (folder / _name(file)).read_bytes()
             code = found[2 * _DIGEST :]
-            if found[: 2 * _DIGEST] == _sources() + _digest(code):
+            if found[: 2 * _DIGEST] == (made_from or _sources()) + _digest(code):
                 return code
     return None
 
 
-def keep(file: str, code: bytes) -> bool:
+def keep(file: str, code: bytes, made_from: bytes | None = None) -> bool:
     """Keep the code in the first folder that can be written; False where none can."""
-    content = _sources() + _digest(code) + code
+    content = (made_from or _sources()) + _digest(code) + code
     return any(_placed(folder, _name(file), content) for folder in folders())
 
 
