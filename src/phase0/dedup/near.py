@@ -98,13 +98,16 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
         from phase0.dedup import minhash  # kernels that the join need not wait for
 
         search = minhash.Bands(looking, banding)
+    with ThreadPoolExecutor(1) as beside:
+        same = beside.submit(exact.distinct, sets)
+        others = fixed()
     return Known(
         texts=texts,
         width=asked.width,
         threshold=asked.threshold,
         sets=sets,
-        same=exact.distinct(sets),
-        fixed=fixed(),
+        same=same.result(),
+        fixed=others,
         search=search,
         room=looking.room(),
         pages=looking.pages,

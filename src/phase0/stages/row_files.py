@@ -90,7 +90,7 @@ class RowFiles(PlacedRows):
 
     def firsts(self) -> int:
         """How many rows are of the other dataset. To be asked once every chunk was read."""
-        return int(np.searchsorted(self.rows().file_R, len(self.others))) if self.others else 0
+        return int(np.searchsorted(self.rows().file_R, len(self.others)))
 
     def rows(self) -> Rows:
         """What was read. To be asked once every chunk was."""

@@ -110,7 +110,8 @@ def read_lines(block: bytes | memoryview, size: int, reading: Reading, *, is_fir
     first = np.empty(found, np.int64)
     first_alike(text, source_begins[:found], source_ends[:found], first)
     named, source = _numbered(first)
-    sources = [_name(block, source_begins[row], source_ends[row]) if row >= 0 else UNKNOWN for row in named.tolist()]
+    some = named[named >= 0]
+    sources = [UNKNOWN] * (len(named) - len(some)) + _names(block, source_begins[some], source_ends[some])
     file = np.zeros(room, np.int32)
     padded = np.append(source, np.zeros(room - found, np.int64))
     made = Rows(file, begins, ends, lines, lengths, quality, padded, lengths >= 0, sources, []).where(slice(found))
@@ -181,6 +182,10 @@ def _quality(value: Any) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _name(block: bytes | memoryview, begin: int, end: int) -> str:
-    name: str = msgspec.json.decode(b'"' + bytes(block[begin:end]) + b'"')
-    return name
+def _names(block: bytes | memoryview, begins: I64, ends: I64) -> list[str]:
+    """The strings of JSON whose insides are there, read as one array: each by itself would take twice as long."""
+    insides = [block[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    return _decode_names(b'["' + b'","'.join(insides) + b'"]') if insides else []
+
+
+_decode_names = msgspec.json.Decoder(list[str]).decode
