@@ -14,7 +14,6 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import random
 import re
 import subprocess
@@ -27,6 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.machine import machine
 from shared.results import FOLDER, table
 
 from phase0.text import tokens
@@ -94,7 +94,7 @@ def main() -> None:
         print(f"{name}: {seconds[name]:.0f} s", file=sys.stderr)
     told = [
         (
-            f"{os.cpu_count()} cores, Python {platform.python_version()}; {len(clean):,} clean prompts, "
+            f"{machine()}; {len(clean):,} clean prompts, "
             f"{len({row.text for row in clean}):,} of them different; {len(rows) - len(clean):,} planted; "
             f"{len(questions):,} different items"
         ),

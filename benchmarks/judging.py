@@ -12,8 +12,6 @@ a few questions, is not counted.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import resource
 import statistics
 import tempfile
@@ -24,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from shared.machine import machine
 from shared.results import FOLDER, table
 
 import phase0
@@ -146,7 +145,7 @@ def main() -> None:
         judged.rate / taught.rate for judged, taught in zip(runs["judging"], runs["teaching"], strict=True)
     )
     told = [
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.rows:,} rows, {options.repeat} rounds.",
+        f"{machine()}, {options.rows:,} rows, {options.repeat} rounds.",
         table(HEAD, lines),
         f"- rate of judging over teaching: {ratio:.2f}, at least 1.00: {'met' if ratio >= 1 else 'MISSED'}",
         LEGEND,

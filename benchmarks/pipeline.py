@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from shared.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "pipeline.md"
 
@@ -41,7 +42,7 @@ def main() -> None:
         whole = Path(options.data) / "corpus"
         quarter = take(whole, Path(folder) / "quarter", every=4)
         tables = [table(source, Path(folder) / f"run-{number}") for number, source in enumerate((quarter, whole))]
-    told = "\n\n".join([f"{os.cpu_count()} cores, Python {platform.python_version()}", *tables])
+    told = "\n\n".join([machine(), *tables])
     print(told)
     if options.write:
         RESULT.parent.mkdir(exist_ok=True)

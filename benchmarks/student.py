@@ -13,7 +13,6 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import resource
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xxhash
+from shared.machine import machine
 from shared.results import FOLDER, table
 
 import phase0
@@ -275,7 +275,7 @@ def main() -> None:
     real = [read(data) for read in (vicuna, alpaca_eval, alpagasus)]
     found = [[labelled.name.split(":")[0].split(",")[0], *ways(labelled)] for labelled in real]
     told = [
-        f"{os.cpu_count()} cores, Python {platform.python_version()}. {TERMS.format(terms=terms)}",
+        f"{machine()}. {TERMS.format(terms=terms)}",
         "## Real labels, replayed",
         *(replayed(labelled, terms) for labelled in real),
         "## Ways to know what is doubtful",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent / "dedup"))
 
 from rows import make
+from shared.machine import machine
 from shared.results import FOLDER
 
 RESULT = FOLDER / "verify.md"
@@ -97,8 +97,7 @@ def table(source: Path, rows: int, repeat: int, folder: Path) -> str:
             line(name, "`phase0 verify`", costs.verify, f"{costs.ratio:.2f} ({spread}; wanted: {BAR})"),
         ]
     size = (folder / "measured" / "published.jsonl").stat().st_size
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    head = f"{machine}; {rows:,} rows, {size / 1e6:,.0f} MB; {repeat} rounds"
+    head = f"{machine()}; {rows:,} rows, {size / 1e6:,.0f} MB; {repeat} rounds"
     return "\n".join([head, "", *lines])
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import numpy as np
+from shared.machine import machine
 
 from phase0.view import Catalogue, open_catalogue, serve
 
@@ -122,7 +122,7 @@ def main() -> None:
 def keep(run: Path | None, told: list[str]) -> None:
     """Write what was said, with the command and the machine."""
     words = ("RUN" if run and word == str(run) else word for word in sys.argv[1:])
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, Python {platform.python_version()}"
+    load = f"load {os.getloadavg()[0]:.1f} on {machine()}"
     about = (
         "Milliseconds from the request to the last byte of the page: of the first request, and of the median later one."
     )

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import environments
 from rows import Made, count_of, make
 from shared import measure
+from shared.machine import machine
 from shared.options import parsed as typed
 from shared.tools import python_of
 from truth import Truth, Verdict, judge, judge_recorded, kept_lines, surplus, truth_of
@@ -80,7 +80,7 @@ class Bench(NamedTuple):
 
 def main() -> None:
     options = parsed()
-    told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.repeat} run(s) each"]
+    told = [f"{machine()}, {options.repeat} run(s) each"]
     for rows, threshold, workers in product(options.rows, options.threshold, options.workers):
         setting = Setting(rows, threshold, workers)
         made = make(rows, options.seed, options.cache, Path(options.data))
@@ -206,7 +206,16 @@ def section(made: Made, setting: Setting, outcomes: dict[str, Outcome]) -> str:
     against = [parse.runs if parse else [], exact.runs if exact else []]
     lines = [" | ".join(line(name, outcome, *against)) for name, outcome in outcomes.items()]
     table = "\n".join(f"| {row} |" for row in (" | ".join(HEAD), "|".join(["---", *["--:"] * (len(HEAD) - 1)]), *lines))
-    return f"{title}\n\n{size}\n\n{table}"
+    return "\n\n".join([f"{title}\n\n{size}\n\n{table}", *failures(outcomes)])
+
+
+def failures(outcomes: dict[str, Outcome]) -> list[str]:
+    """What ended tools before their rounds were over: their rows tell of the rounds before."""
+    return [
+        f"{name} failed in round {len(outcome.runs) + 1}: {outcome.failure}"
+        for name, outcome in outcomes.items()
+        if outcome.failure is not None and outcome.runs
+    ]
 
 
 def line(name: str, outcome: Outcome, parse: list[measure.Measured], exact: list[measure.Measured]) -> list[str]:

@@ -15,8 +15,6 @@ over the rounds; a ratio is the median of the ratios within each.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +23,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from clients import BARE, CLIENTS, CURATOR, OPENAI, OURS, Run, python, run
+from shared.machine import machine
 from shared.results import keep, table
 from shared.tools import Tool
 
@@ -45,7 +44,7 @@ def main() -> None:
     clients = [tool for tool in CLIENTS if options.only is None or any(part in tool.name for part in options.only)]
     for client in clients:
         python(client, options.cache)
-    told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.repeat} round(s)."]
+    told = [f"{machine()}, {options.repeat} round(s)."]
     with simulated(Settings(plain=True)) as provider:
         for concurrent in options.concurrent:
             runs = rounds(clients, provider, options, concurrent)

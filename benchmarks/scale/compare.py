@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -33,6 +32,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dedup"))
 
 from rows import Made, count_of, make
 from shared import measure, results
+from shared.machine import machine
 from shared.options import parsed as typed
 from shared.tools import Tool, python_of
 from truth import Truth, Verdict, judge, judge_recorded, kept_lines, truth_of
@@ -193,7 +193,7 @@ def main() -> None:
     size = f"{options.rows:,} rows, {made.rows.stat().st_size / 1e6:,.0f} MB of JSONL, threshold {THRESHOLD}."
     if truth is None:
         size += " Recall is over the recorded edits alone."
-    told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.workers} of them used.", size, table]
+    told = [f"{machine()}, {options.workers} of them used.", size, table]
     told += failures
     print("\n\n".join(told))
     if options.write:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dedup"))
 
 from rows import count_of, make
 from shared import results
+from shared.machine import machine
 from shared.options import parsed
 
 from phase0.dedup.memory import memory_size, spelled
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--method", default="exact", choices=("exact", "minhash"))
     options = parsed(parser, "scale_stages")
     asked = f"--method {options.method}, {options.workers} workers, --max-memory {options.max_memory}"
-    told = [f"{os.cpu_count()} cores, Python {platform.python_version()}, {asked}"]
+    told = [f"{machine()}, {asked}"]
     for rows in options.rows:
         told.append(section(measured(rows, options)))
         print(told[-1], flush=True)

@@ -11,7 +11,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = ("pairs", "rows", "truth", "environments", "compare")
-SHARED = ("shared", "shared.measure", "shared.tools")
+SHARED = ("shared", "shared.machine", "shared.measure", "shared.tools")
 ROWS = 300
 WORDS = [f"word{number}" for number in range(20)]
 
@@ -201,3 +201,28 @@ def test_a_run_counts_the_time_and_memory_of_its_children_and_a_failure_is_told(
     assert took.peak > 120 / 1024
     with pytest.raises(measure.RunFailed, match=r"ended with 3: so it is"):
         measure.run([sys.executable, "-c", "print('so it is'); raise SystemExit(3)"], {}, 2, tmp_path / "log")
+
+
+def test_a_tool_that_fails_in_a_later_round_keeps_its_figures_and_says_why_it_has_fewer(benchmark):
+    compare, run = benchmark["compare"], benchmark["shared.measure"].Measured(2.0, 3.0, 1.0)
+    outcomes = {
+        "polars parse": compare.Outcome([run, run], None, None),
+        "daft": compare.Outcome([run], None, "ended with 137: killed"),
+        "gaoya": compare.Outcome([], None, "ended with 1: no module"),
+    }
+    assert compare.failures(outcomes) == ["daft failed in round 2: ended with 137: killed"]
+    lines = [compare.line(name, outcome, [run, run], []) for name, outcome in outcomes.items()]
+    assert [line[:3] for line in lines] == [
+        ["polars parse", "2", "2.00"],
+        ["daft", "1", "2.00"],
+        ["gaoya", "0", "ended with 1: no module"],
+    ]
+
+
+def test_the_machine_is_named_with_its_processor(benchmark, monkeypatch):
+    machine = benchmark["shared.machine"]
+    told = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz \nmodel name\t: another\n"
+    monkeypatch.setattr(machine.Path, "read_text", lambda *_: told)
+    assert "cores (Some CPU @ 2 GHz), Python 3." in machine.machine()
+    monkeypatch.setattr(machine.Path, "read_text", lambda *_: "processor : 0\n")
+    assert machine.processor() == (machine.platform.processor() or machine.platform.machine())

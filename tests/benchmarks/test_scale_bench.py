@@ -11,7 +11,7 @@ from phase0.stages.deduplicate import deduplicate
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 OURS = ("stages", "extrapolate", "compare", "namespaces")
-SHARED = ("rows", "pairs", "truth", "shared", "shared.measure", "shared.tools", "shared.results")
+SHARED = ("rows", "pairs", "truth", "shared", "shared.machine", "shared.measure", "shared.tools", "shared.results")
 FEW, MANY = 100_000, 1_000_000
 
 
