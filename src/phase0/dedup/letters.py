@@ -1,6 +1,6 @@
 """What `phase0.text.tokens` makes of each single character, as a table, and whether its neighbours can change that.
 
-The table is read off `tokens` itself, which takes as long as reading two hundred megabytes, and is kept beside compiled
+The table is read off `tokens` itself, which takes longer than reading a hundred megabytes, and is kept beside compiled
 kernels. Every character beyond ASCII is odd as long as nobody has asked about any.
 
 NFC changes characters for their neighbours in two ways (The Unicode Standard, 3.11). It sorts marks, characters with a
