@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
@@ -101,6 +101,8 @@ def test_eight_numbers_are_compared_with_eight(keys, one, other):
 
 
 @given(st.lists(numbers, min_size=10, max_size=10), st.integers(0, 2), st.integers(0, 255), numbers)
+@example([*range(10)], 1, 255, 3)  # all of them are stored at once
+@example([*range(10)], 2, 0, 3)
 def test_chosen_numbers_are_written_without_gaps_and_nothing_behind_them(keys, at, chosen, turned):
     out = np.full(10, 7, np.uint64)
     _pack8(np.array(keys, np.uint64), at, np.uint64(chosen), np.uint64(turned), out, 1)

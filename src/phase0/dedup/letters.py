@@ -1,7 +1,7 @@
 """What `phase0.text.tokens` makes of each single character, as a table, and whether its neighbours can change that.
 
-The table is read off `tokens` itself, which takes longer than reading a hundred megabytes, and is kept beside compiled
-kernels. Every character beyond ASCII is odd as long as nobody has asked about any.
+The table is read off `tokens` itself, once on a machine, and kept beside compiled kernels. Every character beyond ASCII
+is odd as long as nobody has asked about any.
 
 NFC changes characters for their neighbours in two ways (The Unicode Standard, 3.11). It sorts marks, characters with a
 combining class other than 0: none is a part of a word, so words stay as they are. And it joins a character to one
@@ -28,6 +28,7 @@ from phase0.dedup.kernels.canonical import ALONE, BASE, DEPENDS, ENDS, ODD, SEPA
 from phase0.text import tokens
 
 LIMIT = 0x32000  # what lies behind holds no letters today, and is odd
+_BLOCK = 1 << 12  # code points of which it is asked together whether any has parts: most blocks have none
 _NAME = "letters"  # of what is kept
 _FINAL_SIGMA = "Σ"  # its lower case is ς at the end of a word, σ elsewhere
 
@@ -105,8 +106,8 @@ def _entry(said: str) -> int:
 def _flags() -> dict[str, int]:
     """The flags of characters that depend on their neighbours, or that others may depend on; 0 for all others."""
     marks, parted = list[str](), dict[str, str]()
-    for block in range(0, LIMIT, 1 << 12):  # most blocks have none that has parts, which is said of all at once
-        characters = list(map(chr, range(block, block + (1 << 12))))
+    for block in range(0, LIMIT, _BLOCK):
+        characters = list(map(chr, range(block, block + _BLOCK)))
         marks.extend(filter(unicodedata.combining, characters))
         if not unicodedata.is_normalized("NFD", "".join(characters)):
             parted.update((one, parts) for one in characters if (parts := unicodedata.normalize("NFD", one)) != one)

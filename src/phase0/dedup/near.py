@@ -99,15 +99,15 @@ def read(texts: Texts, asked: Asked, progress: Progress, fixed: Callable[[], int
 
         search = minhash.Bands(looking, banding)
     with ThreadPoolExecutor(1) as beside:
-        same = beside.submit(exact.distinct, sets)
-        others = fixed()
+        same = beside.submit(exact.distinct, sets)  # a kernel, while Python gathers where rows are
+        of_others = fixed()
     return Known(
         texts=texts,
         width=asked.width,
         threshold=asked.threshold,
         sets=sets,
         same=same.result(),
-        fixed=others,
+        fixed=of_others,
         search=search,
         room=looking.room(),
         pages=looking.pages,

@@ -37,8 +37,8 @@ def keep_distinct(out: StageOutput, files: RowFiles, how: Asked, rank: Rank, pro
 def _chosen(files: RowFiles, how: Asked, rank: Rank, progress: Progress) -> tuple[Removals, dict[str, Any]]:
     """What goes, and what the manifest tells of it.
 
-    All that only choosing needs is let go before rows are written: the system then has pages at hand for what it is
-    given to write, which in a virtual machine takes half the time of writing.
+    All that only choosing needs is let go before rows are written: so the system has pages at hand for what it is given
+    to write, which a virtual machine would have to ask its host for.
     """
     known = read(files, how, progress, files.firsts)
     gone = decided(known, rank, how, progress).removals

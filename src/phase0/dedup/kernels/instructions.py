@@ -146,7 +146,7 @@ def pack8(_context, keys_S, at, chosen, turned, out_S, to):
         with builder.if_else(every, likely=True) as (whole, some):
             with whole:
                 builder.store(turned, place).align = 8
-            with some:  # which is seldom: on AMD's processors it would be a third of sorting
+            with some:  # which is seldom, as rows repeat few shingles, and slow on AMD's processors
                 packed = ir.FunctionType(ir.VoidType(), [_WORDS, place.type, _FLAGS])
                 pack = cgutils.get_or_insert_function(builder.module, packed, "llvm.masked.compressstore.v8i64")
                 builder.call(pack, [turned, place, builder.bitcast(chosen, _FLAGS)])

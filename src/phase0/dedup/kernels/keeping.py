@@ -1,4 +1,5 @@
-"""Where compiled kernels are kept between runs, and how they come into memory again.
+"""Where compiled kernels, and what else is made once on a machine, are kept between runs, and how kernels come into
+memory again.
 
 Several processes may read and write at once: a file is put into place whole, and is only used if it says that it was
 made from these sources for this processor.
@@ -60,8 +61,8 @@ def _name(file: str) -> str:
 
 
 def kept(file: str, made_from: bytes | None = None) -> bytes | None:
-    """The code of the kernels of a file beside this one, or else what was `made_from` something with this digest; None
-    where it must be made."""
+    """The code of the kernels of a file beside this one, or what is kept under another name and was made from what has
+    the digest `made_from`; None where it must be made."""
     for folder in folders():
         with contextlib.suppress(OSError):
             found = (folder / _name(file)).read_bytes()
